@@ -1,0 +1,1 @@
+//! Write Stagegate plugins in Rust.

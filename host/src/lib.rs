@@ -1,0 +1,1 @@
+//! A plugin host: WebAssembly components as steps of a transactional message pipeline.
