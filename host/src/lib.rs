@@ -1,1 +1,4 @@
 //! A plugin host: WebAssembly components as steps of a transactional message pipeline.
+
+pub mod model;
+pub mod store;
