@@ -1,4 +1,9 @@
 //! A plugin host: WebAssembly components as steps of a transactional message pipeline.
 
+pub mod message;
 pub mod model;
+pub mod pipeline;
 pub mod store;
+
+pub use model::{Fault, Value};
+pub use pipeline::native::{NativeStep, StepContext};
