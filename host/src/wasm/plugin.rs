@@ -29,7 +29,15 @@ pub struct Plugin {
     clock: Arc<dyn Clock>,
 }
 
+/// What an engine has sandboxes for.
+#[derive(Clone, Copy)]
+pub(crate) struct Room {
+    pub(crate) concurrency: u32,
+    pub(crate) depth_limit: u32,
+}
+
 struct Inner {
+    room: Room,
     name: String,
     world: WorldPre<State>,
     limits: Limits,
@@ -86,6 +94,8 @@ impl Plugin {
     /// host, and the way out.
     pub(super) async fn load(engine: &Engine, path: &Path) -> Result<Self> {
         let started = Instant::now();
+        let settings = engine.settings();
+        let room = Room { concurrency: settings.concurrency, depth_limit: settings.depth_limit };
         let (engine, path) = (engine.clone(), path.to_owned());
         let prepared = tokio::task::spawn_blocking(move || prepare(&engine, path)).await;
         let mut prepared = prepared.map_err(|error| {
@@ -103,7 +113,7 @@ impl Plugin {
         let name = declaration.properties.get("name").cloned().or(stem).unwrap_or_else(|| "plugin".into());
         let Prepared { world, limits, report, .. } = prepared;
         Ok(Self {
-            inner: Arc::new(Inner { name, world, limits, declaration, report }),
+            inner: Arc::new(Inner { room, name, world, limits, declaration, report }),
             clock: Arc::new(SystemClock),
         })
     }
@@ -124,6 +134,11 @@ impl Plugin {
     #[must_use]
     pub fn declaration(&self) -> &Declaration {
         &self.inner.declaration
+    }
+
+    /// The requests at once, and their depth, that its engine has sandboxes for.
+    pub(crate) fn room(&self) -> Room {
+        self.inner.room
     }
 
     /// How it was loaded.
