@@ -1,1 +1,73 @@
-//! The macros of `stagegate-sdk`.
+//! The macros of `stagegate-sdk`, which re-exports them all: use them from there.
+
+mod choice;
+mod entity;
+mod plugin;
+mod shared;
+mod step;
+
+use proc_macro::TokenStream;
+
+/// Makes a struct stand for some columns of an entity.
+///
+/// `#[entity("logicalname")]` names the entity. Every field is a `Field<T>`, and its name is the column's;
+/// `#[column("logicalname")]` on a field overrides it.
+#[proc_macro_derive(Entity, attributes(entity, column))]
+pub fn derive_entity(input: TokenStream) -> TokenStream {
+    expand(syn::parse(input).and_then(|input| entity::expand(&input)))
+}
+
+/// Makes an enum with numbered cases the type of a choice: `enum Status { Open = 1, Closed = 2 }`.
+///
+/// A number that is none of the cases is an error when a column is read, so give the enum every option of the choice.
+#[proc_macro_derive(Choice)]
+pub fn derive_choice(input: TokenStream) -> TokenStream {
+    expand(syn::parse(input).and_then(|input| choice::expand(&input)))
+}
+
+/// Makes a struct travel from step to step: each field is a shared variable, `Rise.from` for `from` of `struct Rise`.
+#[proc_macro_derive(Shared)]
+pub fn derive_shared(input: TokenStream) -> TokenStream {
+    expand(syn::parse(input).and_then(|input| shared::expand(&input)))
+}
+
+/// Makes a function a step.
+///
+/// The argument's type says the message and the entity: `&mut Update<Account>`. The attribute says the rest:
+///
+/// | part | meaning |
+/// | --- | --- |
+/// | `PreValidation`, `PreOperation`, `PostOperation` | the stage; comes first |
+/// | `sync`, `async` | the mode; `sync` unless told; `async` needs `PostOperation` |
+/// | `rank = 10` | the order within the stage, ascending; 1 unless told |
+/// | `changed(name, creditlimit)` | Update: run only if the target carries one of these |
+/// | `before(..)`, `after(..)` | the columns of the pre-image and the post-image, or `all` |
+/// | `entity = "account"` | the entity of a step on `Record`; without it, every entity |
+/// | `message = "Assign"` | the message of a step on `AnyMessage` |
+/// | `name = ".."` | the step's name; the function's unless told |
+/// | `configuration = ".."` | the unsecure configuration unless an operator sets another |
+/// | `description = ".."` | what it is for; the first paragraph of the doc comment unless told |
+///
+/// Columns are the names of the struct's fields; for a `Record` they are strings.
+#[proc_macro_attribute]
+pub fn step(arguments: TokenStream, function: TokenStream) -> TokenStream {
+    let function = syn::parse_macro_input!(function as syn::ItemFn);
+    match syn::parse(arguments).and_then(|arguments| step::expand(&arguments, &function)) {
+        Ok(tokens) => tokens.into(),
+        Err(error) => step::with_stub(&error, &function).into(),
+    }
+}
+
+/// Lists the plugin's steps, once, at the root of its crate: `plugin!(approve_rise, follow_up);`
+///
+/// It makes the component's export, and the declaration that a host reads without running the component. The entities
+/// of the steps' messages are declared by themselves; `uses(User, Task)` after the steps adds those that the plugin
+/// only reads or writes through the organization service, so that a host can check that they are defined.
+#[proc_macro]
+pub fn plugin(input: TokenStream) -> TokenStream {
+    expand(syn::parse(input).map(|input| plugin::expand(&input)))
+}
+
+fn expand(result: syn::Result<proc_macro2::TokenStream>) -> TokenStream {
+    result.unwrap_or_else(|error| error.to_compile_error()).into()
+}

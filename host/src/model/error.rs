@@ -329,3 +329,9 @@ impl From<Fault> for Error {
         Self::rejected(fault)
     }
 }
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        error.to_fault()
+    }
+}

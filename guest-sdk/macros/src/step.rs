@@ -1,0 +1,235 @@
+//! `#[step(..)]`
+
+mod arguments;
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Error, FnArg, GenericArgument, Ident, ItemFn, LitStr, PathArguments, Result, ReturnType, Type};
+
+pub(crate) use arguments::Arguments;
+use arguments::{Column, Columns};
+
+pub(crate) fn expand(arguments: &Arguments, function: &ItemFn) -> Result<TokenStream> {
+    let message = message_type(function)?;
+    check(arguments, message)?;
+
+    let (name, visibility) = (&function.sig.ident, &function.vis);
+    let step_name = arguments.name.clone().unwrap_or_else(|| LitStr::new(&name.to_string(), name.span()));
+    let description =
+        optional(arguments.description.as_ref().map(LitStr::value).or_else(|| first_paragraph(function)));
+    let configuration = optional(arguments.configuration.as_ref().map(LitStr::value));
+    let stage = &arguments.stage;
+    let mode = Ident::new(if arguments.asynchronous { "Asynchronous" } else { "Synchronous" }, stage.span());
+    let rank = arguments.rank.as_ref().map_or_else(|| quote!(1), |rank| quote!(#rank));
+    let data = quote_spanned!(message.span()=> <#message as ::stagegate_sdk::Message>::Data);
+    let message_name = match &arguments.message {
+        Some(name) => quote!(#name),
+        None => quote!(<#message as ::stagegate_sdk::Message>::NAME),
+    };
+    let entity = match &arguments.entity {
+        Some(entity) => quote!(::core::option::Option::Some(#entity)),
+        None => quote!(<#data as ::stagegate_sdk::Shape>::ENTITY),
+    };
+    let filter = match &arguments.changed {
+        Some(columns) => names(columns, &data),
+        None => quote!(&[]),
+    };
+    let images = [("before", "PreImage", &arguments.before), ("after", "PostImage", &arguments.after)];
+    let images = images.iter().filter_map(|(alias, image_type, columns)| {
+        let attributes = names(columns.as_ref()?, &data);
+        let image_type = Ident::new(image_type, stage.span());
+        Some(quote! {
+            ::stagegate_sdk::ImageDeclaration {
+                alias: #alias,
+                image_type: ::stagegate_sdk::ImageType::#image_type,
+                attributes: #attributes,
+            }
+        })
+    });
+
+    Ok(quote! {
+        #function
+
+        #[doc(hidden)]
+        #[allow(non_camel_case_types, dead_code, reason = "the function's name, as a type that names the step")]
+        #visibility struct #name {}
+
+        #[automatically_derived]
+        impl ::stagegate_sdk::Step for #name {
+            type Message = #message;
+            const DECLARATION: ::stagegate_sdk::StepDeclaration = ::stagegate_sdk::StepDeclaration {
+                name: #step_name,
+                message: #message_name,
+                entity: #entity,
+                stage: ::stagegate_sdk::Stage::#stage,
+                mode: ::stagegate_sdk::Mode::#mode,
+                rank: #rank,
+                filtering_attributes: #filter,
+                images: &[#(#images),*],
+                configuration: #configuration,
+                description: #description,
+            };
+
+            fn run(message: &mut Self::Message) -> ::stagegate_sdk::Result {
+                #name(message)
+            }
+        }
+    })
+}
+
+/// The error, and the function with its type, so that the rest of the source does not fail for want of them.
+pub(crate) fn with_stub(error: &Error, function: &ItemFn) -> TokenStream {
+    let error = error.to_compile_error();
+    quote!(#error #[allow(dead_code, reason = "the step has an error")] #function)
+}
+
+/// The `Update<Account>` of `ctx: &mut Update<Account>`.
+fn message_type(function: &ItemFn) -> Result<&Type> {
+    const SHAPE: &str = "a step is `fn name(ctx: &mut Update<Account>) -> Result`, with Create, Update, Delete, \
+                         Retrieve or AnyMessage";
+    let signature = &function.sig;
+    if let Some(token) = &signature.asyncness {
+        let text =
+            "a step is plain blocking Rust: take `async` away; `#[step(PostOperation, async)]` queues it";
+        return Err(Error::new_spanned(token, text));
+    }
+    if !signature.generics.params.is_empty() {
+        return Err(Error::new_spanned(&signature.generics, "a step has no generic parameters"));
+    }
+    if matches!(signature.output, ReturnType::Default) {
+        let text =
+            format!("`{}` returns nothing: write `-> Result`, and `Ok(())` at its end", signature.ident);
+        return Err(Error::new_spanned(&signature.ident, text));
+    }
+    let mut inputs = signature.inputs.iter();
+    let (Some(FnArg::Typed(argument)), None) = (inputs.next(), inputs.next()) else {
+        return Err(Error::new_spanned(&signature.ident, format!("what does it run on? {SHAPE}")));
+    };
+    match &*argument.ty {
+        Type::Reference(reference) if reference.mutability.is_some() => Ok(&reference.elem),
+        other => Err(Error::new_spanned(other, format!("the argument is a `&mut`: {SHAPE}"))),
+    }
+}
+
+/// What can be said about the parts together. A message behind a type alias is checked when `plugin!` is compiled.
+fn check(arguments: &Arguments, message: &Type) -> Result<()> {
+    let wrong = |at: proc_macro2::Span, text: &str| Err(Error::new(at, text));
+    let (name, data) = last_segment(message);
+    let name = name.as_str();
+    let post = arguments.stage == "PostOperation";
+    if arguments.asynchronous && !post {
+        return wrong(
+            arguments.stage.span(),
+            "an asynchronous step runs after the commit: write `#[step(PostOperation, async, ..)]`",
+        );
+    }
+    if let Some(changed) = &arguments.changed {
+        if matches!(name, "Create" | "Delete" | "Retrieve") {
+            let text =
+                format!("`changed(..)` filters an Update; take it away, or take `&mut Update<{data}>`");
+            return wrong(changed.span, &text);
+        }
+        if changed.all {
+            return wrong(changed.span, "without `changed(..)` the step runs on every Update: take it away");
+        }
+    }
+    if let Some(before) = &arguments.before {
+        if name == "Create" {
+            return wrong(before.span, "there is no record before a Create: its columns are in `ctx.target`");
+        }
+        if name == "Retrieve" {
+            return wrong(
+                before.span,
+                "a Retrieve has no images: what was read is in `ctx.output`, in PostOperation",
+            );
+        }
+    }
+    if let Some(after) = &arguments.after {
+        if name == "Delete" {
+            return wrong(after.span, "there is no record after a Delete: ask for `before(..)`");
+        }
+        if name == "Retrieve" {
+            return wrong(
+                after.span,
+                "a Retrieve has no images: what was read is in `ctx.output`, in PostOperation",
+            );
+        }
+        if !post {
+            let text = "before the core operation there is no post-image: move the step to PostOperation, or ask \
+                        for `before(..)` and read `ctx.target`";
+            return wrong(after.span, text);
+        }
+    }
+    if let Some(entity) = &arguments.entity
+        && data != "Record"
+        && !data.is_empty()
+    {
+        let text = format!("`{data}` says which entity it is; `entity = ..` is for a step on `Record`");
+        return wrong(entity.span(), &text);
+    }
+    match (&arguments.message, name) {
+        (None, "AnyMessage") => {
+            wrong(message.span(), "which message? Add `message = \"Assign\"` to `#[step(..)]`")
+        }
+        (Some(given), "Create" | "Update" | "Delete" | "Retrieve") => {
+            let text =
+                format!("`{name}<..>` says which message it is; `message = ..` is for `AnyMessage<..>`");
+            wrong(given.span(), &text)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `Update` and `Account` of `sdk::Update<Account>`; empty where the type is written in another way.
+fn last_segment(message: &Type) -> (String, String) {
+    let Type::Path(path) = message else { return (String::new(), String::new()) };
+    let Some(segment) = path.path.segments.last() else { return (String::new(), String::new()) };
+    let PathArguments::AngleBracketed(generics) = &segment.arguments else {
+        return (segment.ident.to_string(), String::new());
+    };
+    let data = generics.args.iter().find_map(|argument| match argument {
+        GenericArgument::Type(Type::Path(path)) => {
+            path.path.segments.last().map(|segment| segment.ident.to_string())
+        }
+        _ => None,
+    });
+    (segment.ident.to_string(), data.unwrap_or_default())
+}
+
+/// A constant list of logical names. A field's name goes through the entity's columns, so that a misspelt one is an
+/// error where it is written.
+fn names(columns: &Columns, data: &TokenStream) -> TokenStream {
+    if columns.all {
+        return quote!(<#data as ::stagegate_sdk::Shape>::COLUMN_NAMES);
+    }
+    let names = columns.names.iter().map(|column| match column {
+        Column::Field(field) => {
+            quote_spanned!(field.span()=> <#data as ::stagegate_sdk::Entity>::COLUMNS.#field.name())
+        }
+        Column::Name(name) => quote!(#name),
+    });
+    quote!(&[#(#names),*])
+}
+
+fn optional(text: Option<String>) -> TokenStream {
+    match text {
+        Some(text) => quote!(::core::option::Option::Some(#text)),
+        None => quote!(::core::option::Option::None),
+    }
+}
+
+/// The first paragraph of the doc comment, on one line.
+fn first_paragraph(function: &ItemFn) -> Option<String> {
+    let lines =
+        function.attrs.iter().filter(|attribute| attribute.path().is_ident("doc")).filter_map(|attribute| {
+            match &attribute.meta.require_name_value().ok()?.value {
+                syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) => {
+                    Some(text.value().trim().to_owned())
+                }
+                _ => None,
+            }
+        });
+    let paragraph: Vec<_> = lines.skip_while(String::is_empty).take_while(|line| !line.is_empty()).collect();
+    (!paragraph.is_empty()).then(|| paragraph.join(" "))
+}

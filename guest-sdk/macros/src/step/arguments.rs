@@ -1,0 +1,169 @@
+//! The parts of `#[step(..)]`.
+
+use proc_macro2::Span;
+use syn::parse::{Parse, ParseStream};
+use syn::{Error, Ident, LitInt, LitStr, Result, Token, parenthesized};
+
+/// The parts as written.
+pub(crate) struct Arguments {
+    pub(crate) stage: Ident,
+    pub(crate) asynchronous: bool,
+    pub(crate) rank: Option<Rank>,
+    pub(crate) changed: Option<Columns>,
+    pub(crate) before: Option<Columns>,
+    pub(crate) after: Option<Columns>,
+    pub(crate) entity: Option<LitStr>,
+    pub(crate) message: Option<LitStr>,
+    pub(crate) name: Option<LitStr>,
+    pub(crate) configuration: Option<LitStr>,
+    pub(crate) description: Option<LitStr>,
+}
+
+/// A list of columns.
+pub(crate) struct Columns {
+    pub(crate) span: Span,
+    /// Every column: of the struct, or of the record.
+    pub(crate) all: bool,
+    pub(crate) names: Vec<Column>,
+}
+
+/// One column.
+pub(crate) enum Column {
+    /// A field of the entity's struct.
+    Field(Ident),
+    /// A logical name.
+    Name(LitStr),
+}
+
+/// A whole number that may be negative.
+pub(crate) struct Rank {
+    negative: bool,
+    number: LitInt,
+}
+
+impl quote::ToTokens for Rank {
+    fn to_tokens(&self, tokens: &mut proc_macro2::TokenStream) {
+        let number = &self.number;
+        tokens.extend(if self.negative { quote::quote!(-#number) } else { quote::quote!(#number) });
+    }
+}
+
+const STAGES: &str = "a stage comes first: PreValidation, PreOperation or PostOperation";
+
+impl Parse for Arguments {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let stage: Ident = input.parse().map_err(|error| Error::new(error.span(), STAGES))?;
+        if stage == "MainOperation" {
+            return Err(Error::new(
+                stage.span(),
+                "MainOperation is the core operation's own: a step runs before or after it",
+            ));
+        }
+        if !["PreValidation", "PreOperation", "PostOperation"].iter().any(|known| stage == known) {
+            return Err(Error::new(stage.span(), format!("`{stage}` is not a stage; {STAGES}")));
+        }
+        let mut arguments = Self {
+            stage,
+            asynchronous: false,
+            rank: None,
+            changed: None,
+            before: None,
+            after: None,
+            entity: None,
+            message: None,
+            name: None,
+            configuration: None,
+            description: None,
+        };
+        while !input.is_empty() {
+            input.parse::<Token![,]>()?;
+            if input.is_empty() {
+                break;
+            }
+            arguments.part(input)?;
+        }
+        Ok(arguments)
+    }
+}
+
+impl Arguments {
+    fn part(&mut self, input: ParseStream<'_>) -> Result<()> {
+        if input.parse::<Option<Token![async]>>()?.is_some() {
+            self.asynchronous = true;
+            return Ok(());
+        }
+        let key: Ident = input.parse()?;
+        match key.to_string().as_str() {
+            "sync" => {}
+            "rank" => once(&mut self.rank, &key, rank(input)?)?,
+            "changed" => once(&mut self.changed, &key, columns(&key, input)?)?,
+            "before" => once(&mut self.before, &key, columns(&key, input)?)?,
+            "after" => once(&mut self.after, &key, columns(&key, input)?)?,
+            "entity" => once(&mut self.entity, &key, text(&key, input)?)?,
+            "message" => once(&mut self.message, &key, text(&key, input)?)?,
+            "name" => once(&mut self.name, &key, text(&key, input)?)?,
+            "configuration" => once(&mut self.configuration, &key, text(&key, input)?)?,
+            "description" => once(&mut self.description, &key, text(&key, input)?)?,
+            other => {
+                let text = format!(
+                    "`{other}` is not a part of #[step]; these are: sync, async, rank = 1, changed(..), before(..), \
+                     after(..), entity = \"..\", message = \"..\", name = \"..\", configuration = \"..\", \
+                     description = \"..\""
+                );
+                return Err(Error::new(key.span(), text));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn once<T>(place: &mut Option<T>, key: &Ident, value: T) -> Result<()> {
+    match place.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(Error::new(key.span(), format!("`{key}` is here twice"))),
+    }
+}
+
+fn rank(input: ParseStream<'_>) -> Result<Rank> {
+    input.parse::<Token![=]>()?;
+    Ok(Rank { negative: input.parse::<Option<Token![-]>>()?.is_some(), number: input.parse()? })
+}
+
+fn text(key: &Ident, input: ParseStream<'_>) -> Result<LitStr> {
+    if !input.peek(Token![=]) {
+        return Err(Error::new(key.span(), format!("write `{key} = \"..\"`")));
+    }
+    input.parse::<Token![=]>()?;
+    input.parse().map_err(|error| Error::new(error.span(), format!("write `{key} = \"..\"`")))
+}
+
+fn columns(key: &Ident, input: ParseStream<'_>) -> Result<Columns> {
+    if !input.peek(syn::token::Paren) {
+        return Err(Error::new(
+            key.span(),
+            format!("write the columns in parentheses: `{key}(name, creditlimit)`"),
+        ));
+    }
+    let content;
+    parenthesized!(content in input);
+    let mut columns = Columns { span: key.span(), all: false, names: Vec::new() };
+    while !content.is_empty() {
+        if content.peek(LitStr) {
+            columns.names.push(Column::Name(content.parse()?));
+        } else {
+            let field: Ident = content.parse()?;
+            if field == "all" && columns.names.is_empty() && content.is_empty() {
+                columns.all = true;
+            } else {
+                columns.names.push(Column::Field(field));
+            }
+        }
+        if !content.is_empty() {
+            content.parse::<Token![,]>()?;
+        }
+    }
+    if columns.names.is_empty() && !columns.all {
+        return Err(Error::new(key.span(), format!("which columns? Write `{key}(name, creditlimit)`")));
+    }
+    Ok(columns)
+}

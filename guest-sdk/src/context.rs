@@ -1,0 +1,236 @@
+//! What a step is told about its message.
+
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::Result;
+use crate::organization::Organization;
+use crate::services::{Execution, Services};
+use crate::shared::Shared;
+use crate::value::{AttributeType, DateTime, UniqueIdentifier, Value};
+
+/// A moment of a message's pipeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// 10: before the transaction of an initial request; inside its caller's for a nested one.
+    PreValidation = 10,
+    /// 20: in the transaction, before the core operation.
+    PreOperation = 20,
+    /// 30: the core operation. No step is registered here.
+    MainOperation = 30,
+    /// 40: in the transaction, after the core operation; asynchronous steps run after the commit.
+    PostOperation = 40,
+}
+
+/// When a step runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// At its stage, with the caller waiting.
+    Synchronous,
+    /// Later, by the asynchronous service, outside of the caller's transaction.
+    Asynchronous,
+}
+
+/// The part of a step's argument that every message has: `Update<E>` and the others dereference to it.
+pub struct Context {
+    services: Rc<dyn Services>,
+    execution: Execution,
+}
+
+impl Context {
+    pub(crate) fn new(services: Rc<dyn Services>) -> Self {
+        Self { execution: services.context(), services }
+    }
+
+    pub(crate) fn services(&self) -> &dyn Services {
+        &*self.services
+    }
+
+    /// The organization service, as the step's user.
+    pub fn org(&self) -> Organization {
+        Organization::new(Rc::clone(&self.services))
+    }
+
+    /// The message's name, for example `Update`.
+    pub fn message(&self) -> &str {
+        &self.execution.message
+    }
+
+    /// The stage that the step runs at.
+    pub fn stage(&self) -> Stage {
+        self.execution.stage
+    }
+
+    /// How the step runs.
+    pub fn mode(&self) -> Mode {
+        self.execution.mode
+    }
+
+    /// 1 for a request from outside, one more for each request issued by a plugin's step.
+    pub fn depth(&self) -> u32 {
+        self.execution.depth
+    }
+
+    /// The logical name of the entity of the message's record; `none` where it has none.
+    pub fn entity_name(&self) -> &str {
+        &self.execution.entity_name
+    }
+
+    /// Who the step acts as.
+    pub fn user(&self) -> UniqueIdentifier {
+        self.execution.user
+    }
+
+    /// Who started the work.
+    pub fn initiating_user(&self) -> UniqueIdentifier {
+        self.execution.initiating_user
+    }
+
+    /// The same for all nested and asynchronous work that one request leads to.
+    pub fn correlation_id(&self) -> UniqueIdentifier {
+        self.execution.correlation_id
+    }
+
+    /// This message execution.
+    pub fn request_id(&self) -> UniqueIdentifier {
+        self.execution.request_id
+    }
+
+    /// The system job that runs an asynchronous step. A retry has the same one, so it serves as an idempotency key.
+    pub fn operation_id(&self) -> Option<UniqueIdentifier> {
+        self.execution.operation_id
+    }
+
+    /// When that system job was created.
+    pub fn operation_created_on(&self) -> Option<DateTime> {
+        self.execution.operation_created_on
+    }
+
+    /// Whether the step's own writes are part of a transaction that a fault rolls back.
+    pub fn is_in_transaction(&self) -> bool {
+        self.execution.is_in_transaction
+    }
+
+    /// The host's time. Use it and not a clock of one's own: tests and replays set it.
+    pub fn now(&self) -> DateTime {
+        self.services.now()
+    }
+
+    /// The time until the message's deadline. Past it the step is stopped and everything is rolled back.
+    pub fn remaining(&self) -> Duration {
+        self.services.remaining()
+    }
+
+    /// The step's unsecure configuration.
+    pub fn configuration(&self) -> Option<String> {
+        self.services.configuration()
+    }
+
+    /// The step's secure configuration: set by an operator, and not to be shown or traced.
+    pub fn secure_configuration(&self) -> Option<String> {
+        self.services.secure_configuration()
+    }
+
+    /// Keeps a line with the step's run. The macro [`trace!`](crate::trace!) formats one.
+    pub fn trace(&self, line: impl fmt::Display) {
+        self.services.trace(&line.to_string());
+    }
+
+    /// Shares a struct with `#[derive(Shared)]` with the later steps of this message, asynchronous ones included.
+    ///
+    /// # Errors
+    /// Past the host's limit of variables or of bytes.
+    pub fn share<T: Shared>(&self, variables: T) -> Result {
+        variables.share(&mut |name, value| self.services.set_shared_variable(name, value))
+    }
+
+    /// What an earlier step shared with [`Context::share`]; none unless all of its fields are there.
+    ///
+    /// It looks in the message's own variables first and then in its parent's. So it finds what PreValidation of the
+    /// same Create, Update or Delete shared, which the platform keeps in the parent's context for the later stages,
+    /// and what the step that issued this message shared in its own.
+    pub fn shared<T: Shared>(&self) -> Option<T> {
+        T::read(&|name| self.find_shared(name))
+    }
+
+    /// Sets one shared variable.
+    ///
+    /// # Errors
+    /// Past the host's limit of variables or of bytes.
+    pub fn set_shared_variable(&self, name: &str, value: impl Into<Value>) -> Result {
+        self.services.set_shared_variable(name, value.into())
+    }
+
+    /// One shared variable, looked up as [`Context::shared`] does; none if it is not there or of another type.
+    pub fn shared_variable<T: AttributeType>(&self, name: &str) -> Option<T> {
+        T::from_value(self.find_shared(name)?)
+    }
+
+    /// The context that this message was issued in; none for a request from outside.
+    pub fn parent(&self) -> Option<ParentContext> {
+        ParentContext::at(&self.services, 1)
+    }
+
+    fn find_shared(&self, name: &str) -> Option<Value> {
+        self.services.shared_variable(name).or_else(|| self.services.parent_shared_variable(1, name))
+    }
+
+    pub(crate) fn entity_id(&self) -> Option<UniqueIdentifier> {
+        self.execution.entity_id
+    }
+}
+
+/// The context of a message that this one descends from.
+pub struct ParentContext {
+    services: Rc<dyn Services>,
+    execution: Execution,
+    level: u32,
+}
+
+impl ParentContext {
+    fn at(services: &Rc<dyn Services>, level: u32) -> Option<Self> {
+        let execution = services.parent_context(level)?;
+        Some(Self { services: Rc::clone(services), execution, level })
+    }
+
+    /// Its message's name.
+    pub fn message(&self) -> &str {
+        &self.execution.message
+    }
+
+    /// Its stage.
+    pub fn stage(&self) -> Stage {
+        self.execution.stage
+    }
+
+    /// Its depth.
+    pub fn depth(&self) -> u32 {
+        self.execution.depth
+    }
+
+    /// The logical name of its record's entity.
+    pub fn entity_name(&self) -> &str {
+        &self.execution.entity_name
+    }
+
+    /// Its record.
+    pub fn entity_id(&self) -> Option<UniqueIdentifier> {
+        self.execution.entity_id
+    }
+
+    /// Who it acts as.
+    pub fn user(&self) -> UniqueIdentifier {
+        self.execution.user
+    }
+
+    /// One of its shared variables; none if it is not there or of another type.
+    pub fn shared_variable<T: AttributeType>(&self, name: &str) -> Option<T> {
+        T::from_value(self.services.parent_shared_variable(self.level, name)?)
+    }
+
+    /// The context above it.
+    pub fn parent(&self) -> Option<Self> {
+        Self::at(&self.services, self.level + 1)
+    }
+}

@@ -1,0 +1,237 @@
+//! The value of a typed column.
+
+use std::fmt;
+
+use crate::record::{Record, Side};
+use crate::value::{AttributeType, Value};
+use crate::{Fault, Result};
+
+/// A column of an entity: absent, null, or a value.
+///
+/// *Absent* is not *null*. In the target of an Update an absent column is left as it is and a null one is cleared; in
+/// what was read, an absent one was not asked for and a null one is empty.
+///
+/// ```
+/// use stagegate_sdk::prelude::*;
+///
+/// let mut limit: Field<Money> = Field::absent();
+/// assert_eq!(limit.or_default(), Money::ZERO);
+/// limit = Money::new(10).into();
+/// assert_eq!(limit.get(), Some(&Money::new(10)));
+/// limit.clear();
+/// assert!(limit.is_null());
+/// ```
+#[derive(Clone)]
+pub struct Field<T>(State<T>);
+
+#[derive(Clone)]
+enum State<T> {
+    Absent(Option<Origin>),
+    Null(Option<Origin>),
+    Value(T),
+}
+
+/// Where a column was read, for the words of `require`.
+#[derive(Clone, Copy)]
+pub(crate) struct Origin {
+    column: &'static str,
+    side: Side,
+}
+
+impl<T> Field<T> {
+    /// Not there: an Update leaves the column as it is.
+    pub const fn absent() -> Self {
+        Self(State::Absent(None))
+    }
+
+    /// There and empty: an Update clears the column.
+    pub const fn null() -> Self {
+        Self(State::Null(None))
+    }
+
+    /// With a value.
+    pub const fn new(value: T) -> Self {
+        Self(State::Value(value))
+    }
+
+    /// The value, if there is one.
+    pub const fn get(&self) -> Option<&T> {
+        match &self.0 {
+            State::Value(value) => Some(value),
+            State::Absent(_) | State::Null(_) => None,
+        }
+    }
+
+    /// The value, if there is one, by value.
+    pub fn into_option(self) -> Option<T> {
+        match self.0 {
+            State::Value(value) => Some(value),
+            State::Absent(_) | State::Null(_) => None,
+        }
+    }
+
+    /// Whether the column is there, with a value or null.
+    pub const fn is_present(&self) -> bool {
+        !self.is_absent()
+    }
+
+    /// Whether the column is not there.
+    pub const fn is_absent(&self) -> bool {
+        matches!(self.0, State::Absent(_))
+    }
+
+    /// Whether the column is there and empty.
+    pub const fn is_null(&self) -> bool {
+        matches!(self.0, State::Null(_))
+    }
+
+    /// Gives it a value.
+    pub fn set(&mut self, value: impl Into<T>) {
+        self.0 = State::Value(value.into());
+    }
+
+    /// Makes it null.
+    pub fn clear(&mut self) {
+        self.0 = State::Null(None);
+    }
+
+    /// Takes the column out, so that it stays as it is in the database.
+    pub fn unset(&mut self) {
+        self.0 = State::Absent(None);
+    }
+}
+
+impl<T: Clone> Field<T> {
+    /// The value, or `other` if the column is absent or null.
+    pub fn or(&self, other: T) -> T {
+        self.get().cloned().unwrap_or(other)
+    }
+
+    /// The value, or the type's default if the column is absent or null.
+    pub fn or_default(&self) -> T
+    where
+        T: Default,
+    {
+        self.get().cloned().unwrap_or_default()
+    }
+
+    /// The value.
+    ///
+    /// # Errors
+    /// If the column is absent or null: the fault says which, and, for a column of an image that the step did not ask
+    /// for, what to add to `#[step]`.
+    pub fn require(&self) -> Result<T> {
+        match &self.0 {
+            State::Value(value) => Ok(value.clone()),
+            State::Absent(None) => Err(Fault::defect("A required column has no value: it was never set.")),
+            State::Null(None) => Err(Fault::defect("A required column is null.")),
+            State::Null(Some(Origin { column, side })) => {
+                Err(Fault::new(format!("`{column}` is empty in {side}, and this step needs it.")))
+            }
+            State::Absent(Some(Origin { column, side })) => Err(Fault::defect(match side {
+                Side::Before => format!(
+                    "`{column}` is not in the pre-image: add `before({column})` to the step's #[step] attribute."
+                ),
+                Side::After => format!(
+                    "`{column}` is not in the post-image: add `after({column})` to the step's #[step] attribute."
+                ),
+                Side::Target | Side::Output => {
+                    format!("`{column}` is not in {side}, and this step needs it.")
+                }
+            })),
+        }
+    }
+}
+
+impl<T> Default for Field<T> {
+    fn default() -> Self {
+        Self::absent()
+    }
+}
+
+impl<T> From<T> for Field<T> {
+    fn from(value: T) -> Self {
+        Self::new(value)
+    }
+}
+
+impl From<&str> for Field<String> {
+    fn from(text: &str) -> Self {
+        Self::new(text.to_owned())
+    }
+}
+
+/// None becomes null.
+impl<T> From<Option<T>> for Field<T> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or_else(Self::null, Self::new)
+    }
+}
+
+/// Where a column was read plays no part.
+impl<T: PartialEq> PartialEq for Field<T> {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (State::Absent(_), State::Absent(_)) | (State::Null(_), State::Null(_)) => true,
+            (State::Value(one), State::Value(other)) => one == other,
+            _ => false,
+        }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Field<T> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            State::Absent(_) => out.write_str("Absent"),
+            State::Null(_) => out.write_str("Null"),
+            State::Value(value) => value.fmt(out),
+        }
+    }
+}
+
+/// What the field of a struct with `#[derive(Entity)]` must be: a [`Field`].
+#[diagnostic::on_unimplemented(
+    message = "a column of an entity is a `Field<..>`, not `{Self}`",
+    label = "write `Field<{Self}>`",
+    note = "a column may be absent or null, which a plain type cannot say"
+)]
+pub trait EntityField: Sized {
+    /// The type of its values.
+    type Type: AttributeType;
+
+    #[doc(hidden)]
+    fn take(record: &mut Record, column: &'static str, side: Side) -> Result<Self>;
+
+    #[doc(hidden)]
+    fn put(&self, record: &mut Record, column: &'static str);
+}
+
+impl<T: AttributeType + Clone> EntityField for Field<T> {
+    type Type = T;
+
+    fn take(record: &mut Record, column: &'static str, side: Side) -> Result<Self> {
+        let origin = Some(Origin { column, side });
+        let Some(value) = record.attributes.remove(column) else { return Ok(Self(State::Absent(origin))) };
+        if value.is_null() {
+            return Ok(Self(State::Null(origin)));
+        }
+        let found = value.type_name();
+        T::from_value(value).map(Self::new).ok_or_else(|| {
+            let targets = T::TARGETS.join(" or ");
+            let declared = if targets.is_empty() { T::TYPE.to_owned() } else { format!("{} to {targets}", T::TYPE) };
+            Fault::defect(format!(
+                "`{column}` of `{}` is of the type {found}, and the plugin's struct says {declared}: change the \
+                 field's type.",
+                record.logical_name
+            ))
+        })
+    }
+
+    fn put(&self, record: &mut Record, column: &'static str) {
+        match &self.0 {
+            State::Absent(_) => {}
+            State::Null(_) => record.set(column, Value::Null),
+            State::Value(value) => record.set(column, value.clone()),
+        }
+    }
+}

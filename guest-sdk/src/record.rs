@@ -1,0 +1,118 @@
+//! Records whose columns are known at run time.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::value::{AttributeType, EntityReference, UniqueIdentifier, Value};
+
+/// A record of any entity, or the part of one that was read or changed.
+///
+/// The untyped counterpart of a struct with `#[derive(Entity)]`: `Update<Record>` is a step on the Update of every
+/// entity, or of the one that `entity = ".."` names.
+///
+/// ```
+/// use stagegate_sdk::prelude::*;
+///
+/// let entry = Record::new("auditentry").with("attribute", "creditlimit").with("newvalue", "900.00");
+/// assert_eq!(entry.value::<String>("attribute").as_deref(), Some("creditlimit"));
+/// assert!(entry.get("oldvalue").is_none());
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Record {
+    /// The entity's logical name.
+    pub logical_name: String,
+    /// The record's identifier; none for one that is still to be created.
+    pub id: Option<UniqueIdentifier>,
+    /// The attributes that are present, by logical name.
+    pub attributes: BTreeMap<String, Value>,
+}
+
+impl Record {
+    /// A record without identifier and attributes.
+    pub fn new(logical_name: impl Into<String>) -> Self {
+        Self { logical_name: logical_name.into(), ..Self::default() }
+    }
+
+    /// With an identifier.
+    #[must_use]
+    pub fn with_id(mut self, id: impl Into<UniqueIdentifier>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// With one more attribute.
+    #[must_use]
+    pub fn with(mut self, attribute: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.set(attribute, value);
+        self
+    }
+
+    /// Sets an attribute; [`Value::Null`] clears it.
+    pub fn set(&mut self, attribute: impl Into<String>, value: impl Into<Value>) {
+        self.attributes.insert(attribute.into(), value.into());
+    }
+
+    /// Takes an attribute out, so that it is absent.
+    pub fn unset(&mut self, attribute: &str) -> Option<Value> {
+        self.attributes.remove(attribute)
+    }
+
+    /// An attribute; none if it is absent, `Some(Value::Null)` if it is there and empty.
+    pub fn get(&self, attribute: &str) -> Option<&Value> {
+        self.attributes.get(attribute)
+    }
+
+    /// An attribute as a `T`; none if it is absent, null or of another type.
+    pub fn value<T: AttributeType>(&self, attribute: &str) -> Option<T> {
+        self.get(attribute).and_then(Value::to)
+    }
+
+    /// A reference to the record; none if it has no identifier yet.
+    pub fn reference(&self) -> Option<EntityReference> {
+        self.id.map(|id| EntityReference { entity: self.logical_name.clone(), id })
+    }
+}
+
+/// Which attributes to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ColumnSet {
+    /// Every attribute.
+    All,
+    /// These; an empty list asks for none.
+    Named(Vec<String>),
+}
+
+impl ColumnSet {
+    /// The named attributes.
+    pub fn named<S: Into<String>>(names: impl IntoIterator<Item = S>) -> Self {
+        Self::Named(names.into_iter().map(Into::into).collect())
+    }
+}
+
+/// The named attributes: `["name", "creditlimit"].into()`.
+impl<S: Into<String>, const N: usize> From<[S; N]> for ColumnSet {
+    fn from(names: [S; N]) -> Self {
+        Self::named(names)
+    }
+}
+
+/// Where a record came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[doc(hidden)]
+pub enum Side {
+    Target,
+    Before,
+    After,
+    Output,
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Target => "the target",
+            Self::Before => "the pre-image",
+            Self::After => "the post-image",
+            Self::Output => "the record that was read",
+        })
+    }
+}

@@ -1,0 +1,53 @@
+//! What stands behind a context: the host, or a fake of it in a native test.
+
+use std::time::Duration;
+
+use crate::Result;
+use crate::context::{Mode, Stage};
+use crate::query::RecordQuery;
+use crate::record::{ColumnSet, Record};
+use crate::value::{DateTime, EntityReference, UniqueIdentifier, Value};
+
+/// The facts about one message execution.
+#[derive(Clone, Debug)]
+pub(crate) struct Execution {
+    pub(crate) message: String,
+    pub(crate) stage: Stage,
+    pub(crate) mode: Mode,
+    pub(crate) depth: u32,
+    pub(crate) entity_name: String,
+    pub(crate) entity_id: Option<UniqueIdentifier>,
+    pub(crate) user: UniqueIdentifier,
+    pub(crate) initiating_user: UniqueIdentifier,
+    pub(crate) correlation_id: UniqueIdentifier,
+    pub(crate) request_id: UniqueIdentifier,
+    pub(crate) operation_id: Option<UniqueIdentifier>,
+    pub(crate) operation_created_on: Option<DateTime>,
+    pub(crate) is_in_transaction: bool,
+}
+
+/// The imports of the contract's world in this crate's types, one for one.
+pub(crate) trait Services {
+    fn context(&self) -> Execution;
+    fn now(&self) -> DateTime;
+    fn remaining(&self) -> Duration;
+    fn target(&self, columns: &ColumnSet) -> Option<Record>;
+    fn set_target(&self, attributes: Vec<(String, Value)>) -> Result;
+    fn unset_target(&self, names: Vec<String>) -> Result;
+    fn pre_image(&self, alias: &str, columns: &ColumnSet) -> Option<Record>;
+    fn post_image(&self, alias: &str, columns: &ColumnSet) -> Option<Record>;
+    fn output_entity(&self, columns: &ColumnSet) -> Option<Record>;
+    fn set_output_entity(&self, attributes: Vec<(String, Value)>) -> Result;
+    fn shared_variable(&self, name: &str) -> Option<Value>;
+    fn set_shared_variable(&self, name: &str, value: Value) -> Result;
+    fn parent_context(&self, level: u32) -> Option<Execution>;
+    fn parent_shared_variable(&self, level: u32, name: &str) -> Option<Value>;
+    fn configuration(&self) -> Option<String>;
+    fn secure_configuration(&self) -> Option<String>;
+    fn create(&self, record: Record) -> Result<UniqueIdentifier>;
+    fn retrieve(&self, target: EntityReference, columns: &ColumnSet) -> Result<Record>;
+    fn update(&self, record: Record) -> Result;
+    fn delete(&self, target: EntityReference) -> Result;
+    fn retrieve_multiple(&self, query: RecordQuery) -> Result<Vec<Record>>;
+    fn trace(&self, line: &str);
+}
