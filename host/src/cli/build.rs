@@ -62,13 +62,20 @@ fn find_package(folder: &Path, surroundings: &Surroundings) -> Result<Package, F
     let arguments = ["metadata", "--no-deps", "--format-version", "1"];
     let finished = tool(&surroundings.tools.cargo, &arguments, folder)?;
     if !finished.status.success() {
-        return Err(Failure::new(format!("Cargo cannot read the crate in `{shown}`; correct what it says above"))
-            .with_output(String::from_utf8_lossy(&finished.stderr).into_owned()));
+        return Err(Failure::new(format!(
+            "Cargo cannot read the crate in `{shown}`; correct what it says above"
+        ))
+        .with_output(String::from_utf8_lossy(&finished.stderr).into_owned()));
     }
-    let metadata: Metadata = serde_json::from_slice(&finished.stdout)
-        .map_err(|error| Failure::new(format!("what `cargo metadata` says of `{shown}` is not understood: {error}")))?;
-    let plugins: Vec<String> =
-        metadata.packages.iter().filter(|package| package.is_plugin()).map(|package| package.name.clone()).collect();
+    let metadata: Metadata = serde_json::from_slice(&finished.stdout).map_err(|error| {
+        Failure::new(format!("what `cargo metadata` says of `{shown}` is not understood: {error}"))
+    })?;
+    let plugins: Vec<String> = metadata
+        .packages
+        .iter()
+        .filter(|package| package.is_plugin())
+        .map(|package| package.name.clone())
+        .collect();
     let here = |package: &Package| package.manifest_path.canonicalize().is_ok_and(|path| path == manifest);
     match metadata.packages.into_iter().find(here) {
         Some(package) if package.is_plugin() => Ok(package),
@@ -144,7 +151,9 @@ fn compile(folder: &Path, package: &Package, surroundings: &mut Surroundings) ->
         stdout.map_or(Ok(0), |mut stdout| stdout.read_to_end(&mut text)).map(|_| text)
     });
     let mut said = String::new();
-    for line in stderr.into_iter().flat_map(|stderr| BufReader::new(stderr).split(b'\n')).map_while(Result::ok) {
+    for line in
+        stderr.into_iter().flat_map(|stderr| BufReader::new(stderr).split(b'\n')).map_while(Result::ok)
+    {
         let line = String::from_utf8_lossy(&line);
         progress.detail(&anstream::adapter::strip_str(line.trim()).to_string());
         said.push_str(&line);
@@ -152,11 +161,9 @@ fn compile(folder: &Path, package: &Package, surroundings: &mut Surroundings) ->
     }
     let status =
         child.wait().map_err(|error| Failure::new(format!("the end of Cargo cannot be awaited: {error}")))?;
-    let messages = messages
-        .join()
-        .ok()
-        .and_then(Result::ok)
-        .ok_or_else(|| Failure::new("what Cargo says cannot be read; build the crate by hand and name the `.wasm` file"))?;
+    let messages = messages.join().ok().and_then(Result::ok).ok_or_else(|| {
+        Failure::new("what Cargo says cannot be read; build the crate by hand and name the `.wasm` file")
+    })?;
     if !status.success() {
         drop(progress);
         return Err(Failure::new(format!(
@@ -166,7 +173,9 @@ fn compile(folder: &Path, package: &Package, surroundings: &mut Surroundings) ->
     }
     progress.done(&mut surroundings.errors, &format!("built {name}"));
     component(&messages, package).ok_or_else(|| {
-        Failure::new(format!("Cargo built `{name}` but names no `.wasm` file of it; build it by hand and name the file"))
+        Failure::new(format!(
+            "Cargo built `{name}` but names no `.wasm` file of it; build it by hand and name the file"
+        ))
     })
 }
 
@@ -179,7 +188,11 @@ fn component(messages: &[u8], package: &Package) -> Option<PathBuf> {
             && message.manifest_path == package.manifest_path
             && message.target.is_some_and(|target| target.is_component());
         if ours {
-            found = message.filenames.into_iter().find(|file| file.extension() == Some(OsStr::new("wasm"))).or(found);
+            found = message
+                .filenames
+                .into_iter()
+                .find(|file| file.extension() == Some(OsStr::new("wasm")))
+                .or(found);
         }
     }
     found
@@ -208,7 +221,8 @@ mod tests {
 
     #[test]
     fn the_component_is_the_cdylib_of_the_package_itself() {
-        let package = Package { name: "b".into(), manifest_path: "/b/Cargo.toml".into(), targets: Vec::new() };
+        let package =
+            Package { name: "b".into(), manifest_path: "/b/Cargo.toml".into(), targets: Vec::new() };
         let messages = concat!(
             r#"{"reason":"compiler-artifact","manifest_path":"/a/Cargo.toml","target":{"crate_types":["cdylib"]},"filenames":["/t/a.wasm"]}"#,
             "\n",

@@ -15,7 +15,8 @@ use crate::model::Error;
 #[derive(Debug)]
 pub(super) struct Failure {
     message: String,
-    place: Option<Place>,
+    /// Boxed: failures are rare, and results are moved around.
+    place: Option<Box<Place>>,
     /// What a tool said, shown as it is above the message.
     output: Option<String>,
 }
@@ -44,7 +45,7 @@ impl Failure {
 
     /// Says where.
     pub(super) fn at(mut self, place: Place) -> Self {
-        self.place = Some(place);
+        self.place = Some(Box::new(place));
         self
     }
 
@@ -62,7 +63,7 @@ impl Failure {
         let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
         surroundings.errors.line(format_args!("{red}error{red:#}: {self}"));
         if format == Format::Json {
-            let error = ErrorJson { message: &self.message, place: self.place.as_ref() };
+            let error = ErrorJson { message: &self.message, place: self.place.as_deref() };
             let document = FailureJson { format: FORMAT, exit_code: 2, error };
             // A struct of numbers and strings always serializes.
             surroundings.output.line(serde_json::to_string_pretty(&document).unwrap_or_default());
@@ -87,7 +88,7 @@ struct ErrorJson<'a> {
 /// The place, the message and the line that it is about.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(place) = &self.place else { return f.write_str(&self.message) };
+        let Some(place) = self.place.as_deref() else { return f.write_str(&self.message) };
         let Place { file, line, column, path, text } = place;
         write!(f, "{file}:{line}:{column}: ")?;
         if !path.is_empty() {

@@ -126,13 +126,17 @@ fn describe(expected: Expected<'_>) -> String {
         ValueType::Integer | ValueType::Choice => "a whole number of 32 bits",
         ValueType::BigInteger => "a whole number of 64 bits",
         ValueType::Double => "a number",
-        ValueType::Decimal | ValueType::Money => "a number, or a string such as \"12.50\", of at most 28 digits",
+        ValueType::Decimal | ValueType::Money => {
+            "a number, or a string such as \"12.50\", of at most 28 digits"
+        }
         ValueType::String => "a string",
         ValueType::DateTime => "a string such as \"2030-01-31T12:00:00Z\", with an offset",
         ValueType::UniqueIdentifier => "a UUID as a string",
         ValueType::Choices => "a list of whole numbers",
         ValueType::Lookup => match expected.targets {
-            [target] => return format!("a lookup ({{\"entity\": \"{target}\", \"id\": \"<uuid>\"}}, or the UUID)"),
+            [target] => {
+                return format!("a lookup ({{\"entity\": \"{target}\", \"id\": \"<uuid>\"}}, or the UUID)");
+            }
             _ => "{\"entity\": \"<name>\", \"id\": \"<uuid>\"}",
         },
     };

@@ -9,9 +9,12 @@
 mod args;
 mod build;
 mod failure;
+mod inspect;
 mod json;
+mod load;
 mod report;
 mod requests;
+mod run;
 mod sample;
 mod surroundings;
 
@@ -23,7 +26,6 @@ use clap::Parser as _;
 pub use surroundings::{Output, Surroundings, Tools};
 
 use args::{Arguments, Command};
-use failure::Failure;
 
 /// How the program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,4 +76,16 @@ pub async fn run(args: impl IntoIterator<Item = OsString>, surroundings: &mut Su
         failure.show(format, surroundings);
         Exit::Unusable
     })
+}
+
+/// Help and the version go where output goes; what is wrong goes where errors go.
+fn usage(error: &clap::Error, surroundings: &mut Surroundings) -> Exit {
+    let text = error.render().ansi().to_string();
+    if error.use_stderr() {
+        surroundings.errors.write(&text);
+        Exit::Unusable
+    } else {
+        surroundings.output.write(&text);
+        Exit::Done
+    }
 }

@@ -15,7 +15,7 @@ use super::failure::{Failure, Place};
 use super::json::{self, Expected};
 use crate::model::{
     ColumnSet, Entity, EntityDefinition, EntityReference, Filter, Message, Operator, Order, Query, Request,
-    Schema, ValueType,
+    Schema,
 };
 
 /// How deeply filters nest at most: far more than a person writes, and little enough for the stack.
@@ -162,9 +162,16 @@ impl<'s> Document<'s> {
     /// Reads a file's form. The failure has its line, column and path.
     pub(super) fn parse(source: &'s Source) -> Result<Self, Failure> {
         let raw: RawDocument<'s> = object(source, &source.text, "")?;
-        let entities = raw.entities.map(|list| each(&list, "entities", |raw, path| object(source, raw, path)));
-        let requests = raw.requests.map(|list| each(&list, "requests", |raw, path| object(source, raw, path)));
+        let entities =
+            raw.entities.map(|list| each(&list, "entities", |raw, path| object(source, raw, path)));
+        let requests =
+            raw.requests.map(|list| each(&list, "requests", |raw, path| object(source, raw, path)));
         Ok(Self { source, entities: entities.transpose()?, requests: requests.transpose()? })
+    }
+
+    /// The failure for definitions of this file that break a rule.
+    pub(super) fn failure(&self, error: &crate::model::Error) -> Failure {
+        Failure::new(format!("{}: {}", self.source.name, error.message()))
     }
 
     /// The requests, their values typed by the schema; none if the file does not speak of requests. `user` asks where
@@ -190,8 +197,11 @@ impl<'s> Reader<'s, '_> {
         let message_place = || place(self.source, raw.message.get(), &at("message"));
         let refuse = |part: Option<&RawValue>, name: &str| match part {
             None => Ok(()),
-            Some(part) => Err(Failure::new(format!("a {message} has no `{name}`; remove it"))
-                .at(place(self.source, part.get(), &at(name)))),
+            Some(part) => Err(Failure::new(format!("a {message} has no `{name}`; remove it")).at(place(
+                self.source,
+                part.get(),
+                &at(name),
+            ))),
         };
         let target = || {
             let raw = raw.target.ok_or_else(|| {
@@ -230,10 +240,10 @@ impl<'s> Reader<'s, '_> {
             }
             _ => {
                 let known = "Create, Retrieve, RetrieveMultiple, Update, Delete";
-                return Err(
-                    Failure::new(format!("the message `{message}` is not known; use one of {known}"))
-                        .at(message_place()),
-                );
+                return Err(Failure::new(format!(
+                    "the message `{message}` is not known; use one of {known}"
+                ))
+                .at(message_place()));
             }
         };
         let request = request.as_user(raw.user.unwrap_or(user));
@@ -354,8 +364,11 @@ impl<'s> Reader<'s, '_> {
         let here = || place(self.source, operator.get(), &format!("{path}.operator"));
         let operator = Operator::parse(&operator_name).ok_or_else(|| {
             let known: Vec<&str> = Operator::ALL.into_iter().map(Operator::name).collect();
-            Failure::new(format!("the operator `{operator_name}` is not known; use one of {}", known.join(", ")))
-                .at(here())
+            Failure::new(format!(
+                "the operator `{operator_name}` is not known; use one of {}",
+                known.join(", ")
+            ))
+            .at(here())
         })?;
         let counts = match operator {
             Operator::Null | Operator::NotNull => given.is_empty(),
@@ -372,8 +385,11 @@ impl<'s> Reader<'s, '_> {
         let value = |raw: &&RawValue| self.value(definition, &name, raw, path);
         // Checked here too, for a condition without values.
         definition.readable_type(&name).map_err(|error| {
-            Failure::new(error.message())
-                .at(place(self.source, attribute.get(), &format!("{path}.attribute")))
+            Failure::new(error.message()).at(place(
+                self.source,
+                attribute.get(),
+                &format!("{path}.attribute"),
+            ))
         })?;
         let values = given.iter().map(value).collect::<Result<_, _>>()?;
         Ok(Filter::Condition { attribute: name, operator, values })
@@ -419,12 +435,11 @@ impl<'s> Reader<'s, '_> {
         path: &str,
     ) -> Result<crate::model::Value, Failure> {
         let here = || place(self.source, raw.get(), path);
-        let readable = definition
-            .readable_type(name)
-            .map_err(|error| Failure::new(error.message()).at(here()))?;
+        let readable =
+            definition.readable_type(name).map_err(|error| Failure::new(error.message()).at(here()))?;
         let expected = match definition.attribute(name) {
             Some(attribute) => Expected::from(&attribute.attribute_type),
-            None => Expected::from(ValueType::from(readable)),
+            None => Expected::from(readable),
         };
         json::from_json(raw.get(), expected).map_err(|message| Failure::new(message).at(here()))
     }

@@ -46,7 +46,8 @@ pub(super) fn definitions<'d>(
         }
     }
     let targets: BTreeSet<String> = definitions.values().flat_map(lookup_targets).collect();
-    let missing = |name: &&String| !definitions.contains_key(name.as_str()) && !schema.entities.contains_key(*name);
+    let missing =
+        |name: &&String| !definitions.contains_key(name.as_str()) && !schema.entities.contains_key(*name);
     let bare: Vec<EntityDefinition> = targets.iter().filter(missing).map(EntityDefinition::new).collect();
     let mut all: Vec<EntityDefinition> = definitions.into_values().chain(bare).collect();
     if all.is_empty() && schema.entities.is_empty() {
@@ -77,9 +78,9 @@ pub(super) fn requests(
     for step in steps {
         // A step on every entity is tried on those that other steps name, or else on the first.
         let definition = &step.definition;
-        let named = steps.iter().any(|other| {
-            other.definition.entity.is_some() && other.definition.message == definition.message
-        });
+        let named = steps
+            .iter()
+            .any(|other| other.definition.entity.is_some() && other.definition.message == definition.message);
         let entity = match definition.entity.as_deref() {
             Some(entity) => Some(entity),
             None if named => continue,
@@ -183,7 +184,9 @@ impl Maker<'_> {
             AttributeType::Decimal { .. } => Value::Decimal(Decimal::from(number * 10)),
             AttributeType::Money { .. } => Value::Money(Decimal::from(number * 100)),
             AttributeType::String { max_length } => Value::String(text(name, variant, *max_length)),
-            AttributeType::DateTime => Value::DateTime(DateTime(MOMENT.0 + i64::from(number - 1) * 86_400_000)),
+            AttributeType::DateTime => {
+                Value::DateTime(DateTime(MOMENT.0 + i64::from(number - 1) * 86_400_000))
+            }
             AttributeType::UniqueIdentifier => {
                 Value::UniqueIdentifier(Uuid::from_u128(u128::from(number.unsigned_abs())))
             }
@@ -212,14 +215,17 @@ enum Variant {
 
 /// A text that fits the attribute's name, where the name says what it holds.
 fn text(name: &str, variant: Variant, max_length: u32) -> String {
-    let second = variant == Variant::Second;
-    let text = match name {
-        _ if name.contains("email") => ["ada@example.com", "grace@example.com"][usize::from(second)].to_owned(),
-        _ if name.contains("phone") => ["+1 555 0100", "+1 555 0101"][usize::from(second)].to_owned(),
+    let [first, second] = match name {
+        _ if name.contains("email") => ["ada@example.com", "grace@example.com"].map(str::to_owned),
+        _ if name.contains("phone") => ["+1 555 0100", "+1 555 0101"].map(str::to_owned),
         _ if name.contains("url") || name.contains("website") => {
-            ["https://example.com", "https://example.org"][usize::from(second)].to_owned()
+            ["https://example.com", "https://example.org"].map(str::to_owned)
         }
-        _ => format!("Sample {name}{}", if second { " changed" } else { "" }),
+        _ => [format!("Sample {name}"), format!("Sample {name} changed")],
+    };
+    let text = match variant {
+        Variant::First => first,
+        Variant::Second => second,
     };
     text.chars().take(usize::try_from(max_length).unwrap_or(usize::MAX)).collect()
 }
@@ -276,10 +282,16 @@ mod tests {
                 definition.check_values(&target.attributes).unwrap();
             }
         }
-        let name = |scripted: &Scripted| match scripted.request.parameters.values().next() {
+        let name = |scripted: &Scripted| match scripted.request.parameters.get(parameter::TARGET) {
             Some(Parameter::Entity(target)) => {
-                let lookups = target.attributes.values().filter(|value| matches!(value, Value::EntityReference(_)));
-                format!("{} {} with {} lookups", scripted.request.message, target.logical_name, lookups.count())
+                let lookups =
+                    target.attributes.values().filter(|value| matches!(value, Value::EntityReference(_)));
+                format!(
+                    "{} {} with {} lookups",
+                    scripted.request.message,
+                    target.logical_name,
+                    lookups.count()
+                )
             }
             Some(Parameter::Reference(target)) => format!("{} {}", scripted.request.message, target.entity),
             _ => scripted.request.message.clone(),
@@ -293,7 +305,8 @@ mod tests {
             declared("account", &[("name", "string", &[]), ("parent", "lookup", &["account"])]),
             declared("task", &[("due", "date-time", &[]), ("about", "lookup", &["account", "lead"])]),
         ];
-        let steps = [step("Update", Some("task")), step("Delete", Some("task")), step("Retrieve", Some("account"))];
+        let steps =
+            [step("Update", Some("task")), step("Delete", Some("task")), step("Retrieve", Some("account"))];
         assert_eq!(
             tried(&steps, &declared),
             [
@@ -311,8 +324,17 @@ mod tests {
     #[test]
     fn every_declared_type_has_a_value_that_its_definition_allows() {
         let types = [
-            "boolean", "integer", "big-integer", "double", "decimal", "money", "string", "date-time",
-            "unique-identifier", "choice", "choices",
+            "boolean",
+            "integer",
+            "big-integer",
+            "double",
+            "decimal",
+            "money",
+            "string",
+            "date-time",
+            "unique-identifier",
+            "choice",
+            "choices",
         ];
         let attributes: Vec<(&str, &str, &[&str])> = types.iter().map(|name| ("x", *name, &[][..])).collect();
         for attribute in attributes {
@@ -323,10 +345,7 @@ mod tests {
 
     #[test]
     fn a_step_on_every_entity_gets_one_even_where_none_is_declared() {
-        assert_eq!(
-            tried(&[step("Create", None)], &[]),
-            ["Create sample with 0 lookups"]
-        );
+        assert_eq!(tried(&[step("Create", None)], &[]), ["Create sample with 0 lookups"]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::cli::json::to_json;
 use crate::cli::requests::Expect;
 use crate::model::request::parameter;
 use crate::model::trace::{Change, Event, StepRun};
-use crate::model::{DateTime, Entity, Error, Image, Job, Mode, Parameter, Stage, Trace};
+use crate::model::{DateTime, Entity, Error, Image, Job, Mode, Parameter, Stage, Trace, Value, ValueType};
 
 /// The version of the shape.
 pub(in crate::cli) const FORMAT: u32 = 1;
@@ -194,7 +194,8 @@ struct EntityJson<'a> {
 
 impl<'a> From<&'a Entity> for EntityJson<'a> {
     fn from(entity: &'a Entity) -> Self {
-        let attributes = entity.attributes.iter().map(|(name, value)| (name.clone(), to_json(value))).collect();
+        let attributes =
+            entity.attributes.iter().map(|(name, value)| (name.clone(), to_json(value))).collect();
         Self { entity: &entity.logical_name, id: entity.id, attributes }
     }
 }
@@ -345,9 +346,7 @@ impl<'a> From<&'a Event> for EventJson<'a> {
                 changes: run.changes.iter().map(Into::into).collect(),
                 error: run.error.as_ref().map(Into::into),
             },
-            Event::Queued { job, step } => {
-                Self::Queued { job: *job, plugin: &step.plugin, step: &step.step }
-            }
+            Event::Queued { job, step } => Self::Queued { job: *job, plugin: &step.plugin, step: &step.step },
             Event::Committed { took } => Self::Committed { took_us: us(*took) },
             Event::RolledBack { took } => Self::RolledBack { took_us: us(*took) },
         }
@@ -390,7 +389,7 @@ impl<'a> From<&'a Change> for ChangeJson<'a> {
         let sides = [&change.new, &change.old].into_iter().flatten();
         Self {
             attribute: &change.attribute,
-            value_type: sides.filter_map(|value| value.value_type()).map(|value_type| value_type.name()).next(),
+            value_type: sides.filter_map(Value::value_type).map(ValueType::name).next(),
             old: change.old.as_ref().map(to_json),
             new: change.new.as_ref().map(to_json),
         }

@@ -6,6 +6,9 @@ pub(super) mod plan;
 pub(super) mod text;
 pub(super) mod totals;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
 use std::time::Duration;
 

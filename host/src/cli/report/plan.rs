@@ -26,8 +26,10 @@ pub(in crate::cli) struct Line {
 /// The plan of each message and entity that has steps. A step for every entity is listed with each of them, at its
 /// place: the list is then the order in which a request runs.
 pub(in crate::cli) fn lines(steps: &[Registered]) -> Vec<Line> {
-    let mut subjects: Vec<(&str, Option<&str>)> =
-        steps.iter().map(|step| (step.definition.message.as_str(), step.definition.entity.as_deref())).collect();
+    let mut subjects: Vec<(&str, Option<&str>)> = steps
+        .iter()
+        .map(|step| (step.definition.message.as_str(), step.definition.entity.as_deref()))
+        .collect();
     // Entities by name, and "every other entity" at the end of its message.
     subjects.sort_by_key(|(message, entity)| (*message, entity.is_none(), *entity));
     subjects.dedup();
@@ -70,12 +72,12 @@ fn why(step: &Registered, before: Option<&Registered>) -> String {
             format!("rank {} too, registered after `{}`", definition.rank, before.key.step)
         }
         Some(before) => format!("rank {} after {}", definition.rank, before.definition.rank),
-        None if definition.mode == Mode::Asynchronous => "queued in the transaction, runs after the commit".into(),
+        None if definition.mode == Mode::Asynchronous => "queued with the commit, runs after it".into(),
         None => match definition.stage {
             Stage::PreValidation => "before the transaction opens",
-            Stage::PreOperation => "in the transaction, before the core operation",
+            Stage::PreOperation => "in the transaction, before the operation",
             Stage::MainOperation => "the core operation",
-            Stage::PostOperation => "in the transaction, after the core operation",
+            Stage::PostOperation => "in the transaction, after the operation",
         }
         .into(),
     }
@@ -85,7 +87,7 @@ fn why(step: &Registered, before: Option<&Registered>) -> String {
 pub(in crate::cli) fn conditions(definition: &StepDefinition) -> String {
     let mut parts = Vec::new();
     if !definition.filtering_attributes.is_empty() {
-        parts.push(format!("if {}", definition.filtering_attributes.join(", ")));
+        parts.push(format!("if the target carries {}", definition.filtering_attributes.join(" or ")));
     }
     for image in &definition.images {
         let side = match image.image_type {
@@ -134,11 +136,11 @@ mod tests {
             shown,
             [
                 "Create task 1 other: before the transaction opens",
-                "Update account 1 first: in the transaction, before the core operation",
+                "Update account 1 first: in the transaction, before the operation",
                 "Update account 2 second: rank 5 after -1",
                 "Update account 3 third: rank 5 too, registered after `second`",
-                "Update account 4 follow_up: queued in the transaction, runs after the commit",
-                "Update * 1 third: in the transaction, before the core operation",
+                "Update account 4 follow_up: queued with the commit, runs after it",
+                "Update * 1 third: in the transaction, before the operation",
             ]
         );
     }
@@ -149,6 +151,9 @@ mod tests {
             .filter(["a", "b"])
             .image("before", ImageType::PreImage, ["a"])
             .image("both", ImageType::Both, Vec::<String>::new());
-        assert_eq!(conditions(&step), "if a, b; pre-image before(a); pre+post-image both(all)");
+        assert_eq!(
+            conditions(&step),
+            "if the target carries a or b; pre-image before(a); pre+post-image both(all)"
+        );
     }
 }

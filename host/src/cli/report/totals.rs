@@ -33,7 +33,10 @@ pub(in crate::cli) struct Totals {
 
 impl Totals {
     /// The totals of requests from outside; `native` are the steps that are no guests.
-    pub(in crate::cli) fn of<'t>(traces: impl IntoIterator<Item = &'t Trace>, native: &BTreeSet<String>) -> Self {
+    pub(in crate::cli) fn of<'t>(
+        traces: impl IntoIterator<Item = &'t Trace>,
+        native: &BTreeSet<String>,
+    ) -> Self {
         let mut totals = Self::default();
         for trace in traces {
             totals.total += trace.duration;

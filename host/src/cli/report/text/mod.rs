@@ -9,8 +9,8 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use super::totals::Totals;
 use super::{PluginReport, Report, RequestReport, Verdict, plan};
 use crate::model::{JobStatus, Mode};
+use style::{BAD, DIM, GOOD, HEADING, NAME};
 pub(in crate::cli) use style::{Page, bytes, clean, duration};
-use style::{BAD, DIM, GOOD, HEADING, NAME, WIDTH};
 
 /// The whole report.
 pub(in crate::cli) fn render(report: &Report, totals: &Totals) -> String {
@@ -45,7 +45,7 @@ fn header(page: &mut Page, report: &Report) {
     }
 }
 
-/// The plan as a table, the steps of a message and entity together.
+/// The plan: a table whose rows stand under the message and entity that they belong to.
 pub(super) fn plan_table(page: &mut Page, lines: &[plan::Line]) {
     page.heading("The plan: which steps run on which message, in this order");
     if lines.is_empty() {
@@ -53,48 +53,52 @@ pub(super) fn plan_table(page: &mut Page, lines: &[plan::Line]) {
         return;
     }
     let mut table = Table::new();
-    table
-        .load_preset(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(WIDTH)
-        .set_header(["message", "", "stage", "rank", "mode", "step", "plugin", "condition, images", "why here"]);
-    let mut previous = None;
+    // Not wrapped: each row is one line, for the headings between them.
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(["", "stage", "rank", "mode", "step", "plugin", "why here"]);
     for line in lines {
-        let definition = &line.step.definition;
-        let subject = (&line.message, &line.entity);
-        let message = if previous == Some(subject) {
-            String::new()
-        } else {
-            let entity = line.entity.as_deref().unwrap_or("(any other)");
-            clean(&format!("{} {entity}", line.message))
-        };
-        previous = Some(subject);
-        let mode = match definition.mode {
-            Mode::Synchronous => "sync",
-            Mode::Asynchronous => "async",
-        };
-        let plugin = clean(&line.step.key.plugin);
-        table.add_row([
-            message,
-            line.order.to_string(),
-            format!("{} {}", definition.stage.number(), definition.stage),
-            definition.rank.to_string(),
-            mode.to_owned(),
-            clean(&line.step.key.step),
-            if line.step.native { format!("{plugin} (native)") } else { plugin },
-            clean(&plan::conditions(definition)),
-            line.why.clone(),
-        ]);
+        table.add_row(plan_row(line));
     }
-    for right in [1, 3] {
+    for right in [0, 2] {
         if let Some(column) = table.column_mut(right) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    for (index, line) in table.lines().enumerate() {
-        let line = line.trim_end();
-        if index == 0 { page.line(0, &format!("{DIM}{line}{DIM:#}")) } else { page.line(0, line) }
+    let mut rows = table.lines();
+    if let Some(header) = rows.next() {
+        page.line(0, &format!("{DIM}{}{DIM:#}", header.trim_end()));
     }
+    let mut previous = None;
+    for (line, row) in lines.iter().zip(rows) {
+        let subject = (&line.message, &line.entity);
+        if previous.replace(subject) != Some(subject) {
+            let entity = line.entity.as_deref().unwrap_or("of any other entity");
+            page.line(1, &format!("{NAME}{} {}{NAME:#}", clean(&line.message), clean(entity)));
+        }
+        page.line(0, row.trim_end());
+        let conditions = plan::conditions(&line.step.definition);
+        if !conditions.is_empty() {
+            page.line(3, &format!("{DIM}{}{DIM:#}", clean(&conditions)));
+        }
+    }
+}
+
+fn plan_row(line: &plan::Line) -> [String; 7] {
+    let definition = &line.step.definition;
+    let mode = match definition.mode {
+        Mode::Synchronous => "sync",
+        Mode::Asynchronous => "async",
+    };
+    let plugin = clean(&line.step.key.plugin);
+    [
+        line.order.to_string(),
+        format!("{} {}", definition.stage.number(), definition.stage),
+        definition.rank.to_string(),
+        mode.to_owned(),
+        clean(&line.step.key.step),
+        if line.step.native { format!("{plugin} (native)") } else { plugin },
+        line.why.clone(),
+    ]
 }
 
 fn requests(page: &mut Page, report: &Report) {
@@ -156,9 +160,8 @@ fn footer(page: &mut Page, report: &Report, totals: &Totals) {
 
 /// How many requests and jobs ended how.
 fn outcome(requests: &[RequestReport]) -> String {
-    let of = |verdict: fn(Verdict) -> bool| {
-        requests.iter().filter(|request| verdict(request.verdict())).count()
-    };
+    let of =
+        |verdict: fn(Verdict) -> bool| requests.iter().filter(|request| verdict(request.verdict())).count();
     let mut parts = vec![count(requests.len(), "request")];
     let mut part = |number: usize, what: &str, style: Style| {
         if number > 0 {

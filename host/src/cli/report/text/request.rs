@@ -46,7 +46,9 @@ fn headline(page: &mut Page, request: &RequestReport) {
         Verdict::Succeeded => (GOOD, ended(request.trace.as_ref(), "succeeded")),
         Verdict::Refused => (GOOD, format!("{}, as expected", ended(request.trace.as_ref(), "refused"))),
         Verdict::Failed => (BAD, ended(request.trace.as_ref(), "failed")),
-        Verdict::NotRefused => (BAD, format!("{}, not as expected", ended(request.trace.as_ref(), "succeeded"))),
+        Verdict::NotRefused => {
+            (BAD, format!("{}, not as expected", ended(request.trace.as_ref(), "succeeded")))
+        }
         Verdict::NotTried => (WARNING, "not tried".to_owned()),
     };
     let text = match (verdict, request.expect) {
@@ -137,12 +139,18 @@ fn stage(event: &Event) -> Option<Stage> {
         Event::Step(run) => Some(run.stage),
         Event::Operation(_) => Some(Stage::MainOperation),
         Event::Queued { .. } => Some(Stage::PostOperation),
-        Event::Admitted { .. } | Event::Began { .. } | Event::Committed { .. } | Event::RolledBack { .. } => None,
+        Event::Admitted { .. } | Event::Began { .. } | Event::Committed { .. } | Event::RolledBack { .. } => {
+            None
+        }
     }
 }
 
 fn step(page: &mut Page, indent: Indent<'_>, run: &StepRun) {
-    page.row(indent.level, &format!("{} {}", mark(run.error.as_ref()), name(&run.step)), &duration(run.duration));
+    page.row(
+        indent.level,
+        &format!("{} {}", mark(run.error.as_ref()), name(&run.step)),
+        &duration(run.duration),
+    );
     for line in &run.lines {
         trace_line(page, indent.level + 1, line);
     }
@@ -232,7 +240,10 @@ fn jobs(page: &mut Page, indent: Indent<'_>, trace: &Trace) {
         }
         if let Some(error) = &job.error {
             let code = hex(error.code);
-            page.line(indent.level + 2, &format!("{BAD}{}{BAD:#}  {DIM}{code}{DIM:#}", clean(&error.message)));
+            page.line(
+                indent.level + 2,
+                &format!("{BAD}{}{BAD:#}  {DIM}{code}{DIM:#}", clean(&error.message)),
+            );
         }
     }
 }
