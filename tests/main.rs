@@ -1,3 +1,4 @@
 //! One binary with all tests across crates: it links wasmtime once.
 
+mod cli;
 mod store;
