@@ -80,7 +80,7 @@ pub(in crate::cli) fn render_text(inspection: &Inspection) -> String {
             page.line(1, "nothing");
         }
         for import in imports {
-            page.line(1, &format!("{:<48} {}", clean(&import.name), clean(&import.note)).trim_end());
+            page.line(1, format!("{:<48} {}", clean(&import.name), clean(&import.note)).trim_end());
         }
     }
     page.finish()

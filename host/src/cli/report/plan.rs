@@ -75,9 +75,9 @@ fn why(step: &Registered, before: Option<&Registered>) -> String {
         None if definition.mode == Mode::Asynchronous => "queued with the commit, runs after it".into(),
         None => match definition.stage {
             Stage::PreValidation => "before the transaction opens",
-            Stage::PreOperation => "in the transaction, before the operation",
+            Stage::PreOperation => "in transaction, before the operation",
             Stage::MainOperation => "the core operation",
-            Stage::PostOperation => "in the transaction, after the operation",
+            Stage::PostOperation => "in transaction, after the operation",
         }
         .into(),
     }
@@ -136,11 +136,11 @@ mod tests {
             shown,
             [
                 "Create task 1 other: before the transaction opens",
-                "Update account 1 first: in the transaction, before the operation",
+                "Update account 1 first: in transaction, before the operation",
                 "Update account 2 second: rank 5 after -1",
                 "Update account 3 third: rank 5 too, registered after `second`",
                 "Update account 4 follow_up: queued with the commit, runs after it",
-                "Update * 1 third: in the transaction, before the operation",
+                "Update * 1 third: in transaction, before the operation",
             ]
         );
     }

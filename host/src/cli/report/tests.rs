@@ -192,12 +192,12 @@ credit-guard 2 steps, 64 KiB, compiled credit_guard.wasm 154 ms
 The plan: which steps run on which message, in this order
 stage rank mode step plugin why here
 Update account
-1 20 PreOperation 1 sync approve_rise credit-guard in the transaction, before the operation
+1 20 PreOperation 1 sync approve_rise credit-guard in transaction, before the operation
 if the target carries creditlimit; pre-image before(creditlimit)
-2 40 PostOperation 1 sync count credit-guard (native) in the transaction, after the operation
+2 40 PostOperation 1 sync count credit-guard (native) in transaction, after the operation
 3 40 PostOperation 1 async follow_up credit-guard queued with the commit, runs after it
 Update of any other entity
-1 40 PostOperation 1 sync count credit-guard (native) in the transaction, after the operation
+1 40 PostOperation 1 sync count credit-guard (native) in transaction, after the operation
 ";
     let words = words(&report);
     assert!(words.starts_with(expected), "{words}");
@@ -283,7 +283,7 @@ fn the_json_report_keeps_its_shape() {
     assert_eq!(at("/exit_code"), 0);
     assert_eq!(document.get("database"), None);
     assert_eq!(at("/plugins/0/source"), "compiled");
-    assert_eq!(at("/plan/0/why"), "in the transaction, before the operation");
+    assert_eq!(at("/plan/0/why"), "in transaction, before the operation");
     assert_eq!(at("/plan/0/images/0/type"), "PreImage");
     assert_eq!(at("/requests/0/outcome"), "succeeded");
     let events = at("/requests/0/trace/events");
