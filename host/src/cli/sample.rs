@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::report::plan::Registered;
 use super::requests::{Expect, Scripted};
-use crate::model::step::EntityDeclaration;
+use crate::model::step::{EntityDeclaration, SYSTEM_USER};
 use crate::model::{
     AttributeType, ColumnSet, DateTime, Entity, EntityDefinition, EntityReference, Message, Query, Request,
     Schema, Value,
@@ -15,6 +15,9 @@ use crate::model::{
 
 /// The entity for plugins whose steps run on every entity and that declare none.
 const STAND_IN: &str = "sample";
+
+/// The entity of users, as the platform calls it.
+const USER_ENTITY: &str = "systemuser";
 
 /// 2030-01-31T12:00:00Z: a fixed moment, so that two runs make up the same records.
 const MOMENT: DateTime = DateTime(1_896_091_200_000);
@@ -91,6 +94,9 @@ pub(super) fn requests(
         }
     }
     let mut made = Maker { schema, user, new_id, records: BTreeMap::new(), scripted: Vec::new() };
+    if user == SYSTEM_USER {
+        made.caller(wanted.contains_key(USER_ENTITY));
+    }
     for (entity, messages) in wanted {
         made.life_of(entity, &messages);
     }
@@ -107,9 +113,17 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
+    /// Where users are records, whoever asks should be one: steps look their caller up.
+    fn caller(&mut self, is_tried: bool) {
+        let Some(definition) = self.schema.entities.get(USER_ENTITY).cloned() else { return };
+        if !is_tried {
+            self.user = self.create(&definition, Variant::Background, &mut BTreeSet::new());
+        }
+    }
+
     fn life_of(&mut self, entity: &str, messages: &BTreeSet<&str>) {
         let Some(definition) = self.schema.entities.get(entity).cloned() else { return };
-        let id = self.create(&definition, &mut BTreeSet::new());
+        let id = self.create(&definition, Variant::First, &mut BTreeSet::new());
         let reference = EntityReference::new(entity, id);
         let columns = ColumnSet::All;
         if messages.contains(Message::RETRIEVE) {
@@ -128,13 +142,18 @@ impl Maker<'_> {
         }
         if messages.contains(Message::DELETE) {
             // A record of its own: others may point to the first.
-            let id = self.create_another(&definition);
+            let id = self.create_another(&definition, Variant::First);
             self.push("deletes it", Request::delete(EntityReference::new(entity, id)));
         }
     }
 
     /// The entity's record, created first if there is none yet, and before it those that it points to.
-    fn create(&mut self, definition: &EntityDefinition, under_way: &mut BTreeSet<String>) -> Uuid {
+    fn create(
+        &mut self,
+        definition: &EntityDefinition,
+        variant: Variant,
+        under_way: &mut BTreeSet<String>,
+    ) -> Uuid {
         if let Some(id) = self.records.get(&definition.logical_name) {
             return *id;
         }
@@ -145,17 +164,17 @@ impl Maker<'_> {
                 && !under_way.contains(&target)
                 && let Some(other) = self.schema.entities.get(&target).cloned()
             {
-                self.create(&other, under_way);
+                self.create(&other, Variant::Background, under_way);
             }
         }
-        let id = self.create_another(definition);
+        let id = self.create_another(definition, variant);
         self.records.insert(definition.logical_name.clone(), id);
         id
     }
 
-    fn create_another(&mut self, definition: &EntityDefinition) -> Uuid {
+    fn create_another(&mut self, definition: &EntityDefinition, variant: Variant) -> Uuid {
         let id = (self.new_id)();
-        let target = self.record(definition, Variant::First).with_id(id);
+        let target = self.record(definition, variant).with_id(id);
         self.push("made-up record", Request::create(target));
         id
     }
@@ -175,18 +194,20 @@ impl Maker<'_> {
         let number: i32 = match variant {
             Variant::First => 1,
             Variant::Second => 2,
+            Variant::Background => 1_000,
         };
         Some(match attribute_type {
-            AttributeType::Boolean => Value::Boolean(variant == Variant::First),
+            AttributeType::Boolean => Value::Boolean(variant != Variant::Second),
             AttributeType::Integer => Value::Integer(number * 10),
             AttributeType::BigInteger => Value::BigInteger(i64::from(number) * 1000),
             AttributeType::Double => Value::Double(f64::from(number) / 2.0),
             AttributeType::Decimal { .. } => Value::Decimal(Decimal::from(number * 10)),
             AttributeType::Money { .. } => Value::Money(Decimal::from(number * 100)),
             AttributeType::String { max_length } => Value::String(text(name, variant, *max_length)),
-            AttributeType::DateTime => {
-                Value::DateTime(DateTime(MOMENT.0 + i64::from(number - 1) * 86_400_000))
-            }
+            AttributeType::DateTime => Value::DateTime(match variant {
+                Variant::Second => DateTime(MOMENT.0 + 86_400_000),
+                Variant::First | Variant::Background => MOMENT,
+            }),
             AttributeType::UniqueIdentifier => {
                 Value::UniqueIdentifier(Uuid::from_u128(u128::from(number.unsigned_abs())))
             }
@@ -206,11 +227,15 @@ impl Maker<'_> {
     }
 }
 
-/// Which of two records of the same entity: an Update must change something.
+/// Which values a record gets.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Variant {
+    /// Those of a new record.
     First,
+    /// Others: an Update must change something.
     Second,
+    /// Those of a record that is only there for others: ample numbers, since they tend to be limits.
+    Background,
 }
 
 /// A text that fits the attribute's name, where the name says what it holds.
@@ -224,7 +249,7 @@ fn text(name: &str, variant: Variant, max_length: u32) -> String {
         _ => [format!("Sample {name}"), format!("Sample {name} changed")],
     };
     let text = match variant {
-        Variant::First => first,
+        Variant::First | Variant::Background => first,
         Variant::Second => second,
     };
     text.chars().take(usize::try_from(max_length).unwrap_or(usize::MAX)).collect()
@@ -232,7 +257,7 @@ fn text(name: &str, variant: Variant, max_length: u32) -> String {
 
 fn option(options: &[i32], variant: Variant) -> i32 {
     let chosen = match variant {
-        Variant::First => options.first(),
+        Variant::First | Variant::Background => options.first(),
         Variant::Second => options.last(),
     };
     chosen.copied().unwrap_or(1)

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::Exit;
 use super::requests::Expect;
-use crate::model::{Error, Job, JobStatus, Response, Trace};
+use crate::model::{Error, ErrorKind, Job, JobStatus, Response, Trace};
 
 /// All that a run shows.
 #[derive(Debug)]
@@ -101,8 +101,7 @@ impl RequestReport {
             (Ending::Succeeded(_), Expect::Success | Expect::Any) => Verdict::Succeeded,
             (Ending::Succeeded(_), Expect::Fault) => Verdict::NotRefused,
             (Ending::Failed(_), Expect::Fault) => Verdict::Refused,
-            // Of a made-up record a plugin may say no; to break down over it is a defect.
-            (Ending::Failed(error), Expect::Any) if error.is_rejected() => Verdict::Refused,
+            (Ending::Failed(error), Expect::Any) if is_no(error.kind()) => Verdict::Refused,
             (Ending::Failed(_), Expect::Success | Expect::Any) => Verdict::Failed,
         }
     }
@@ -119,6 +118,21 @@ impl RequestReport {
     pub(super) fn record(&self) -> Option<Uuid> {
         self.trace.as_ref().and_then(|trace| trace.record)
     }
+}
+
+/// Whether an error is a plugin's no, which a made-up record may well get, and no breakdown, which is a defect whatever
+/// the record.
+fn is_no(kind: ErrorKind) -> bool {
+    use ErrorKind as Kind;
+    matches!(
+        kind,
+        Kind::Rejected
+            | Kind::InvalidRequest
+            | Kind::NotFound
+            | Kind::Duplicate
+            | Kind::Restricted
+            | Kind::Doomed
+    )
 }
 
 impl Verdict {

@@ -203,7 +203,8 @@ Update of any other entity
     assert!(words.starts_with(expected), "{words}");
     let expected = "\
 The requests
-1 Update account 00000000-0000-0000-0000-000000000acc committed — raise the limit 4.00 ms
+1 Update account 00000000-0000-0000-0000-000000000acc committed 4.00 ms
+raise the limit
 10 PreValidation
 · check_name credit-guard skipped: the target carries none of name
 waited for the database 1.50 ms
@@ -212,7 +213,7 @@ waited for the database 1.50 ms
 │ credit limit 500 -> 900
 │ forged\\u{1b}[2J
 ✓ ↳ Retrieve systemuser 0000…000acc 0.30 ms
-approved: (absent) -> true
++ approved: true
 30 MainOperation
 ✓ write account 0.40 ms
 creditlimit: 500 -> 900
@@ -234,7 +235,6 @@ code 0x80040265 (-2147220891)
 limit 1000
 trace
 │ credit limit 900 -> 5000
-
 
 Where the time went
 waiting for admission 0.01 ms 0 %
