@@ -1,3 +1,7 @@
 //! One binary with all tests across crates: it links wasmtime once.
 
+mod pipeline;
+mod samples;
+mod sandbox;
 mod store;
+mod tidy;
