@@ -17,7 +17,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let samples = crates(&root.join("sample-plugins"))?;
     let guests = crates(&root.join("tests/guests"))?;
     add_target()?;
-    let components = build(&root, samples.iter().map(|name| (name, "")).chain(guests.iter().map(|name| (name, "guest-"))))?;
+    let components = build(
+        &root,
+        samples.iter().map(|name| (name, "")).chain(guests.iter().map(|name| (name, "guest-"))),
+    )?;
 
     let mut code = String::new();
     for (prefix, names) in [("", &samples), ("guest-", &guests)] {
@@ -54,7 +57,9 @@ fn crates(folder: &Path) -> Result<Vec<String>, Box<dyn Error>> {
 
 /// Adds the target where rustup knows that it is missing. Without rustup the build says what is missing.
 fn add_target() -> Result<(), Box<dyn Error>> {
-    let Ok(installed) = Command::new("rustup").args(["target", "list", "--installed"]).output() else { return Ok(()) };
+    let Ok(installed) = Command::new("rustup").args(["target", "list", "--installed"]).output() else {
+        return Ok(());
+    };
     if String::from_utf8_lossy(&installed.stdout).lines().any(|line| line.trim() == TARGET) {
         return Ok(());
     }
@@ -72,17 +77,23 @@ fn build<'a>(
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let target = out.ancestors().nth(4).ok_or("OUT_DIR is not inside a target folder")?.join("guests");
     let mut cargo = Command::new(env::var("CARGO")?);
-    cargo.current_dir(root).args(["build", "--release", "--locked", "--target", TARGET, "--target-dir"]).arg(&target);
+    cargo
+        .current_dir(root)
+        .args(["build", "--release", "--locked", "--target", TARGET, "--target-dir"])
+        .arg(&target);
     for (name, prefix) in crates {
         cargo.arg("-p").arg(format!("{prefix}{name}"));
     }
     // What clippy or a coverage run wants of this workspace is not meant for the guests.
-    for inherited in ["RUSTC", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"] {
+    for inherited in
+        ["RUSTC", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"]
+    {
         cargo.env_remove(inherited);
     }
     let status = cargo.status()?;
     if !status.success() {
-        let line = cargo.get_args().map(|arg| arg.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ");
+        let line =
+            cargo.get_args().map(|arg| arg.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ");
         return Err(format!("building the guests failed; see above, or run: cargo {line}").into());
     }
     Ok(target.join(TARGET).join("release"))

@@ -18,7 +18,8 @@ fn layers_point_down() {
         for (number, line) in text.lines().enumerate() {
             let code = line.split("//").next().unwrap_or_default();
             for (start, _) in code.match_indices("crate::") {
-                let name: String = code[start + 7..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                let name: String =
+                    code[start + 7..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
                 let Some(used) = LAYERS.iter().position(|layer| *layer == name) else { continue };
                 seen += 1;
                 let sideways = own == position("jobs") && used == position("wasm");
@@ -47,7 +48,8 @@ fn only_wasm_names_wasmtime() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/src");
     for file in rust_files(&source).into_iter().filter(|file| !file.starts_with(source.join("wasm"))) {
         let text = fs::read_to_string(&file).unwrap();
-        let uses = text.lines().filter(|line| line.contains("wasmtime::") && !line.trim_start().starts_with("//"));
+        let uses =
+            text.lines().filter(|line| line.contains("wasmtime::") && !line.trim_start().starts_with("//"));
         assert_eq!(uses.collect::<Vec<_>>(), Vec::<&str>::new(), "{}", file.display());
     }
 }

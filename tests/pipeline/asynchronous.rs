@@ -163,12 +163,13 @@ async fn queued_jobs_outlive_the_host() {
 #[tokio::test]
 async fn a_panic_in_a_step_fails_its_job_alone() {
     let log = Log::default();
-    let world = World::new(|host| {
-        let panics = NativeStep::new(|_| async { panic!("a defect of the service") });
-        host.native_step("p", on_create("panics", Stage::PostOperation).asynchronous(), panics)
-            .native_step("p", on_create("fine", Stage::PostOperation).asynchronous(), log.step("ran"))
-    })
-    .await;
+    let world =
+        World::new(|host| {
+            let panics = NativeStep::new(|_| async { panic!("a defect of the service") });
+            host.native_step("p", on_create("panics", Stage::PostOperation).asynchronous(), panics)
+                .native_step("p", on_create("fine", Stage::PostOperation).asynchronous(), log.step("ran"))
+        })
+        .await;
     world.create("a").await.unwrap();
     world.host.idle().await.unwrap();
     let statuses: Vec<JobStatus> = jobs(&world).await.iter().map(|job| job.status).collect();

@@ -6,11 +6,23 @@ use stagegate_tests::{Log, World, on_update, probe, string};
 async fn world(log: &Log) -> World {
     World::new(|host| {
         let adds = NativeStep::new(|cx| async move { Ok(cx.set_target([("note", string("added"))])?) });
-        host.native_step("p", on_update("on note, before", Stage::PreOperation).filter(["note"]), log.step("before"))
-            .native_step("p", on_update("adds", Stage::PreOperation).rank(2).filter(["amount"]), adds)
-            .native_step("p", on_update("on note, after", Stage::PostOperation).filter(["note"]), log.step("after"))
-            .native_step("p", on_update("on all", Stage::PostOperation).rank(2), log.step("all"))
-            .native_step("p", on_update("on either", Stage::PostOperation).filter(["name", "note"]), log.step("either"))
+        host.native_step(
+            "p",
+            on_update("on note, before", Stage::PreOperation).filter(["note"]),
+            log.step("before"),
+        )
+        .native_step("p", on_update("adds", Stage::PreOperation).rank(2).filter(["amount"]), adds)
+        .native_step(
+            "p",
+            on_update("on note, after", Stage::PostOperation).filter(["note"]),
+            log.step("after"),
+        )
+        .native_step("p", on_update("on all", Stage::PostOperation).rank(2), log.step("all"))
+        .native_step(
+            "p",
+            on_update("on either", Stage::PostOperation).filter(["name", "note"]),
+            log.step("either"),
+        )
     })
     .await
 }

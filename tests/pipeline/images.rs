@@ -31,10 +31,7 @@ async fn images_show_the_record_before_and_after_the_core_operation() {
     let cases: [(StepDefinition, [&str; 2]); 6] = [
         (both("named", &["name"]), ["pre: name=\"old\"", "post: name=\"new\""]),
         (both("not changed", &["amount"]), ["pre: amount=5", "post: amount=5"]),
-        (both("all", &[]), [
-            "pre: amount=5 name=\"old\" note=null",
-            "post: amount=5 name=\"new\" note=null",
-        ]),
+        (both("all", &[]), ["pre: amount=5 name=\"old\" note=null", "post: amount=5 name=\"new\" note=null"]),
         (
             on_update("pre only", Stage::PreOperation).image("i", ImageType::PreImage, ["name", "note"]),
             ["pre: name=\"old\" note=null", "post: none"],
@@ -43,10 +40,10 @@ async fn images_show_the_record_before_and_after_the_core_operation() {
             on_update("early", Stage::PreValidation).image("i", ImageType::PreImage, ["name"]),
             ["pre: name=\"old\"", "post: none"],
         ),
-        (on_update("another alias", Stage::PostOperation).image("other", ImageType::Both, ["name"]), [
-            "pre: none",
-            "post: none",
-        ]),
+        (
+            on_update("another alias", Stage::PostOperation).image("other", ImageType::Both, ["name"]),
+            ["pre: none", "post: none"],
+        ),
     ];
     for (definition, expected) in cases {
         let log = Log::default();
@@ -67,8 +64,11 @@ async fn each_step_sees_its_own_attributes_although_they_are_read_together() {
         let image = |name: &str, attribute: &str| {
             on_update(name, Stage::PreOperation).image("i", ImageType::PreImage, [attribute.to_owned()])
         };
-        host.native_step("p", image("a", "name"), shows(&log, "i"))
-            .native_step("p", image("b", "amount"), shows(&log, "i"))
+        host.native_step("p", image("a", "name"), shows(&log, "i")).native_step(
+            "p",
+            image("b", "amount"),
+            shows(&log, "i"),
+        )
     })
     .await;
     let id = world.create("old").await.unwrap().id().unwrap();

@@ -78,8 +78,11 @@ async fn nested_work_keeps_the_correlation_and_the_user() {
 async fn an_error_names_the_steps_that_it_passed() {
     let world = World::new(|host| {
         let refuses = NativeStep::new(|_| async { Err(Fault::new("not there")) });
-        host.native_step("outer", on_create("nests", Stage::PreOperation), nests())
-            .native_step("deep", inner("refuses", Stage::PostOperation), refuses)
+        host.native_step("outer", on_create("nests", Stage::PreOperation), nests()).native_step(
+            "deep",
+            inner("refuses", Stage::PostOperation),
+            refuses,
+        )
     })
     .await;
     let error = world.create("a").await.unwrap_err();

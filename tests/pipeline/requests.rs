@@ -29,20 +29,31 @@ async fn bad_requests_say_what_is_wrong_and_leave_nothing() {
     let nowhere = EntityReference::new("account", Uuid::from_u128(9));
     let money = |text: &str| Value::Money(text.parse().unwrap());
     let cases = [
-        (Request::create(Entity::new("acount")), "the entity `acount` is not defined; did you mean `account`?"),
-        (Request::create(account("a").with("limitt", Value::Null)), "no attribute `limitt`; did you mean `limit`?"),
+        (
+            Request::create(Entity::new("acount")),
+            "the entity `acount` is not defined; did you mean `account`?",
+        ),
+        (
+            Request::create(account("a").with("limitt", Value::Null)),
+            "no attribute `limitt`; did you mean `limit`?",
+        ),
         (Request::create(account("a").with("limit", string("1"))), "must be of type money, not string"),
         (Request::create(account("a").with("limit", money("1.234"))), "it can have 2 decimals"),
         (Request::create(account("a").with("limit", money("99999999999999999"))), "the largest magnitude is"),
         (Request::create(account("abcdef")), "has 6 characters; 5 is the most"),
         (Request::create(account("a").with("kind", Value::Choice(3))), "not one of the options [1, 2]"),
         (Request::create(account("a").with("createdon", Value::Null)), "written by the host alone"),
-        (Request::create(account("a").with("parent", Value::EntityReference(nowhere.clone()))), "does not exist"),
         (
-            Request::create(account("a").with(
-                "parent",
-                Value::EntityReference(EntityReference::new("contact", Uuid::from_u128(9))),
-            )),
+            Request::create(account("a").with("parent", Value::EntityReference(nowhere.clone()))),
+            "does not exist",
+        ),
+        (
+            Request::create(
+                account("a").with(
+                    "parent",
+                    Value::EntityReference(EntityReference::new("contact", Uuid::from_u128(9))),
+                ),
+            ),
             "it can point to account",
         ),
         (Request::create(Entity::new("account")), "needs a value for `name`"),
@@ -51,7 +62,10 @@ async fn bad_requests_say_what_is_wrong_and_leave_nothing() {
         (Request::update(account("a").with_id(nowhere.id)), "cannot update account"),
         (Request::delete(nowhere.clone()), "cannot delete account"),
         (Request::retrieve(nowhere.clone(), ColumnSet::All), "cannot retrieve account"),
-        (Request::retrieve(nowhere.clone(), ColumnSet::named(["nmae"])), "no attribute `nmae`; did you mean `name`?"),
+        (
+            Request::retrieve(nowhere.clone(), ColumnSet::named(["nmae"])),
+            "no attribute `nmae`; did you mean `name`?",
+        ),
         (Request::retrieve_multiple(Query::new("nothing")), "the entity `nothing` is not defined"),
         (Request::new("Crate", stagegate::Parameters::new()), "there is no message `Crate`"),
         (Request::new("Create", stagegate::Parameters::new()), "the parameter `Target` of Create is missing"),
@@ -102,7 +116,10 @@ async fn definitions_that_break_a_rule_change_nothing() {
     let lookup = |target: &str| AttributeType::Lookup { targets: vec![target.into()] };
     let cases = [
         (vec![EntityDefinition::new("Account")], "cannot be the logical name"),
-        (vec![EntityDefinition::new("a").with("x", lookup("nowhere"))], "points to `nowhere`, which is not defined"),
+        (
+            vec![EntityDefinition::new("a").with("x", lookup("nowhere"))],
+            "points to `nowhere`, which is not defined",
+        ),
         (
             vec![
                 EntityDefinition::new("egg").with_required("from", lookup("hen")),
@@ -112,11 +129,21 @@ async fn definitions_that_break_a_rule_change_nothing() {
         ),
         (vec![EntityDefinition::new("a").with("createdon", AttributeType::DateTime)], "the host uses itself"),
         (
-            vec![EntityDefinition::new("a").with("x", AttributeType::Boolean).with("x", AttributeType::Boolean)],
+            vec![
+                EntityDefinition::new("a")
+                    .with("x", AttributeType::Boolean)
+                    .with("x", AttributeType::Boolean),
+            ],
             "is there twice",
         ),
-        (vec![EntityDefinition::new("account").with("limit", AttributeType::Boolean)], "is defined already, as Money"),
-        (vec![EntityDefinition::new("account").with_required("more", AttributeType::Boolean)], "add it as optional"),
+        (
+            vec![EntityDefinition::new("account").with("limit", AttributeType::Boolean)],
+            "is defined already, as Money",
+        ),
+        (
+            vec![EntityDefinition::new("account").with_required("more", AttributeType::Boolean)],
+            "add it as optional",
+        ),
     ];
     for (definitions, expected) in cases {
         let error = world.host.define(definitions).await.expect_err(expected);

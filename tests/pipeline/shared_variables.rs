@@ -12,7 +12,8 @@ fn reads(log: &Log, name: &'static str) -> NativeStep {
     NativeStep::new(move |cx| {
         let log = log.clone();
         async move {
-            let show = |value: Option<Value>| value.map_or_else(|| "absent".into(), |value| value.to_string());
+            let show =
+                |value: Option<Value>| value.map_or_else(|| "absent".into(), |value| value.to_string());
             let own = show(cx.shared_variable(name)?);
             let parent = show(cx.parent_shared_variable(1, name)?);
             log.note(format!("own {own}, parent {parent}"));
@@ -59,8 +60,11 @@ async fn a_nested_message_finds_its_callers_in_the_parent_context() {
             Ok(())
         });
         let inner = |name: &str, stage| stagegate::StepDefinition::new(name, "Create", stage).on("inner");
-        host.native_step("p", on_create("nests", Stage::PreOperation), nests)
-            .native_step("p", inner("validation", Stage::PreValidation), reads(&log, "x"))
+        host.native_step("p", on_create("nests", Stage::PreOperation), nests).native_step(
+            "p",
+            inner("validation", Stage::PreValidation),
+            reads(&log, "x"),
+        )
     })
     .await;
     world.create("a").await.unwrap();

@@ -15,8 +15,11 @@ async fn a_fault_in_any_stage_of_the_transaction_undoes_everything() {
                 cx.trace("looked at it");
                 Err(Fault::new("not like this"))
             });
-            host.native_step("p", on_create("writes", Stage::PreOperation), writes)
-                .native_step("p", on_create("refuses", stage).rank(2), refuses)
+            host.native_step("p", on_create("writes", Stage::PreOperation), writes).native_step(
+                "p",
+                on_create("refuses", stage).rank(2),
+                refuses,
+            )
         })
         .await;
         let error = world.create("a").await.unwrap_err();
@@ -59,8 +62,12 @@ async fn pre_validation_of_a_nested_request_is_part_of_its_callers_transaction()
             cx.create(Entity::new("inner").with("name", string("from PreValidation"))).await?;
             Ok(())
         });
-        host.native_step("p", stagegate::StepDefinition::new("nests", "Update", Stage::PreOperation).on("probe"), nests)
-            .native_step("p", on_create("writes", Stage::PreValidation), writes)
+        host.native_step(
+            "p",
+            stagegate::StepDefinition::new("nests", "Update", Stage::PreOperation).on("probe"),
+            nests,
+        )
+        .native_step("p", on_create("writes", Stage::PreValidation), writes)
     })
     .await;
     let id = world.create("a").await.unwrap().id().unwrap();
@@ -105,8 +112,11 @@ async fn pre_operation_changes_the_target_with_no_second_update() {
             // Too late for the database.
             Ok(cx.set_target([("note", string("after the fact"))])?)
         });
-        host.native_step("p", on_create("fills", Stage::PreOperation), fills)
-            .native_step("p", on_create("sees", Stage::PostOperation), sees)
+        host.native_step("p", on_create("fills", Stage::PreOperation), fills).native_step(
+            "p",
+            on_create("sees", Stage::PostOperation),
+            sees,
+        )
     })
     .await;
     let id = world.create("a").await.unwrap().id().unwrap();

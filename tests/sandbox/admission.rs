@@ -29,10 +29,16 @@ async fn a_file_that_is_no_plugin_is_refused_with_the_way_out() {
         (file(&folder, "text.wasm", b"hello"), "is not WebAssembly"),
         (file(&folder, "empty.wasm", b""), "is not WebAssembly"),
         (file(&folder, "module.wasm", b"\0asm\x01\0\0\0"), "is a core WebAssembly module, not a component"),
-        (file(&folder, "other.wasm", b"\0asm\x0d\0\x01\0"), "is a component of another world: it exports nothing"),
+        (
+            file(&folder, "other.wasm", b"\0asm\x0d\0\x01\0"),
+            "is a component of another world: it exports nothing",
+        ),
         (file(&folder, "cut.wasm", &good[..good.len() / 2]), "is damaged"),
         (file(&folder, "newer.wasm", &newer), "update the host"),
-        (file(&folder, "newer-import.wasm", &newer_import), "imports `stagegate:plugin/execution-context@0.1.9`"),
+        (
+            file(&folder, "newer-import.wasm", &newer_import),
+            "imports `stagegate:plugin/execution-context@0.1.9`",
+        ),
         (file(&folder, "unknown.wasm", &unknown), "this host does not offer it"),
         (folder.path().join("missing.wasm"), "cannot be read"),
         (folder.path().to_owned(), "is not a file"),
@@ -41,7 +47,11 @@ async fn a_file_that_is_no_plugin_is_refused_with_the_way_out() {
         let error = engine().load(&path).await.err().unwrap_or_else(|| panic!("accepted: {expected}"));
         assert_eq!(error.kind(), ErrorKind::InvalidPlugin);
         assert!(error.message().contains(expected), "{error} does not say {expected:?}");
-        assert!(error.message().contains(&path.display().to_string()), "{error} does not name {}", path.display());
+        assert!(
+            error.message().contains(&path.display().to_string()),
+            "{error} does not name {}",
+            path.display()
+        );
     }
 }
 
@@ -75,7 +85,10 @@ async fn compiled_components_are_cached_and_tampered_ones_compiled_again() {
     assert_eq!(load().await, Source::Cached);
 
     let entry = fs::read_dir(&cache).unwrap().map(|entry| entry.unwrap().path());
-    let entry = entry.into_iter().find(|path| path.extension().is_some_and(|extension| extension == "cwasm")).unwrap();
+    let entry = entry
+        .into_iter()
+        .find(|path| path.extension().is_some_and(|extension| extension == "cwasm"))
+        .unwrap();
     let mut code = fs::read(&entry).unwrap();
     let middle = code.len() / 2;
     code[middle] ^= 1;

@@ -15,7 +15,8 @@ const LIMIT: Duration = Duration::from_millis(150);
 /// Runs a Create that must time out at `steps`, innermost first, and then one that must work.
 async fn times_out(world: &World, steps: &[&str]) {
     let request = Request::create(probe("slow")).within(LIMIT);
-    let error = tokio::time::timeout(PATIENCE, world.host.execute(request)).await.expect("it ends").unwrap_err();
+    let error =
+        tokio::time::timeout(PATIENCE, world.host.execute(request)).await.expect("it ends").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error:?}");
     assert_eq!(error.code(), -2_147_204_751, "SandboxClientPluginTimeout");
     let path: Vec<&str> = error.path().iter().map(|location| location.step.step.as_str()).collect();
@@ -66,8 +67,11 @@ async fn a_guest_that_waits_in_a_call_to_the_host_is_stopped() {
     let world = World::new(|host| {
         // Exempt by itself, yet a sandboxed step waits for it.
         let waits = NativeStep::new(|_| std::future::pending());
-        with(host, &plugin, "nest", "probe", Stage::PreOperation)
-            .native_step("service", on_create("waits", Stage::PreOperation).on("inner"), waits)
+        with(host, &plugin, "nest", "probe", Stage::PreOperation).native_step(
+            "service",
+            on_create("waits", Stage::PreOperation).on("inner"),
+            waits,
+        )
     })
     .await;
     times_out(&world, &["nest"]).await;
@@ -82,8 +86,11 @@ async fn a_guest_that_comes_back_late_is_too_late() {
             std::thread::sleep(LIMIT * 2);
             Ok(())
         });
-        with(host, &plugin, "nest", "probe", Stage::PreOperation)
-            .native_step("service", on_create("blocks", Stage::PreOperation).on("inner"), blocks)
+        with(host, &plugin, "nest", "probe", Stage::PreOperation).native_step(
+            "service",
+            on_create("blocks", Stage::PreOperation).on("inner"),
+            blocks,
+        )
     })
     .await;
     let request = Request::create(probe("slow")).within(LIMIT);
@@ -118,7 +125,9 @@ async fn the_deadline_holds_for_asynchronous_steps() {
     let plugin = load(GUEST_MISBEHAVING).await;
     for step in ["spin", "sleep"] {
         let world = World::new(|host| {
-            let on = stagegate::StepDefinition::new(step, "Create", Stage::PostOperation).on("probe").asynchronous();
+            let on = stagegate::StepDefinition::new(step, "Create", Stage::PostOperation)
+                .on("probe")
+                .asynchronous();
             host.time_limit(LIMIT).plugin_step(plugin.clone(), on, None)
         })
         .await;

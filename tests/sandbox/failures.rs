@@ -25,7 +25,11 @@ async fn each_breakdown_says_what_it_was() {
             assert_eq!(error.kind(), *kind, "{step}: {error:?}");
             assert!(error.message().contains(message), "{step}: {error} does not say {message:?}");
             let location = error.location().unwrap();
-            assert_eq!((location.step.plugin.as_str(), location.stage), ("guest-misbehaving", stage), "{step}");
+            assert_eq!(
+                (location.step.plugin.as_str(), location.stage),
+                ("guest-misbehaving", stage),
+                "{step}"
+            );
             if let Some(wanted) = diagnostic {
                 let shown = format!("{error}\n{}", error.diagnostic().unwrap_or_default());
                 assert!(shown.contains(wanted), "{step}: {shown} does not show {wanted:?}");

@@ -14,7 +14,7 @@ use crate::model::{
 use crate::pipeline::execution::{Context, Execution, Side};
 use crate::pipeline::registry::Step;
 use crate::pipeline::runner::{Organization, Ran, Runner};
-use crate::pipeline::timed_out;
+use crate::pipeline::{rejection, timed_out};
 use crate::store::BoxFuture;
 
 type Closure = dyn Fn(StepContext) -> BoxFuture<'static, Result<(), Fault>> + Send + Sync;
@@ -82,15 +82,18 @@ impl Runner for NativeStep {
                 organization,
                 execution: Mutex::new(Some(execution)),
                 lines: Mutex::default(),
+                last_refusal: Mutex::default(),
             });
             let work = (self.closure)(StepContext { cell: Arc::clone(&cell) });
             let outcome = match deadline.filter(|_| self.bounded) {
-                None => work.await.map_err(Error::rejected),
-                Some(deadline) => match tokio::time::timeout_at(deadline.into(), work).await {
-                    Ok(outcome) => outcome.map_err(Error::rejected),
-                    Err(_) => Err(timed_out(deadline)),
-                },
+                None => Ok(work.await),
+                Some(deadline) => {
+                    let bounded = tokio::time::timeout_at(deadline.into(), work).await;
+                    bounded.map_err(|_elapsed| timed_out(deadline))
+                }
             };
+            let last_refusal = cell.last_refusal.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let outcome = outcome.and_then(|outcome| outcome.map_err(|fault| rejection(fault, last_refusal)));
             // Taking the execution back ends the context: a clone that the closure left somewhere answers with an error.
             let execution = cell.lock().take();
             let lines = std::mem::take(&mut *cell.lines.lock().unwrap_or_else(PoisonError::into_inner));
@@ -128,6 +131,7 @@ struct Cell {
     organization: Arc<dyn Organization>,
     execution: Mutex<Option<Execution>>,
     lines: Mutex<Vec<String>>,
+    last_refusal: Mutex<Option<Error>>,
 }
 
 impl Cell {
@@ -244,7 +248,11 @@ impl StepContext {
     /// Issues a request: the organization service. In a transaction it is part of it, and a failure dooms it.
     pub async fn execute(&self, request: Request) -> Result<Response> {
         let nested = self.cell.lock().as_ref().map(Execution::nested).ok_or_else(ended)?;
-        Arc::clone(&self.cell.organization).execute(nested, request).await
+        let result = Arc::clone(&self.cell.organization).execute(nested, request).await;
+        if let Err(error) = &result {
+            *self.cell.last_refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
+        }
+        result
     }
 
     /// Creates a record and returns its identifier.
