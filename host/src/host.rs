@@ -1,0 +1,430 @@
+//! The host: everything put together, for the service that embeds it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+use crate::jobs::{self, Service};
+use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::step::StepKey;
+use crate::model::{
+    Clock, EntityDefinition, Job, Request, Response, Schema, StepDefinition, SystemClock, Trace,
+};
+use crate::pipeline::native::NativeStep;
+use crate::pipeline::registry::Registry;
+use crate::pipeline::runner::Runner;
+use crate::pipeline::{DEPTH_LIMIT_DEFAULT, Pipeline, TIME_LIMIT_DEFAULT};
+use crate::store::{JobSelect, Store};
+use crate::wasm::Plugin;
+
+/// Message requests from outside that run at once where the embedder does not say.
+const CONCURRENCY_DEFAULT: u32 = 16;
+
+/// A plugin host over one database. Cheap to clone; the clones share everything.
+///
+/// ```
+/// use stagegate::{AttributeType, Entity, EntityDefinition, Host, NativeStep, Request, Stage, StepDefinition, Value};
+///
+/// # async fn embed(folder: &std::path::Path) -> stagegate::Result<()> {
+/// let trim = NativeStep::new(|cx| async move {
+///     let name = cx.target()?.and_then(|target| target.get("name").cloned());
+///     if let Some(Value::String(name)) = name {
+///         cx.set_target([("name", Value::String(name.trim().to_owned()))])?;
+///     }
+///     Ok(())
+/// });
+/// let host = Host::builder()
+///     .sqlite(folder.join("service.db"))
+///     .native_step("service", StepDefinition::new("trim", "Create", Stage::PreOperation).on("account"), trim)
+///     .build()
+///     .await?;
+/// let account = EntityDefinition::new("account").with("name", AttributeType::String { max_length: 100 });
+/// host.define(vec![account]).await?;
+///
+/// let acme = Entity::new("account").with("name", Value::String("  Acme ".into()));
+/// let id = host.execute(Request::create(acme)).await?.id();
+/// assert!(id.is_some());
+/// host.shutdown().await;
+/// # Ok(())
+/// # }
+/// # let folder = tempfile::tempdir().unwrap();
+/// # tokio::runtime::Runtime::new().unwrap().block_on(embed(folder.path())).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct Host {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    pipeline: Arc<Pipeline>,
+    admission: Arc<Semaphore>,
+    concurrency: u32,
+    plugins: Vec<Plugin>,
+    service: std::sync::Mutex<Option<Service>>,
+    settled: Arc<Notify>,
+}
+
+/// A request with its trace.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Traced {
+    /// What came of it.
+    pub result: Result<Response>,
+    /// What happened; none if the request was refused before it began.
+    pub trace: Option<Trace>,
+}
+
+/// A registered step and its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PlannedStep {
+    /// The plugin and the step.
+    pub key: StepKey,
+    /// What was registered.
+    pub definition: StepDefinition,
+    /// Whether it is native code of the embedding service.
+    pub native: bool,
+    /// Its place among all registrations, which decides between equal ranks.
+    pub sequence: u32,
+}
+
+impl Host {
+    /// Starts to describe a host.
+    #[must_use]
+    pub fn builder() -> HostBuilder {
+        HostBuilder::default()
+    }
+
+    /// Runs a message request through the whole pipeline.
+    ///
+    /// It waits for a place among the requests that run at once, bounded by its time limit (then the error's kind is
+    /// [`ErrorKind::Saturated`]). If the returned future is dropped, the request is stopped and rolled back. Steps that
+    /// issue requests do so through their context: calling this from inside a step would wait for a place while holding
+    /// one.
+    pub async fn execute(&self, request: Request) -> Result<Response> {
+        let _place = self.admit(&request).await?;
+        self.inner.pipeline.execute(request).await
+    }
+
+    /// Runs a message request and returns what happened in it too.
+    pub async fn trace(&self, request: Request) -> Traced {
+        let asked = Instant::now();
+        let place = match self.admit(&request).await {
+            Ok(place) => place,
+            Err(error) => return Traced { result: Err(error), trace: None },
+        };
+        let (result, trace) = self.inner.pipeline.trace(request, Some(asked.elapsed())).await;
+        drop(place);
+        Traced { result, trace }
+    }
+
+    /// Creates entities, or adds attributes to existing ones; all or none, in one transaction. Defining what is there
+    /// already changes nothing. Fails with [`ErrorKind::InvalidDefinition`] if a rule is broken.
+    pub async fn define(&self, definitions: Vec<EntityDefinition>) -> Result<Arc<Schema>> {
+        self.inner.pipeline.store.define(definitions).await
+    }
+
+    /// The entity definitions.
+    #[must_use]
+    pub fn schema(&self) -> Arc<Schema> {
+        self.inner.pipeline.store.schema()
+    }
+
+    /// The registered steps in the order in which they run: by message, then stage, rank and registration.
+    #[must_use]
+    pub fn plan(&self) -> Vec<PlannedStep> {
+        let steps = self.inner.pipeline.registry.iter();
+        steps
+            .map(|step| PlannedStep {
+                key: step.key.clone(),
+                definition: step.definition.clone(),
+                native: step.runner.is_native(),
+                sequence: step.sequence,
+            })
+            .collect()
+    }
+
+    /// The plugins, in the order of registration.
+    #[must_use]
+    pub fn plugins(&self) -> &[Plugin] {
+        &self.inner.plugins
+    }
+
+    /// System jobs, oldest first.
+    pub async fn jobs(&self, select: JobSelect) -> Result<Vec<Job>> {
+        self.inner.pipeline.store.jobs(select).await
+    }
+
+    /// Waits until no job is ready to run or running. Jobs that wait for a later moment are not waited for.
+    pub async fn idle(&self) -> Result<()> {
+        loop {
+            let settled = self.inner.settled.notified();
+            tokio::pin!(settled);
+            // Before the look, so that what is settled between the look and the wait is not missed.
+            settled.as_mut().enable();
+            let pending = self.inner.pipeline.store.pending_jobs().await?;
+            let now = self.inner.pipeline.clock.now();
+            let due = pending.ready > 0 && pending.next_run_at.is_none_or(|next| next <= now);
+            if pending.locked == 0 && !due {
+                return Ok(());
+            }
+            settled.await;
+        }
+    }
+
+    /// Ends the host: refuses new requests, lets running ones and running jobs end, closes the database. Jobs that were
+    /// not started stay queued for the next host on the database.
+    pub async fn shutdown(&self) {
+        let service = self.inner.service.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        if let Some(service) = service {
+            service.stop().await;
+        }
+        // All places at once are free when nothing runs any more.
+        let all = self.inner.admission.acquire_many(self.inner.concurrency).await;
+        self.inner.admission.close();
+        drop(all);
+        self.inner.pipeline.store.close().await;
+    }
+
+    async fn admit(&self, request: &Request) -> Result<OwnedSemaphorePermit> {
+        let admission = Arc::clone(&self.inner.admission);
+        if let Ok(place) = Arc::clone(&admission).try_acquire_owned() {
+            return Ok(place);
+        }
+        let limit = self.inner.pipeline.time_limit;
+        let limit = request.time_limit.map_or(limit, |own| own.min(limit));
+        match tokio::time::timeout(limit, admission.acquire_owned()).await {
+            Ok(Ok(place)) => Ok(place),
+            Ok(Err(_closed)) => Err(Error::new(
+                ErrorKind::ShuttingDown,
+                format!("cannot run {}: the host is shutting down", request.message),
+            )),
+            Err(_elapsed) => Err(Error::new(
+                ErrorKind::Saturated,
+                format!(
+                    "cannot run {}: all {} places of the host were taken for {} ms; try again later, or give the host \
+                     more concurrency",
+                    request.message,
+                    self.inner.concurrency,
+                    limit.as_millis()
+                ),
+            )),
+        }
+    }
+}
+
+/// Describes a host. See [`Host::builder`].
+#[must_use]
+pub struct HostBuilder {
+    store: Option<StoreChoice>,
+    steps: Vec<Registration>,
+    plugins: Vec<Plugin>,
+    clock: Arc<dyn Clock>,
+    time_limit: Duration,
+    depth_limit: u32,
+    concurrency: Option<u32>,
+    workers: u32,
+}
+
+enum StoreChoice {
+    Open(Arc<dyn Store>),
+    #[cfg(feature = "sqlite")]
+    Sqlite(PathBuf),
+}
+
+struct Registration {
+    plugin: String,
+    definition: StepDefinition,
+    secure_configuration: Option<String>,
+    runner: Arc<dyn Runner>,
+}
+
+impl Default for HostBuilder {
+    fn default() -> Self {
+        Self {
+            store: None,
+            steps: Vec::new(),
+            plugins: Vec::new(),
+            clock: Arc::new(SystemClock),
+            time_limit: TIME_LIMIT_DEFAULT,
+            depth_limit: DEPTH_LIMIT_DEFAULT,
+            concurrency: None,
+            workers: jobs::WORKERS_DEFAULT,
+        }
+    }
+}
+
+impl HostBuilder {
+    /// Keeps the data in a SQLite file, which is made if it does not exist. One host at a time opens it.
+    #[cfg(feature = "sqlite")]
+    pub fn sqlite(mut self, path: impl Into<PathBuf>) -> Self {
+        self.store = Some(StoreChoice::Sqlite(path.into()));
+        self
+    }
+
+    /// Keeps the data in a store that is open already.
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(StoreChoice::Open(store));
+        self
+    }
+
+    /// Registers a plugin with the steps that it declares, in their order. Plugins and native steps of equal rank run in
+    /// the order of these calls.
+    pub fn plugin(mut self, plugin: Plugin) -> Self {
+        let runner: Arc<dyn Runner> = Arc::new(plugin.clone().with_clock(Arc::clone(&self.clock)));
+        for definition in &plugin.declaration().steps {
+            self.steps.push(Registration {
+                plugin: plugin.name().to_owned(),
+                definition: definition.clone(),
+                secure_configuration: None,
+                runner: Arc::clone(&runner),
+            });
+        }
+        self.plugins.push(plugin);
+        self
+    }
+
+    /// Registers one step of a plugin as `definition` says instead of as the plugin declares it: an operator's own rank,
+    /// mode, filter or configuration, and the secure configuration, which never reaches a log. The definition's name is
+    /// that of the step in the plugin.
+    pub fn plugin_step(
+        mut self,
+        plugin: Plugin,
+        definition: StepDefinition,
+        secure_configuration: Option<String>,
+    ) -> Self {
+        self.steps.push(Registration {
+            plugin: plugin.name().to_owned(),
+            definition,
+            secure_configuration,
+            runner: Arc::new(plugin.clone().with_clock(Arc::clone(&self.clock))),
+        });
+        if !self.plugins.iter().any(|known| known.name() == plugin.name()) {
+            self.plugins.push(plugin);
+        }
+        self
+    }
+
+    /// Registers a Rust closure of the service as a step. `plugin` is the name that errors and traces call it by.
+    pub fn native_step(
+        mut self,
+        plugin: impl Into<String>,
+        definition: StepDefinition,
+        step: NativeStep,
+    ) -> Self {
+        self.steps.push(Registration {
+            plugin: plugin.into(),
+            definition,
+            secure_configuration: None,
+            runner: Arc::new(step),
+        });
+        self
+    }
+
+    /// The clock that records, jobs and plugins see; the operating system's unless set. Set it before the plugins.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// The time of a message request, nested work included: two minutes unless set, as on the platform.
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = limit;
+        self
+    }
+
+    /// How deep requests may nest: 8 unless set, as on the platform. The engine of the plugins must have room for it.
+    pub fn depth_limit(mut self, limit: u32) -> Self {
+        self.depth_limit = limit;
+        self
+    }
+
+    /// Message requests from outside that run at once, asynchronous steps included. Unless set, as many as the engine
+    /// of the first plugin has room for.
+    pub fn concurrency(mut self, requests: u32) -> Self {
+        self.concurrency = Some(requests);
+        self
+    }
+
+    /// Asynchronous steps that run at once: 4 unless set. With 0 jobs are queued and not run.
+    pub fn workers(mut self, workers: u32) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// Opens the store, registers the steps and starts the asynchronous service on the current tokio runtime.
+    ///
+    /// Fails with the rule that a registration breaks, the problem of the database, or a concurrency and depth for which
+    /// an engine has no room.
+    pub async fn build(self) -> Result<Host> {
+        let mut registry = Registry::default();
+        for step in self.steps {
+            registry.register(&step.plugin, step.definition, step.secure_configuration, step.runner)?;
+        }
+        let concurrency = self.concurrency.unwrap_or_else(|| {
+            self.plugins.first().map_or(CONCURRENCY_DEFAULT, |plugin| plugin.room().concurrency)
+        });
+        check_room(&self.plugins, concurrency, self.depth_limit)?;
+        let store: Arc<dyn Store> = match self.store {
+            Some(StoreChoice::Open(store)) => store,
+            #[cfg(feature = "sqlite")]
+            Some(StoreChoice::Sqlite(path)) => open_sqlite(path).await?,
+            None => {
+                return Err(Error::new(
+                    ErrorKind::UnusableDatabase,
+                    "the host has no database; name one with `HostBuilder::sqlite` or `HostBuilder::store`",
+                ));
+            }
+        };
+        let pipeline = Arc::new(Pipeline {
+            store,
+            registry,
+            clock: self.clock,
+            depth_limit: self.depth_limit,
+            time_limit: self.time_limit,
+            doorbell: Arc::default(),
+        });
+        let admission = Arc::new(Semaphore::new(usize::try_from(concurrency).unwrap_or(usize::MAX)));
+        let service = (self.workers > 0)
+            .then(|| Service::start(Arc::clone(&pipeline), Arc::clone(&admission), self.workers));
+        let settled = service.as_ref().map(Service::settled).unwrap_or_default();
+        let service = std::sync::Mutex::new(service);
+        let plugins = self.plugins;
+        Ok(Host { inner: Arc::new(Inner { pipeline, admission, concurrency, plugins, service, settled }) })
+    }
+}
+
+#[cfg(feature = "sqlite")]
+async fn open_sqlite(path: PathBuf) -> Result<Arc<dyn Store>> {
+    use crate::store::sqlite::{Options, SqliteStore};
+
+    let opened = tokio::task::spawn_blocking(move || SqliteStore::open(Options::new(path))).await;
+    match opened {
+        Ok(store) => Ok(store?),
+        Err(error) => {
+            Err(Error::new(ErrorKind::Internal, "opening the database broke down").with_source(error))
+        }
+    }
+}
+
+/// Sandboxes are never waited for inside a request, so an engine must have one for every request at every depth.
+fn check_room(plugins: &[Plugin], concurrency: u32, depth_limit: u32) -> Result<()> {
+    for plugin in plugins {
+        let room = plugin.room();
+        if concurrency > room.concurrency || depth_limit > room.depth_limit {
+            return Err(Error::new(
+                ErrorKind::InvalidRegistration,
+                format!(
+                    "the engine of plugin `{}` has room for {} requests at depth {}, and the host is to run {concurrency} \
+                     at depth {depth_limit}; give `wasm::Settings` the host's concurrency and depth limit",
+                    plugin.name(),
+                    room.concurrency,
+                    room.depth_limit
+                ),
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! RetrieveMultiple: reads the records that a query selects.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{CoreOperation, Operation, Subject, Traits, missing};
+use crate::model::error::Result;
+use crate::model::request::parameter;
+use crate::model::{EntityDefinition, Filter, Message, Parameter, Parameters, Query, Schema};
+
+pub(super) struct RetrieveMultiple;
+
+#[async_trait]
+impl CoreOperation for RetrieveMultiple {
+    fn name(&self) -> &'static str {
+        Message::RETRIEVE_MULTIPLE
+    }
+
+    fn traits(&self) -> Traits {
+        Traits {
+            writes: false,
+            pre_image: false,
+            post_image: false,
+            filtering: false,
+            target_is_written: false,
+            parent_hop: false,
+        }
+    }
+
+    fn check(&self, schema: &Schema, input: &Parameters) -> Result<Subject> {
+        let query = query(input)?;
+        let definition = schema.entity(&query.entity)?;
+        definition.check_columns(&query.columns)?;
+        query.filter.iter().try_for_each(|filter| check_filter(definition, filter))?;
+        for order in &query.orders {
+            definition.readable_type(&order.attribute)?;
+        }
+        Ok(Subject { definition: definition.clone(), id: None })
+    }
+
+    async fn perform(&self, cx: Operation<'_>, subject: &Subject, input: &Parameters) -> Result<Parameters> {
+        let entities = cx.transaction.query(&subject.definition, query(input)?).await?;
+        let entities = Parameter::Entities(Arc::new(entities));
+        Ok(Parameters::from([(parameter::BUSINESS_ENTITY_COLLECTION.into(), entities)]))
+    }
+}
+
+fn query(input: &Parameters) -> Result<&Query> {
+    match input.get(parameter::QUERY) {
+        Some(Parameter::Query(query)) => Ok(query),
+        other => Err(missing(Message::RETRIEVE_MULTIPLE, parameter::QUERY, "a query", other)),
+    }
+}
+
+fn check_filter(definition: &EntityDefinition, filter: &Filter) -> Result<()> {
+    match filter {
+        Filter::All(parts) | Filter::Any(parts) => {
+            parts.iter().try_for_each(|part| check_filter(definition, part))
+        }
+        Filter::Condition { attribute, .. } => definition.readable_type(attribute).map(|_| ()),
+    }
+}

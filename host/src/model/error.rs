@@ -1,0 +1,337 @@
+//! The one error of the host: what an embedder gets, what a guest is told, what a report shows.
+//!
+//! Three audiences. The **user** reads [`Error::message`]. The **embedder** asks [`Error::kind`], [`Error::code`] and
+//! [`Error::location`], and never parses text. The **operator** gets the rest: the path of nested steps, the guest's
+//! trace lines, its panic message and backtrace, and the source error.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::model::fault::{Fault, OperationStatus, code};
+use crate::model::{Stage, step::StepKey};
+
+/// A result with the host's error.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a request, a registration or the host itself failed. Cheap to clone.
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    code: i32,
+    message: String,
+    status: OperationStatus,
+    details: Vec<(String, String)>,
+    path: Vec<Location>,
+    trace: Vec<String>,
+    diagnostic: Option<String>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+/// What went wrong, to decide by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A step refused the message with a fault.
+    Rejected,
+    /// The request is not well formed: an unknown entity or attribute, a value of the wrong type, a missing target.
+    InvalidRequest,
+    /// The record does not exist.
+    NotFound,
+    /// A record with this identifier exists already.
+    Duplicate,
+    /// Other records require this one.
+    Restricted,
+    /// Requests nest more deeply than the depth limit.
+    DepthExceeded,
+    /// The message request ran past its time limit.
+    Timeout,
+    /// The guest asked for more memory, tables or handles than its limits.
+    OutOfMemory,
+    /// The guest's stack overflowed.
+    StackOverflow,
+    /// The guest panicked; the message says with what.
+    Panicked,
+    /// The guest called `exit`.
+    Exited,
+    /// The guest did something that the sandbox stops: any other trap.
+    Trapped,
+    /// The transaction was doomed by an earlier failure that a plugin had caught.
+    Doomed,
+    /// The host has no room now; try again.
+    Saturated,
+    /// The host is shutting down.
+    ShuttingDown,
+    /// A component cannot be loaded as a plugin.
+    InvalidPlugin,
+    /// A step's registration breaks a rule.
+    InvalidRegistration,
+    /// An entity definition breaks a rule.
+    InvalidDefinition,
+    /// The database file is not usable: something else, another version, in use, unreadable.
+    UnusableDatabase,
+    /// The database failed in the middle.
+    Store,
+    /// The host failed to do its own work: a defect.
+    Internal,
+}
+
+impl ErrorKind {
+    /// The platform's code for errors of this kind.
+    #[must_use]
+    pub fn code(self) -> i32 {
+        match self {
+            Self::Rejected => code::ISV_ABORTED,
+            Self::InvalidRequest | Self::InvalidDefinition => code::INVALID_ARGUMENT,
+            Self::NotFound => code::OBJECT_DOES_NOT_EXIST,
+            Self::Duplicate => code::DUPLICATE_RECORD,
+            Self::Restricted => code::CANNOT_DELETE_DUE_TO_ASSOCIATION,
+            Self::DepthExceeded => code::DEPTH_TOO_HIGH,
+            Self::Timeout => code::PLUGIN_TIMEOUT,
+            Self::OutOfMemory | Self::StackOverflow | Self::Exited => code::WORKER_NOT_AVAILABLE,
+            Self::Panicked | Self::Trapped => code::ISV_UNEXPECTED,
+            Self::Doomed => code::TRANSACTION_DOOMED,
+            Self::Saturated | Self::ShuttingDown => code::HOST_NOT_AVAILABLE,
+            Self::InvalidPlugin => code::CANNOT_CREATE_PLUGIN,
+            Self::InvalidRegistration => code::STEP_NOT_ALLOWED,
+            Self::UnusableDatabase | Self::Store => code::SQL_ERROR,
+            Self::Internal => code::UNEXPECTED,
+        }
+    }
+
+    /// The kind's name in machine-readable output.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rejected => "rejected",
+            Self::InvalidRequest => "invalid-request",
+            Self::NotFound => "not-found",
+            Self::Duplicate => "duplicate",
+            Self::Restricted => "restricted",
+            Self::DepthExceeded => "depth-exceeded",
+            Self::Timeout => "timeout",
+            Self::OutOfMemory => "out-of-memory",
+            Self::StackOverflow => "stack-overflow",
+            Self::Panicked => "panicked",
+            Self::Exited => "exited",
+            Self::Trapped => "trapped",
+            Self::Doomed => "doomed",
+            Self::Saturated => "saturated",
+            Self::ShuttingDown => "shutting-down",
+            Self::InvalidPlugin => "invalid-plugin",
+            Self::InvalidRegistration => "invalid-registration",
+            Self::InvalidDefinition => "invalid-definition",
+            Self::UnusableDatabase => "unusable-database",
+            Self::Store => "store",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+/// The step in which an error arose, or through which it passed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// The plugin and the step.
+    pub step: StepKey,
+    /// The stage.
+    pub stage: Stage,
+    /// The message that the step was part of.
+    pub message: String,
+    /// The message's entity, where it has one.
+    pub entity: Option<String>,
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { step, stage, message, entity } = self;
+        write!(f, "step `{}` of plugin `{}` at {stage} of {message}", step.step, step.plugin)?;
+        if let Some(entity) = entity {
+            write!(f, " {entity}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Error {
+    /// An error of that kind, with a message that says what was tried, on what, and the way out.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Arc::new(Inner {
+            kind,
+            code: kind.code(),
+            message: message.into(),
+            status: OperationStatus::Failed,
+            details: Vec::new(),
+            path: Vec::new(),
+            trace: Vec::new(),
+            diagnostic: None,
+            source: None,
+        }))
+    }
+
+    /// A step's refusal.
+    #[must_use]
+    pub fn rejected(fault: Fault) -> Self {
+        let mut error = Self::new(ErrorKind::Rejected, fault.message);
+        let inner = Arc::make_mut(&mut error.0);
+        inner.code = fault.code;
+        inner.status = fault.status;
+        inner.details = fault.details;
+        error
+    }
+
+    /// What went wrong, to decide by.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The platform's error code, or the plugin's own.
+    #[must_use]
+    pub fn code(&self) -> i32 {
+        self.0.code
+    }
+
+    /// For the user: what happened and what to do, without the place.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// How the work stands, as the step that failed put it.
+    #[must_use]
+    pub fn status(&self) -> OperationStatus {
+        self.0.status
+    }
+
+    /// Further facts that the step gave.
+    #[must_use]
+    pub fn details(&self) -> &[(String, String)] {
+        &self.0.details
+    }
+
+    /// The step in which the error arose; none if it arose outside of any.
+    #[must_use]
+    pub fn location(&self) -> Option<&Location> {
+        self.0.path.first()
+    }
+
+    /// The steps through which the error passed, innermost first: a nested request fails the step that issued it.
+    #[must_use]
+    pub fn path(&self) -> &[Location] {
+        &self.0.path
+    }
+
+    /// The lines that the failing step traced.
+    #[must_use]
+    pub fn trace(&self) -> &[String] {
+        &self.0.trace
+    }
+
+    /// For the operator: the guest's last words on stderr and its backtrace.
+    #[must_use]
+    pub fn diagnostic(&self) -> Option<&str> {
+        self.0.diagnostic.as_deref()
+    }
+
+    /// Whether the message request ran past its time limit.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        self.kind() == ErrorKind::Timeout
+    }
+
+    /// Whether a step refused the message.
+    #[must_use]
+    pub fn is_rejected(&self) -> bool {
+        self.kind() == ErrorKind::Rejected
+    }
+
+    /// Whether the record does not exist.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.kind() == ErrorKind::NotFound
+    }
+
+    /// Whether the same request may succeed a moment later.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        self.kind() == ErrorKind::Saturated || self.status() == OperationStatus::Retry
+    }
+
+    /// What a guest is told when a request of its own failed with this.
+    #[must_use]
+    pub fn to_fault(&self) -> Fault {
+        let mut details = self.0.details.clone();
+        if let Some(location) = self.location() {
+            details.push(("plugin".into(), location.step.plugin.clone()));
+            details.push(("step".into(), location.step.step.clone()));
+            details.push(("stage".into(), location.stage.to_string()));
+        }
+        Fault { code: self.code(), message: self.message().to_owned(), status: self.status(), details }
+    }
+
+    pub(crate) fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
+        Arc::make_mut(&mut self.0).source = Some(Arc::new(source));
+        self
+    }
+
+    pub(crate) fn with_diagnostic(mut self, diagnostic: String) -> Self {
+        Arc::make_mut(&mut self.0).diagnostic = Some(diagnostic);
+        self
+    }
+
+    pub(crate) fn with_trace(mut self, trace: &[String]) -> Self {
+        if self.0.trace.is_empty() && !trace.is_empty() {
+            Arc::make_mut(&mut self.0).trace = trace.to_vec();
+        }
+        self
+    }
+
+    pub(crate) fn at(mut self, location: Location) -> Self {
+        Arc::make_mut(&mut self.0).path.push(location);
+        self
+    }
+}
+
+/// The message, with the step, the plugin and the stage where there is one.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(location) = self.location() {
+            write!(f, "{location}: ")?;
+        }
+        f.write_str(self.message())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.0.kind)
+            .field("code", &self.0.code)
+            .field("message", &self.0.message)
+            .field("path", &self.0.path)
+            .field("diagnostic", &self.0.diagnostic)
+            .field("source", &self.0.source)
+            .finish_non_exhaustive()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        Self::rejected(fault)
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        error.to_fault()
+    }
+}

@@ -1,0 +1,95 @@
+//! What a plugin and a caller are told when something is refused.
+
+use serde::{Deserialize, Serialize};
+
+/// Why something was refused or failed: the shape that crosses to a guest, and that a native step returns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// What happened; see [`code`]. An open set.
+    pub code: i32,
+    /// For the user: what was refused and what to do.
+    pub message: String,
+    /// How the work stands.
+    pub status: OperationStatus,
+    /// Further facts, name and text.
+    pub details: Vec<(String, String)>,
+}
+
+impl Fault {
+    /// A plugin's refusal ([`code::ISV_ABORTED`]) with a message for the user.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            code: code::ISV_ABORTED,
+            message: message.into(),
+            status: OperationStatus::Failed,
+            details: Vec::new(),
+        }
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// How the work that failed stands (`OperationStatus` on the platform).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OperationStatus {
+    /// It failed.
+    Failed,
+    /// It was canceled.
+    Canceled,
+    /// It may succeed if it is run again.
+    Retry,
+    /// It waits for something.
+    Suspended,
+    /// It is done.
+    Succeeded,
+}
+
+/// The platform's error codes that Stagegate uses, by their symbols.
+/// Source: the error-code enumeration of Dataverse, as quoted by its documentation and open-source simulators.
+pub mod code {
+    /// A plugin refused the message (`IsvAborted`, 0x80040265).
+    pub const ISV_ABORTED: i32 = 0x8004_0265_u32 as i32;
+    /// A plugin failed in a way that it did not mean to (`IsvUnExpected`, 0x80040224).
+    pub const ISV_UNEXPECTED: i32 = 0x8004_0224_u32 as i32;
+    /// An unexpected error of the host (`UnExpected`, 0x80040216).
+    pub const UNEXPECTED: i32 = 0x8004_0216_u32 as i32;
+    /// An argument is not valid (`InvalidArgument`, 0x80040203).
+    pub const INVALID_ARGUMENT: i32 = 0x8004_0203_u32 as i32;
+    /// A record does not exist (`ObjectDoesNotExist`, 0x80040217).
+    pub const OBJECT_DOES_NOT_EXIST: i32 = 0x8004_0217_u32 as i32;
+    /// A record with this identifier or key exists (`DuplicateRecord`, 0x80040237).
+    pub const DUPLICATE_RECORD: i32 = 0x8004_0237_u32 as i32;
+    /// A record is required by others (`CannotDeleteDueToAssociation`, 0x80040227).
+    pub const CANNOT_DELETE_DUE_TO_ASSOCIATION: i32 = 0x8004_0227_u32 as i32;
+    /// Requests nest too deeply (`SdkCorrelationTokenDepthTooHigh`, 0x80044182).
+    pub const DEPTH_TOO_HIGH: i32 = 0x8004_4182_u32 as i32;
+    /// A step ran past its time (`SandboxClientPluginTimeout`, 0x80044171).
+    pub const PLUGIN_TIMEOUT: i32 = 0x8004_4171_u32 as i32;
+    /// A guest broke down: trap, stack, memory, exit (`SandboxWorkerNotAvailable`, 0x8004418d).
+    pub const WORKER_NOT_AVAILABLE: i32 = 0x8004_418D_u32 as i32;
+    /// No room to run a guest (`SandboxHostNotAvailable`, 0x8004418e).
+    pub const HOST_NOT_AVAILABLE: i32 = 0x8004_418E_u32 as i32;
+    /// A step may not be registered at this stage (0x80044184).
+    pub const INVALID_STAGE: i32 = 0x8004_4184_u32 as i32;
+    /// A step may not be registered for this message (0x80044187).
+    pub const STEP_NOT_ALLOWED: i32 = 0x8004_4187_u32 as i32;
+    /// The image type does not fit the message (0x8004416d).
+    pub const INVALID_IMAGE_TYPE: i32 = 0x8004_416D_u32 as i32;
+    /// A post-image before PostOperation (0x8004416e).
+    pub const NO_POST_IMAGE_BEFORE: i32 = 0x8004_416E_u32 as i32;
+    /// A component cannot be loaded as a plugin (`CannotCreatePluginInstance`, 0x8004a201).
+    pub const CANNOT_CREATE_PLUGIN: i32 = 0x8004_A201_u32 as i32;
+    /// The transaction was doomed by an earlier failure (0x80040251).
+    pub const TRANSACTION_DOOMED: i32 = 0x8004_0251_u32 as i32;
+    /// The row version does not match (`ConcurrencyVersionMismatch`, 0x80060882).
+    pub const CONCURRENCY_MISMATCH: i32 = 0x8006_0882_u32 as i32;
+    /// The database failed (`SqlError`, 0x80044150).
+    pub const SQL_ERROR: i32 = 0x8004_4150_u32 as i32;
+}

@@ -1,0 +1,318 @@
+//! The execution of one message: what a step is told, what it may change, and what all of one transaction share.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::message::{CoreOperation, Subject};
+use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::request::parameter;
+use crate::model::{
+    Attributes, ColumnSet, DateTime, Entity, ImageType, Job, Mode, Parameter, Parameters, Schema, Stage,
+    Value,
+};
+use crate::pipeline::recorder::Record;
+use crate::pipeline::registry::Step;
+use crate::store::Transaction;
+
+/// Shared variables of a message at most, and their bytes: they are copied to every asynchronous job.
+pub const SHARED_VARIABLES_MAX: usize = 1000;
+/// Bytes of all shared variables of a message at most.
+pub const SHARED_BYTES_MAX: usize = 1 << 20;
+
+/// Shared variables by name.
+pub type SharedVariables = BTreeMap<String, Value>;
+
+/// The facts about a message execution, as its steps see them. Cloning shares the records.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Context {
+    /// The message.
+    pub message: String,
+    /// The stage that is running.
+    pub stage: Stage,
+    /// How the running step runs.
+    pub mode: Mode,
+    /// 1 for a request from outside.
+    pub depth: u32,
+    /// The entity that the message is about.
+    pub entity: Option<String>,
+    /// The record that the message is about.
+    pub record: Option<Uuid>,
+    /// Who the step acts as.
+    pub user: Uuid,
+    /// Who started the work.
+    pub initiating_user: Uuid,
+    /// The same for everything that one request leads to.
+    pub correlation_id: Uuid,
+    /// This execution.
+    pub request_id: Uuid,
+    /// The system job that runs the step, for an asynchronous one.
+    pub operation: Option<OperationContext>,
+    /// Whether the step's writes can be rolled back with the message.
+    pub is_in_transaction: bool,
+    /// The input parameters.
+    pub input: Parameters,
+    /// The output parameters, from PostOperation on.
+    pub output: Parameters,
+    /// The shared variables.
+    pub shared: Arc<SharedVariables>,
+    /// The record before the core operation, with every attribute that some step's image asks for.
+    pub pre_image: Option<Arc<Entity>>,
+    /// The record after it.
+    pub post_image: Option<Arc<Entity>>,
+    /// The context that this one came from.
+    pub parent: Option<Arc<Context>>,
+}
+
+/// The system job behind an asynchronous run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OperationContext {
+    /// Its identifier.
+    pub id: Uuid,
+    /// When it was queued.
+    pub created_on: DateTime,
+}
+
+impl Context {
+    /// The context `level` steps up: 1 is the parent.
+    #[must_use]
+    pub fn ancestor(&self, level: u32) -> Option<&Self> {
+        let mut context = self;
+        for _ in 0..level {
+            context = context.parent.as_deref()?;
+        }
+        Some(context)
+    }
+
+    /// The target, where the message has a record as one.
+    #[must_use]
+    pub fn target(&self) -> Option<&Entity> {
+        match self.input.get(parameter::TARGET) {
+            Some(Parameter::Entity(entity)) => Some(entity),
+            _ => None,
+        }
+    }
+
+    /// What a step sees as its target: the record, or a bare reference to it.
+    #[must_use]
+    pub fn target_entity(&self, columns: &ColumnSet) -> Option<Entity> {
+        match self.input.get(parameter::TARGET)? {
+            Parameter::Entity(entity) => Some(entity.select(columns)),
+            Parameter::Reference(reference) => Some(Entity::new(&reference.entity).with_id(reference.id)),
+            _ => None,
+        }
+    }
+
+    /// The record that a Retrieve returns, from PostOperation on.
+    #[must_use]
+    pub fn output_entity(&self, columns: &ColumnSet) -> Option<Entity> {
+        match self.output.get(parameter::BUSINESS_ENTITY)? {
+            Parameter::Entity(entity) => Some(entity.select(columns)),
+            _ => None,
+        }
+    }
+
+    /// One side of an image that `step` registered, narrowed to `columns`.
+    #[must_use]
+    pub fn image(&self, step: &Step, side: Side, alias: &str, columns: &ColumnSet) -> Option<Entity> {
+        let record = match side {
+            Side::Pre => self.pre_image.as_ref()?,
+            Side::Post => self.post_image.as_ref()?,
+        };
+        let image = step
+            .definition
+            .images
+            .iter()
+            .find(|image| image.alias == alias && side.is_of(image.image_type))?;
+        if image.attributes.is_empty() {
+            return Some(record.select(columns));
+        }
+        let wanted = match columns {
+            ColumnSet::All => image.attributes.clone(),
+            ColumnSet::Named(names) => {
+                names.iter().filter(|name| image.attributes.contains(name)).cloned().collect()
+            }
+        };
+        Some(record.select(&ColumnSet::Named(wanted)))
+    }
+}
+
+/// A side of the core operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Before it.
+    Pre,
+    /// After it.
+    Post,
+}
+
+impl Side {
+    /// Whether images of that type have this side.
+    #[must_use]
+    pub fn is_of(self, image_type: ImageType) -> bool {
+        match self {
+            Self::Pre => image_type.is_pre(),
+            Self::Post => image_type.is_post(),
+        }
+    }
+}
+
+/// What all executions of one transaction share.
+pub struct Scope {
+    /// The open transaction.
+    pub transaction: Arc<dyn Transaction>,
+    /// Effects as data: the jobs that exist if it commits.
+    jobs: Mutex<Vec<Job>>,
+    /// The failure after which nothing can be saved, although a plugin may have caught it.
+    doom: OnceLock<Error>,
+}
+
+impl Scope {
+    /// A fresh scope over an open transaction.
+    pub fn new(transaction: Arc<dyn Transaction>) -> Self {
+        Self { transaction, jobs: Mutex::default(), doom: OnceLock::new() }
+    }
+
+    /// Notes a job to be written at the end.
+    pub fn queue(&self, job: Job) {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).push(job);
+    }
+
+    /// The jobs noted so far.
+    pub fn take_jobs(&self) -> Vec<Job> {
+        std::mem::take(&mut *self.jobs.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Notes a failure. The first one counts.
+    pub fn doom(&self, error: &Error) {
+        let _ = self.doom.set(error.clone());
+    }
+
+    /// An error if an earlier failure doomed the transaction.
+    pub fn check(&self) -> Result<()> {
+        match self.doom.get() {
+            None => Ok(()),
+            Some(cause) => Err(Error::new(
+                ErrorKind::Doomed,
+                format!(
+                    "the transaction cannot go on, since a request in it failed ({cause}); a plugin that catches such \
+                     a failure cannot save it, so let it pass or check first"
+                ),
+            )
+            .with_source(cause.clone())),
+        }
+    }
+}
+
+/// A message on its way through the pipeline. Owned by whoever works on it: the pipeline, or the step that runs.
+pub struct Execution {
+    /// What steps see.
+    pub context: Context,
+    /// The definitions that the request sees.
+    pub schema: Arc<Schema>,
+    /// What the message does.
+    pub(crate) operation: &'static dyn CoreOperation,
+    /// What it is about.
+    pub(crate) subject: Subject,
+    /// When the message request is over; none while an exempt native step runs.
+    pub(crate) deadline: Option<Instant>,
+    /// Whether the deadline is that of a sandboxed step that waits for this execution.
+    pub(crate) inherited: bool,
+    /// The open transaction.
+    pub(crate) scope: Option<Arc<Scope>>,
+    /// Where the trace goes; none if nobody asked for one.
+    pub(crate) record: Option<Record>,
+}
+
+/// Where a nested request comes from.
+pub struct Nested {
+    pub(crate) parent: Arc<Context>,
+    pub(crate) schema: Arc<Schema>,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) scope: Option<Arc<Scope>>,
+    pub(crate) record: Option<Record>,
+}
+
+impl Execution {
+    /// The origin of a request that the running step issues.
+    #[must_use]
+    pub fn nested(&self) -> Nested {
+        Nested {
+            parent: Arc::new(self.context.clone()),
+            schema: Arc::clone(&self.schema),
+            deadline: self.deadline,
+            scope: self.scope.clone(),
+            record: self.record.clone(),
+        }
+    }
+
+    /// Sets attributes of the target, checked against the definition; an error changes nothing. In PreOperation and
+    /// before, the core operation writes them.
+    pub fn set_target(&mut self, attributes: Attributes) -> Result<()> {
+        self.target_for_change()?;
+        self.subject.definition.check_values(&attributes)?;
+        Arc::make_mut(self.target_for_change()?).attributes.extend(attributes);
+        Ok(())
+    }
+
+    /// Takes attributes out of the target.
+    pub fn unset_target(&mut self, names: &[String]) -> Result<()> {
+        let target = Arc::make_mut(self.target_for_change()?);
+        for name in names {
+            target.attributes.remove(name);
+        }
+        Ok(())
+    }
+
+    fn target_for_change(&mut self) -> Result<&mut Arc<Entity>> {
+        let message = &self.context.message;
+        match self.context.input.get_mut(parameter::TARGET) {
+            Some(Parameter::Entity(entity)) if self.operation.traits().target_is_written => Ok(entity),
+            _ => Err(Error::new(
+                ErrorKind::InvalidRequest,
+                format!(
+                    "the target of {message} has no attributes to change; only those of Create and Update have"
+                ),
+            )),
+        }
+    }
+
+    /// Changes the record that a Retrieve returns.
+    pub fn set_output_entity(&mut self, attributes: Attributes) -> Result<()> {
+        let Some(Parameter::Entity(entity)) = self.context.output.get_mut(parameter::BUSINESS_ENTITY) else {
+            return Err(Error::new(
+                ErrorKind::InvalidRequest,
+                format!(
+                    "{} at {} has no output entity to change; a Retrieve has one in PostOperation",
+                    self.context.message, self.context.stage
+                ),
+            ));
+        };
+        for name in attributes.keys() {
+            self.subject.definition.readable_type(name)?;
+        }
+        Arc::make_mut(entity).attributes.extend(attributes);
+        Ok(())
+    }
+
+    /// Sets a shared variable, within [`SHARED_VARIABLES_MAX`] and [`SHARED_BYTES_MAX`].
+    pub fn set_shared(&mut self, name: String, value: Value) -> Result<()> {
+        let shared = &self.context.shared;
+        let others = shared.iter().filter(|(other, _)| **other != name);
+        let bytes: usize = others.clone().map(|(name, value)| name.len() + value.size()).sum();
+        if others.count() >= SHARED_VARIABLES_MAX || bytes + name.len() + value.size() > SHARED_BYTES_MAX {
+            return Err(Error::new(
+                ErrorKind::InvalidRequest,
+                format!(
+                    "the shared variable `{name}` does not fit: a message has {SHARED_VARIABLES_MAX} of them and \
+                     {SHARED_BYTES_MAX} bytes at most; keep large data in a record"
+                ),
+            ));
+        }
+        Arc::make_mut(&mut self.context.shared).insert(name, value);
+        Ok(())
+    }
+}

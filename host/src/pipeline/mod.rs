@@ -1,0 +1,635 @@
+//! The pipeline: the stages of a message, in order, around one transaction.
+//!
+//! [`Pipeline::execute`] reads as the specification. Steps run through the [`Runner`] trait and reach back through
+//! [`Organization`], so that nothing here knows what a step is made of.
+
+pub mod execution;
+pub mod native;
+pub mod plan;
+pub mod recorder;
+pub mod registry;
+pub mod runner;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use crate::message::{self, Operation};
+use crate::model::error::{Error, ErrorKind, Location, Result};
+use crate::model::request::parameter;
+use crate::model::trace::{Event, OperationRun, Trace};
+use crate::model::{Attributes, Clock, ColumnSet, Job, Mode, Parameter, Request, Response, Stage, Value};
+use crate::pipeline::execution::{Context, Execution, Nested, OperationContext, Scope, Side};
+use crate::pipeline::plan::{Choice, Plan};
+use crate::pipeline::recorder::{Record, StepEnd, changes};
+use crate::pipeline::registry::{Registry, Step};
+use crate::pipeline::runner::{Organization, Ran};
+use crate::store::{Access, Begin, BoxFuture, Store, Transaction, transact};
+
+/// Requests nest at most this deep, as on the platform.
+pub const DEPTH_LIMIT_DEFAULT: u32 = 8;
+/// The time of a message request, nested work included, as on the platform.
+pub const TIME_LIMIT_DEFAULT: Duration = Duration::from_secs(120);
+
+/// Runs messages.
+pub struct Pipeline {
+    /// Where records and jobs are.
+    pub store: Arc<dyn Store>,
+    /// The steps.
+    pub registry: Registry,
+    /// The host's time.
+    pub clock: Arc<dyn Clock>,
+    /// How deep requests may nest.
+    pub depth_limit: u32,
+    /// The time of a message request.
+    pub time_limit: Duration,
+    /// Rung after a commit that left jobs behind.
+    pub doorbell: Arc<Notify>,
+}
+
+/// How a run of an asynchronous step ended.
+pub struct JobRun {
+    /// What came of it.
+    pub result: Result<()>,
+    /// What the step traced.
+    pub lines: Vec<String>,
+}
+
+impl Pipeline {
+    /// Runs a request from outside.
+    pub async fn execute(self: &Arc<Self>, request: Request) -> Result<Response> {
+        let execution = self.begin(request, None)?;
+        self.run(execution).await
+    }
+
+    /// Runs a request from outside and returns its trace too, whether it succeeds or fails. None if the request did
+    /// not even begin.
+    pub async fn trace(
+        self: &Arc<Self>,
+        request: Request,
+        admitted: Option<Duration>,
+    ) -> (Result<Response>, Option<Trace>) {
+        let mut execution = match self.begin(request, None) {
+            Ok(execution) => execution,
+            Err(error) => return (Err(error), None),
+        };
+        let record = Record::root(&execution.context);
+        if let Some(waited) = admitted {
+            record.event(Event::Admitted { waited });
+        }
+        execution.record = Some(record.clone());
+        let result = self.run(execution).await;
+        (result, record.finish())
+    }
+
+    /// Runs the asynchronous step of a claimed job.
+    pub async fn run_job(self: &Arc<Self>, job: &Job) -> JobRun {
+        let (step, execution) = match self.execution_of(job) {
+            Ok(found) => found,
+            Err(error) => return JobRun { result: Err(error), lines: Vec::new() },
+        };
+        let (result, lines) = self.run_step(&step, execution).await;
+        JobRun { result: result.map(drop), lines }
+    }
+
+    /// The whole of a message, stage by stage.
+    async fn run(self: &Arc<Self>, execution: Execution) -> Result<Response> {
+        let plan = Plan::new(&self.registry, &execution.context.message, execution.context.entity.as_deref());
+        let record = execution.record.clone();
+        let scope = execution.scope.clone();
+        let span = tracing::debug_span!(
+            "request",
+            message = execution.context.message,
+            entity = execution.context.entity,
+            depth = execution.context.depth,
+            correlation_id = %execution.context.correlation_id,
+        );
+        let result = async {
+            let execution = self.read_images_early(&plan, execution).await?;
+            let execution = self.run_stage(&plan, execution, Stage::PreValidation).await?;
+            match execution.scope {
+                Some(_) => self.run_in_transaction(&plan, execution).await,
+                None => self.run_transaction(plan, execution).await,
+            }
+        }
+        .instrument(span)
+        .await;
+
+        if let (Some(scope), Err(error)) = (scope, &result) {
+            scope.doom(error);
+        }
+        if let Some(record) = record {
+            let id = result.as_ref().ok().and_then(|execution| execution.context.record);
+            record.end_request(id, result.as_ref().err());
+        }
+        result.map(|execution| {
+            let mut response = Response::default();
+            response.parameters = execution.context.output;
+            response
+        })
+    }
+
+    /// Opens the transaction, runs the rest in it, writes the effects, commits.
+    async fn run_transaction(self: &Arc<Self>, plan: Plan, execution: Execution) -> Result<Execution> {
+        let record = execution.record.clone();
+        let writes = execution.operation.traits().writes || plan.has_steps_in_transaction();
+        let begin = Begin {
+            access: if writes { Access::Write } else { Access::Read },
+            deadline: execution.deadline,
+            label: describe(&execution.context),
+        };
+        let asked = Instant::now();
+        let pipeline = Arc::clone(self);
+        let (outcome, timing) = transact(&*self.store, begin, Result::is_ok, move |transaction| {
+            let work = async move { pipeline.run_scope(plan, execution, transaction, asked).await };
+            Box::pin(work.in_current_span())
+        })
+        .await;
+
+        let committed = matches!((&outcome, &timing), (Some(Ok(_)), Ok(_)));
+        if let (Some(record), Ok(timing)) = (record, &timing) {
+            record.event(if committed {
+                Event::Committed { took: timing.ended }
+            } else {
+                Event::RolledBack { took: timing.ended }
+            });
+        }
+        let (execution, has_jobs) = match outcome {
+            // What the work says counts more than what became of the rollback.
+            Some(Err(error)) => return Err(error),
+            Some(Ok(done)) => timing.map(|_| done)?,
+            None => return Err(timing.err().unwrap_or_else(lost)),
+        };
+        if has_jobs {
+            self.doorbell.notify_one();
+        }
+        Ok(execution)
+    }
+
+    /// What happens between BEGIN and COMMIT of the outermost request.
+    async fn run_scope(
+        self: &Arc<Self>,
+        plan: Plan,
+        mut execution: Execution,
+        transaction: Arc<dyn Transaction>,
+        asked: Instant,
+    ) -> Result<(Execution, bool)> {
+        if let Some(record) = &execution.record {
+            record.event(Event::Began { waited: asked.elapsed() });
+        }
+        let scope = Arc::new(Scope::new(transaction));
+        execution.scope = Some(Arc::clone(&scope));
+        let mut execution = self.run_in_transaction(&plan, execution).await?;
+        scope.check()?;
+        let jobs = scope.take_jobs();
+        if !jobs.is_empty() {
+            scope.transaction.enqueue(&jobs).await?;
+        }
+        execution.scope = None;
+        Ok((execution, !jobs.is_empty()))
+    }
+
+    /// The stages inside the transaction, of an initial request or a nested one.
+    async fn run_in_transaction(self: &Arc<Self>, plan: &Plan, execution: Execution) -> Result<Execution> {
+        let execution = self.enter_transaction(plan, execution).await?;
+        let execution = self.run_stage(plan, execution, Stage::PreOperation).await?;
+        let execution = self.run_main_operation(plan, execution).await?;
+        let execution = self.run_stage(plan, execution, Stage::PostOperation).await?;
+        self.queue_asynchronous_steps(plan, execution)
+    }
+
+    fn begin(&self, request: Request, nested: Option<Nested>) -> Result<Execution> {
+        let schema = nested.as_ref().map_or_else(|| self.store.schema(), |nested| Arc::clone(&nested.schema));
+        let operation = message::find(&request.message)?;
+        let subject = operation.check(&schema, &request.parameters)?;
+        let now = Instant::now();
+        let limit = request.time_limit.map_or(self.time_limit, |limit| limit.min(self.time_limit));
+        let own = now.checked_add(limit);
+        let request_id = Uuid::now_v7();
+        let mut context = Context {
+            message: request.message,
+            stage: Stage::PreValidation,
+            mode: Mode::Synchronous,
+            depth: 1,
+            entity: Some(subject.definition.logical_name.clone()),
+            record: subject.id,
+            user: request.user,
+            initiating_user: request.user,
+            correlation_id: request_id,
+            request_id,
+            operation: None,
+            is_in_transaction: false,
+            input: request.parameters,
+            output: Default::default(),
+            shared: Arc::default(),
+            pre_image: None,
+            post_image: None,
+            parent: None,
+        };
+        // A Create that brings its identifier along still has no record before the core operation.
+        if operation.name() == crate::model::Message::CREATE {
+            context.record = None;
+        }
+        let mut execution = Execution {
+            context,
+            schema,
+            operation,
+            subject,
+            deadline: own,
+            inherited: false,
+            scope: None,
+            record: None,
+        };
+        if let Some(nested) = nested {
+            self.descend(&mut execution, nested)?;
+        }
+        Ok(execution)
+    }
+
+    /// Makes an execution the child of the step that issued it.
+    fn descend(&self, execution: &mut Execution, nested: Nested) -> Result<()> {
+        let parent = nested.parent;
+        let context = &mut execution.context;
+        context.depth = parent.depth.saturating_add(1);
+        if context.depth > self.depth_limit {
+            return Err(too_deep(context, &parent, self.depth_limit));
+        }
+        context.user = parent.user;
+        context.initiating_user = parent.initiating_user;
+        context.correlation_id = parent.correlation_id;
+        context.is_in_transaction = nested.scope.is_some();
+        context.parent = Some(parent);
+        if let Some(deadline) = nested.deadline {
+            execution.deadline = Some(execution.deadline.map_or(deadline, |own| own.min(deadline)));
+            execution.inherited = true;
+        }
+        execution.scope = nested.scope;
+        execution.record = nested.record.map(|record| record.request(&execution.context));
+        Ok(())
+    }
+
+    /// The record as PreValidation's images need it: read before there is a transaction, or in the caller's.
+    async fn read_images_early(&self, plan: &Plan, mut execution: Execution) -> Result<Execution> {
+        let Some(columns) = plan.image_columns(Side::Pre, &[Stage::PreValidation], &execution.context) else {
+            return Ok(execution);
+        };
+        if let Some(scope) = execution.scope.clone() {
+            execution.context.pre_image =
+                read_image(&*scope.transaction, &execution, &columns).await?.map(Arc::new);
+            return Ok(execution);
+        }
+        let begin =
+            Begin { access: Access::Read, deadline: execution.deadline, label: describe(&execution.context) };
+        let (outcome, timing) = transact(&*self.store, begin, Result::is_ok, move |transaction| {
+            Box::pin(async move {
+                let image = read_image(&*transaction, &execution, &columns).await?;
+                execution.context.pre_image = image.map(Arc::new);
+                Ok(execution)
+            })
+        })
+        .await;
+        outcome.unwrap_or_else(|| Err(timing.err().unwrap_or_else(lost)))
+    }
+
+    /// Turns PreValidation's context into the one of the later stages, prepares the core operation and reads images.
+    async fn enter_transaction(&self, plan: &Plan, mut execution: Execution) -> Result<Execution> {
+        let scope = open_scope(&execution)?;
+        let traits = execution.operation.traits();
+        execution.context.is_in_transaction = true;
+        if traits.parent_hop {
+            // On the platform these messages run their later stages in a child context, so that what PreValidation
+            // shares is found in the parent's shared variables.
+            let outer = Arc::new(execution.context.clone());
+            execution.context.parent = Some(outer);
+            execution.context.shared = Arc::default();
+        }
+        execution.subject = execution.operation.check(&execution.schema, &execution.context.input)?;
+        let cx =
+            Operation { transaction: &*scope.transaction, schema: &execution.schema, now: self.clock.now() };
+        execution.operation.prepare(cx, &execution.subject).await?;
+
+        let in_transaction = [Stage::PreOperation, Stage::PostOperation];
+        let mut columns = plan.image_columns(Side::Pre, &in_transaction, &execution.context);
+        if execution.record.is_some() && traits.pre_image {
+            // A trace shows what the core operation changes, so it needs the old values.
+            let changed = execution.context.target().map(|target| target.attributes.keys().cloned());
+            let changed = changed.map(ColumnSet::named).unwrap_or(ColumnSet::Named(Vec::new()));
+            columns.get_or_insert(ColumnSet::Named(Vec::new())).extend(&changed);
+        }
+        if let Some(columns) = columns {
+            let image = read_image(&*scope.transaction, &execution, &columns).await?;
+            execution.context.pre_image = image.map(Arc::new);
+        }
+        Ok(execution)
+    }
+
+    async fn run_stage(
+        self: &Arc<Self>,
+        plan: &Plan,
+        mut execution: Execution,
+        stage: Stage,
+    ) -> Result<Execution> {
+        execution.context.stage = stage;
+        let target = execution.context.target().map(|target| &target.attributes);
+        let choices: Vec<Choice<'_>> = plan.choose(stage, Mode::Synchronous, target).collect();
+        for choice in choices {
+            match choice {
+                Choice::Run(step) => execution = self.run_step(step, execution).await.0?,
+                Choice::Skip(step, reason) => {
+                    if let Some(record) = &execution.record {
+                        record.event(Event::Skipped { step: step.key.clone(), stage, reason });
+                    }
+                }
+            }
+        }
+        Ok(execution)
+    }
+
+    /// Runs one step, and puts its place and its trace into the error if it fails.
+    async fn run_step(
+        self: &Arc<Self>,
+        step: &Arc<Step>,
+        mut execution: Execution,
+    ) -> (Result<Execution>, Vec<String>) {
+        let location = Location {
+            step: step.key.clone(),
+            stage: step.definition.stage,
+            message: execution.context.message.clone(),
+            entity: execution.context.entity.clone(),
+        };
+        let outer = execution.record.clone();
+        let record = outer.as_ref().map(|record| record.step(step));
+        let before = record.as_ref().map(|_| execution.context.clone());
+        let scope = execution.scope.clone();
+        execution.record.clone_from(&record);
+
+        let span = tracing::debug_span!("step", plugin = step.key.plugin, step = step.key.step, stage = %location.stage);
+        let ran = match past(execution.deadline) {
+            Some(error) => {
+                Ran { result: Err(error), lines: Vec::new(), host_calls: Duration::ZERO, memory_bytes: 0 }
+            }
+            None => {
+                let organization = Arc::clone(self) as Arc<dyn Organization>;
+                step.runner.run(step, execution, organization).instrument(span).await
+            }
+        };
+        let result = ran.result.and_then(|mut execution| {
+            execution.record = outer;
+            scope.map_or(Ok(()), |scope| scope.check())?;
+            Ok(execution)
+        });
+        let result = result.map_err(|error| error.with_trace(&ran.lines).at(location));
+        if let (Some(record), Some(before)) = (record, before) {
+            let after = result.as_ref().ok().map(|execution| &execution.context);
+            record.end_step(StepEnd {
+                host_calls: ran.host_calls,
+                memory_bytes: ran.memory_bytes,
+                changes: after.map(|after| step_changes(&before, after)).unwrap_or_default(),
+                lines: ran.lines.clone(),
+                error: result.as_ref().err().cloned(),
+            });
+        }
+        (result, ran.lines)
+    }
+
+    async fn run_main_operation(&self, plan: &Plan, mut execution: Execution) -> Result<Execution> {
+        let scope = open_scope(&execution)?;
+        if let Some(error) = past(execution.deadline) {
+            return Err(error);
+        }
+        execution.context.stage = Stage::MainOperation;
+        // Steps may have changed the parameters.
+        let mut subject = execution.operation.check(&execution.schema, &execution.context.input)?;
+        if execution.operation.name() == crate::model::Message::CREATE {
+            let id = subject.id.unwrap_or_else(Uuid::now_v7);
+            subject.id = Some(id);
+            execution.context.record = Some(id);
+            if let Some(Parameter::Entity(target)) = execution.context.input.get_mut(parameter::TARGET) {
+                Arc::make_mut(target).id = Some(id);
+            }
+        }
+        execution.subject = subject;
+        let started = Instant::now();
+        let cx =
+            Operation { transaction: &*scope.transaction, schema: &execution.schema, now: self.clock.now() };
+        let result = execution.operation.perform(cx, &execution.subject, &execution.context.input).await;
+        if let Some(record) = &execution.record {
+            record.event(Event::Operation(OperationRun {
+                duration: started.elapsed(),
+                changes: if result.is_ok() { operation_changes(&execution.context) } else { Vec::new() },
+                error: result.as_ref().err().cloned(),
+            }));
+        }
+        execution.context.output = result?;
+
+        let columns = plan.image_columns(Side::Post, &[Stage::PostOperation], &execution.context);
+        if let Some(columns) = columns {
+            let image = read_image(&*scope.transaction, &execution, &columns).await?;
+            execution.context.post_image = image.map(Arc::new);
+        }
+        Ok(execution)
+    }
+
+    /// Asynchronous steps become jobs in the effects of the transaction, each with a snapshot of the context.
+    fn queue_asynchronous_steps(&self, plan: &Plan, execution: Execution) -> Result<Execution> {
+        let scope = open_scope(&execution)?;
+        let context = &execution.context;
+        let target = context.target().map(|target| &target.attributes);
+        for choice in plan.choose(Stage::PostOperation, Mode::Asynchronous, target) {
+            match choice {
+                Choice::Skip(step, reason) => {
+                    if let Some(record) = &execution.record {
+                        let stage = Stage::PostOperation;
+                        record.event(Event::Skipped { step: step.key.clone(), stage, reason });
+                    }
+                }
+                Choice::Run(step) => {
+                    let job = self.job_of(step, context)?;
+                    if let Some(record) = &execution.record {
+                        record.event(Event::Queued { job: job.id, step: step.key.clone() });
+                    }
+                    scope.queue(job);
+                }
+            }
+        }
+        Ok(execution)
+    }
+
+    fn job_of(&self, step: &Step, context: &Context) -> Result<Job> {
+        let snapshot = Context { mode: Mode::Asynchronous, is_in_transaction: false, ..context.clone() };
+        let mut job = Job::new(Uuid::now_v7(), step.key.clone(), self.clock.now());
+        job.message.clone_from(&context.message);
+        job.regarding = context
+            .entity
+            .as_ref()
+            .zip(context.record)
+            .map(|(entity, id)| crate::model::EntityReference::new(entity, id));
+        job.owner = context.user;
+        job.correlation_id = context.correlation_id;
+        job.depth = context.depth;
+        job.context = serde_json::to_vec(&snapshot).map_err(|error| {
+            Error::new(ErrorKind::Internal, format!("cannot write the context of a job of step {}", step.key))
+                .with_source(error)
+        })?;
+        Ok(job)
+    }
+
+    /// The execution that a job was queued with.
+    fn execution_of(&self, job: &Job) -> Result<(Arc<Step>, Execution)> {
+        let step = self.registry.find(&job.step).ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidRegistration,
+                format!(
+                    "the step {} of system job {} is not registered; load its plugin and retry",
+                    job.step, job.id
+                ),
+            )
+        })?;
+        let mut context: Context = serde_json::from_slice(&job.context).map_err(|error| {
+            let problem = format!("the context of system job {} (step {}) is not readable", job.id, job.step);
+            Error::new(ErrorKind::Internal, problem).with_source(error)
+        })?;
+        context.operation = Some(OperationContext { id: job.id, created_on: job.created_on });
+        let schema = self.store.schema();
+        let operation = message::find(&context.message)?;
+        let subject = operation.check(&schema, &context.input)?;
+        let deadline = Instant::now().checked_add(self.time_limit);
+        let execution = Execution {
+            context,
+            schema,
+            operation,
+            subject,
+            deadline,
+            inherited: false,
+            scope: None,
+            record: None,
+        };
+        Ok((Arc::clone(step), execution))
+    }
+}
+
+impl Organization for Pipeline {
+    fn execute(self: Arc<Self>, nested: Nested, request: Request) -> BoxFuture<'static, Result<Response>> {
+        Box::pin(async move {
+            let scope = nested.scope.clone();
+            if let Some(scope) = &scope {
+                scope.check()?;
+            }
+            match self.begin(request, Some(nested)) {
+                Ok(execution) => self.run(execution).await,
+                Err(error) => {
+                    if let Some(scope) = scope {
+                        scope.doom(&error);
+                    }
+                    Err(error)
+                }
+            }
+        })
+    }
+}
+
+async fn read_image(
+    transaction: &dyn Transaction,
+    execution: &Execution,
+    columns: &ColumnSet,
+) -> Result<Option<crate::model::Entity>> {
+    let Some(id) = execution.subject.id.or(execution.context.record) else { return Ok(None) };
+    transaction.retrieve(&execution.subject.definition, id, columns).await
+}
+
+fn open_scope(execution: &Execution) -> Result<Arc<Scope>> {
+    execution
+        .scope
+        .clone()
+        .ok_or_else(|| Error::new(ErrorKind::Internal, "a stage ran without its transaction"))
+}
+
+fn past(deadline: Option<Instant>) -> Option<Error> {
+    let deadline = deadline.filter(|deadline| Instant::now() >= *deadline)?;
+    Some(timed_out(deadline))
+}
+
+/// The error of a message request whose deadline has passed.
+pub(crate) fn timed_out(deadline: Instant) -> Error {
+    let late = Instant::now().saturating_duration_since(deadline);
+    Error::new(
+        ErrorKind::Timeout,
+        format!(
+            "the message request ran past its time limit (stopped {:.1} ms after it); move longer work to an \
+             asynchronous step or a background process",
+            late.as_secs_f64() * 1e3
+        ),
+    )
+}
+
+fn too_deep(context: &Context, parent: &Arc<Context>, limit: u32) -> Error {
+    let mut path = vec![describe(context)];
+    let mut ancestor = Some(parent);
+    while let Some(context) = ancestor {
+        // The hop from PreValidation is the same request.
+        let label = describe(context);
+        if context.stage != Stage::PreValidation
+            || context.parent.as_ref().is_none_or(|p| p.depth != context.depth)
+        {
+            path.push(label);
+        }
+        ancestor = context.parent.as_ref();
+    }
+    path.reverse();
+    Error::new(
+        ErrorKind::DepthExceeded,
+        format!(
+            "requests nest more than {limit} deep: {}; a step probably triggers itself, so give it filtering \
+             attributes or a condition that ends the loop",
+            path.join(" -> ")
+        ),
+    )
+}
+
+fn lost() -> Error {
+    Error::new(ErrorKind::Internal, "the transaction ended without a result")
+}
+
+fn describe(context: &Context) -> String {
+    match &context.entity {
+        Some(entity) => format!("{} {entity}", context.message),
+        None => context.message.clone(),
+    }
+}
+
+fn step_changes(before: &Context, after: &Context) -> Vec<crate::model::Change> {
+    let attributes = |context: &Context| -> Attributes {
+        let output = match context.output.get(parameter::BUSINESS_ENTITY) {
+            Some(Parameter::Entity(entity)) => Some(entity.attributes.clone()),
+            _ => None,
+        };
+        output.or_else(|| context.target().map(|target| target.attributes.clone())).unwrap_or_default()
+    };
+    let mut all = changes(&attributes(before), &attributes(after));
+    let shared = changes(&before.shared, &after.shared);
+    all.extend(shared.into_iter().map(|mut change| {
+        change.attribute = format!("shared variable {}", change.attribute);
+        change
+    }));
+    all
+}
+
+/// What the core operation changed in the record: the target against the pre-image.
+fn operation_changes(context: &Context) -> Vec<crate::model::Change> {
+    let none = Attributes::new();
+    let old = context.pre_image.as_ref().map_or(&none, |image| &image.attributes);
+    let Some(target) = context.target() else { return Vec::new() };
+    target
+        .attributes
+        .iter()
+        .filter(|(name, value)| old.get(*name) != Some(value))
+        .map(|(name, value)| crate::model::Change {
+            attribute: name.clone(),
+            old: old.get(name).filter(|old| **old != Value::Null).cloned(),
+            new: Some(value.clone()),
+        })
+        .collect()
+}

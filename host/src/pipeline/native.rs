@@ -1,0 +1,292 @@
+//! Native steps: Rust closures of the embedding service, with its full trust.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+
+use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::{
+    Attributes, ColumnSet, Entity, EntityReference, Fault, Message, Mode, Parameters, Query, Request,
+    Response, Stage, Value,
+};
+use crate::pipeline::execution::{Context, Execution, Side};
+use crate::pipeline::registry::Step;
+use crate::pipeline::runner::{Organization, Ran, Runner};
+use crate::pipeline::timed_out;
+use crate::store::BoxFuture;
+
+type Closure = dyn Fn(StepContext) -> BoxFuture<'static, Result<(), Fault>> + Send + Sync;
+
+/// A Rust async closure as a step.
+///
+/// It runs in the service's own process: no sandbox and, as full trust has it on the platform, no time limit unless it
+/// asks for one with [`NativeStep::bounded`]; the message's clock stands still while it runs. Only a sandboxed step that
+/// waits for it, as the issuer of a nested request, still ends it at its own deadline. In PreOperation and PostOperation
+/// it may run on the thread that owns the database connection, which may block.
+///
+/// ```
+/// use stagegate::{Fault, NativeStep, Value};
+///
+/// let shout = NativeStep::new(|cx| async move {
+///     let Some(target) = cx.target()? else { return Ok(()) };
+///     match target.get("name") {
+///         Some(Value::String(name)) if name.is_empty() => Err(Fault::new("an account needs a name")),
+///         Some(Value::String(name)) => Ok(cx.set_target([("name", Value::String(name.to_uppercase()))])?),
+///         _ => Ok(()),
+///     }
+/// });
+/// # let _ = shout;
+/// ```
+#[derive(Clone)]
+pub struct NativeStep {
+    closure: Arc<Closure>,
+    bounded: bool,
+}
+
+impl NativeStep {
+    /// A step that runs `closure`. A fault cancels the message and rolls its transaction back.
+    pub fn new<F, T>(closure: F) -> Self
+    where
+        F: Fn(StepContext) -> T + Send + Sync + 'static,
+        T: Future<Output = Result<(), Fault>> + Send + 'static,
+    {
+        Self { closure: Arc::new(move |cx| Box::pin(closure(cx))), bounded: false }
+    }
+
+    /// Asks for the message's time limit: past it the closure's future is dropped at its next await.
+    #[must_use]
+    pub fn bounded(mut self) -> Self {
+        self.bounded = true;
+        self
+    }
+}
+
+impl Runner for NativeStep {
+    fn run<'a>(
+        &'a self,
+        step: &'a Arc<Step>,
+        mut execution: Execution,
+        organization: Arc<dyn Organization>,
+    ) -> BoxFuture<'a, Ran> {
+        Box::pin(async move {
+            let deadline = execution.deadline;
+            let exempt = !self.bounded && !execution.inherited;
+            if exempt {
+                execution.deadline = None;
+            }
+            let started = Instant::now();
+            let cell = Arc::new(Cell {
+                step: Arc::clone(step),
+                organization,
+                execution: Mutex::new(Some(execution)),
+                lines: Mutex::default(),
+            });
+            let work = (self.closure)(StepContext { cell: Arc::clone(&cell) });
+            let outcome = match deadline.filter(|_| self.bounded) {
+                None => work.await.map_err(Error::rejected),
+                Some(deadline) => match tokio::time::timeout_at(deadline.into(), work).await {
+                    Ok(outcome) => outcome.map_err(Error::rejected),
+                    Err(_) => Err(timed_out(deadline)),
+                },
+            };
+            // Taking the execution back ends the context: a clone that the closure left somewhere answers with an error.
+            let execution = cell.lock().take();
+            let lines = std::mem::take(&mut *cell.lines.lock().unwrap_or_else(PoisonError::into_inner));
+            let result = outcome.and_then(|()| {
+                let mut execution = execution.ok_or_else(ended)?;
+                execution.deadline = deadline.map(|deadline| match exempt {
+                    true => deadline + started.elapsed(),
+                    false => deadline,
+                });
+                Ok(execution)
+            });
+            Ran { result, lines, host_calls: Duration::ZERO, memory_bytes: 0 }
+        })
+    }
+
+    fn is_bounded(&self) -> bool {
+        self.bounded
+    }
+
+    fn is_native(&self) -> bool {
+        true
+    }
+}
+
+/// What a native step works with: the message's context, the organization service and the tracing service.
+///
+/// Every method fails once the step has ended.
+#[derive(Clone)]
+pub struct StepContext {
+    cell: Arc<Cell>,
+}
+
+struct Cell {
+    step: Arc<Step>,
+    organization: Arc<dyn Organization>,
+    execution: Mutex<Option<Execution>>,
+    lines: Mutex<Vec<String>>,
+}
+
+impl Cell {
+    fn lock(&self) -> MutexGuard<'_, Option<Execution>> {
+        self.execution.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl StepContext {
+    /// The message's name.
+    pub fn message(&self) -> Result<String> {
+        self.context(|context| context.message.clone())
+    }
+
+    /// The stage.
+    pub fn stage(&self) -> Result<Stage> {
+        self.context(|context| context.stage)
+    }
+
+    /// How the step runs.
+    pub fn mode(&self) -> Result<Mode> {
+        self.context(|context| context.mode)
+    }
+
+    /// 1 for a request from outside, one more for each request that a step issued.
+    pub fn depth(&self) -> Result<u32> {
+        self.context(|context| context.depth)
+    }
+
+    /// Who the step acts as.
+    pub fn user(&self) -> Result<Uuid> {
+        self.context(|context| context.user)
+    }
+
+    /// The same for everything that one request leads to.
+    pub fn correlation_id(&self) -> Result<Uuid> {
+        self.context(|context| context.correlation_id)
+    }
+
+    /// The message's record; none in a Create before PostOperation.
+    pub fn record(&self) -> Result<Option<EntityReference>> {
+        self.context(|context| {
+            context.entity.as_ref().zip(context.record).map(|(entity, id)| EntityReference::new(entity, id))
+        })
+    }
+
+    /// The target with the attributes that it carries; a bare reference for Retrieve and Delete.
+    pub fn target(&self) -> Result<Option<Entity>> {
+        self.context(|context| context.target_entity(&ColumnSet::All))
+    }
+
+    /// The input parameters.
+    pub fn input(&self) -> Result<Parameters> {
+        self.context(|context| context.input.clone())
+    }
+
+    /// The output parameters, in PostOperation.
+    pub fn output(&self) -> Result<Parameters> {
+        self.context(|context| context.output.clone())
+    }
+
+    /// Sets attributes of the target; before the core operation, it writes them with no second update.
+    pub fn set_target<N: Into<String>>(
+        &self,
+        attributes: impl IntoIterator<Item = (N, Value)>,
+    ) -> Result<()> {
+        let attributes: Attributes =
+            attributes.into_iter().map(|(name, value)| (name.into(), value)).collect();
+        self.change(|execution| execution.set_target(attributes))
+    }
+
+    /// Takes attributes out of the target.
+    pub fn unset_target(&self, names: &[String]) -> Result<()> {
+        self.change(|execution| execution.unset_target(names))
+    }
+
+    /// The record before the core operation, under the alias of a registered image.
+    pub fn pre_image(&self, alias: &str) -> Result<Option<Entity>> {
+        self.context(|context| context.image(&self.cell.step, Side::Pre, alias, &ColumnSet::All))
+    }
+
+    /// The record after the core operation, in PostOperation.
+    pub fn post_image(&self, alias: &str) -> Result<Option<Entity>> {
+        self.context(|context| context.image(&self.cell.step, Side::Post, alias, &ColumnSet::All))
+    }
+
+    /// A shared variable of the message.
+    pub fn shared_variable(&self, name: &str) -> Result<Option<Value>> {
+        self.context(|context| context.shared.get(name).cloned())
+    }
+
+    /// A shared variable of the context `level` steps up; in the later stages of Create, Update and Delete, level 1 has
+    /// what PreValidation shared.
+    pub fn parent_shared_variable(&self, level: u32, name: &str) -> Result<Option<Value>> {
+        self.context(|context| context.ancestor(level).and_then(|context| context.shared.get(name).cloned()))
+    }
+
+    /// Sets a shared variable, for the steps after this one.
+    pub fn set_shared_variable(&self, name: impl Into<String>, value: Value) -> Result<()> {
+        self.change(|execution| execution.set_shared(name.into(), value))
+    }
+
+    /// The step's unsecure configuration.
+    #[must_use]
+    pub fn configuration(&self) -> Option<&str> {
+        self.cell.step.definition.configuration.as_deref()
+    }
+
+    /// Keeps a line with the run: it survives a rollback and reaches the error if the step fails.
+    pub fn trace(&self, line: impl Into<String>) {
+        self.cell.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line.into());
+    }
+
+    /// Issues a request: the organization service. In a transaction it is part of it, and a failure dooms it.
+    pub async fn execute(&self, request: Request) -> Result<Response> {
+        let nested = self.cell.lock().as_ref().map(Execution::nested).ok_or_else(ended)?;
+        Arc::clone(&self.cell.organization).execute(nested, request).await
+    }
+
+    /// Creates a record and returns its identifier.
+    pub async fn create(&self, entity: Entity) -> Result<Uuid> {
+        let response = self.execute(Request::create(entity)).await?;
+        response
+            .id()
+            .ok_or_else(|| Error::new(ErrorKind::Internal, format!("{} returned no id", Message::CREATE)))
+    }
+
+    /// Reads a record.
+    pub async fn retrieve(&self, target: EntityReference, columns: ColumnSet) -> Result<Entity> {
+        let response = self.execute(Request::retrieve(target, columns)).await?;
+        response.entity().cloned().ok_or_else(|| {
+            Error::new(ErrorKind::Internal, format!("{} returned no record", Message::RETRIEVE))
+        })
+    }
+
+    /// Reads the records that a query selects.
+    pub async fn retrieve_multiple(&self, query: Query) -> Result<Vec<Entity>> {
+        Ok(self.execute(Request::retrieve_multiple(query)).await?.entities().to_vec())
+    }
+
+    /// Writes the attributes that are present.
+    pub async fn update(&self, entity: Entity) -> Result<()> {
+        self.execute(Request::update(entity)).await.map(drop)
+    }
+
+    /// Deletes a record.
+    pub async fn delete(&self, target: EntityReference) -> Result<()> {
+        self.execute(Request::delete(target)).await.map(drop)
+    }
+
+    fn context<T>(&self, read: impl FnOnce(&Context) -> T) -> Result<T> {
+        self.cell.lock().as_ref().map(|execution| read(&execution.context)).ok_or_else(ended)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Execution) -> Result<()>) -> Result<()> {
+        self.cell.lock().as_mut().ok_or_else(ended).and_then(change)
+    }
+}
+
+fn ended() -> Error {
+    Error::new(ErrorKind::Internal, "the step's context was used after the step had ended")
+}

@@ -1,0 +1,209 @@
+//! The seam to the database: few, whole verbs of the domain.
+//!
+//! A store keeps one organization: its entity definitions, its records in one typed table per entity, and its system
+//! jobs. Every store passes one conformance suite, so that moving from one to another is a change of address.
+//!
+//! **Cancellation.** The store owns the connection of a transaction until COMMIT or ROLLBACK is acknowledged. A caller
+//! can be dropped at any moment; the store then drops the work and rolls back.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::job::Settlement;
+use crate::model::{
+    Attributes, ColumnSet, DateTime, Entity, EntityDefinition, EntityReference, Job, Query, Schema,
+};
+
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+
+/// A future that may be sent to the thread that owns a connection.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What a transaction does, once it is open.
+pub type Work = Box<dyn FnOnce(Arc<dyn Transaction>) -> BoxFuture<'static, Verdict> + Send>;
+
+/// How a transaction ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Keep what it wrote.
+    Commit,
+    /// Undo what it wrote.
+    Rollback,
+}
+
+/// What a transaction may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Read a consistent state. Readers wait for nobody.
+    Read,
+    /// Read and write.
+    Write,
+}
+
+/// How a transaction is opened.
+#[derive(Clone, Debug)]
+pub struct Begin {
+    /// What it may do.
+    pub access: Access,
+    /// When the request that wants it is over: the longest that it waits for its turn, and the moment at which a
+    /// running statement is interrupted. None for exempt work.
+    pub deadline: Option<Instant>,
+    /// What it is for, in words: an error that others get while they wait names it.
+    pub label: String,
+}
+
+/// Times that a finished transaction took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timing {
+    /// Until it was open.
+    pub waited: Duration,
+    /// From the end of the work to the acknowledged COMMIT or ROLLBACK.
+    pub ended: Duration,
+}
+
+/// A database that keeps one organization.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Opens a transaction, runs `work` in it and ends it as the work says. The work may run on another thread, one
+    /// that may block. Fails if the transaction cannot be opened in time (then `work` never ran), if the database
+    /// breaks down, or if COMMIT fails.
+    async fn run(&self, begin: Begin, work: Work) -> Result<Timing>;
+
+    /// The definitions as last committed.
+    fn schema(&self) -> Arc<Schema>;
+
+    /// Creates or extends entities, all or none, and returns the new schema. See [`Schema::extended`].
+    async fn define(&self, definitions: Vec<EntityDefinition>) -> Result<Arc<Schema>>;
+
+    /// Locks up to `limit` jobs that are ready for `worker` and returns them, oldest first, with `attempt` raised.
+    async fn claim_jobs(&self, worker: Uuid, limit: u32, now: DateTime) -> Result<Vec<Job>>;
+
+    /// Ends attempts, all in one transaction, and returns the jobs whose settlement counted: those still locked by
+    /// that worker in that attempt.
+    async fn settle_jobs(&self, settlements: Vec<Settlement>) -> Result<Vec<Uuid>>;
+
+    /// Hands the jobs back that other runs of the host had locked when they died, and returns how many. Called once
+    /// at start: a store that one process owns knows that every other worker is gone.
+    async fn recover_jobs(&self, worker: Uuid, now: DateTime) -> Result<u64>;
+
+    /// Jobs, oldest first.
+    async fn jobs(&self, select: JobSelect) -> Result<Vec<Job>>;
+
+    /// Counts the jobs that are not completed, and says when the next one that is ready may start.
+    async fn pending_jobs(&self) -> Result<PendingJobs>;
+
+    /// Ends the store: waits for the transaction that is open, refuses new ones, closes the files.
+    async fn close(&self);
+}
+
+/// Which jobs to read.
+#[derive(Clone, Debug)]
+pub enum JobSelect {
+    /// These.
+    Ids(Vec<Uuid>),
+    /// All that one request led to.
+    Correlation(Uuid),
+    /// The newest, at most this many.
+    Newest(u32),
+}
+
+/// The jobs that are not completed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PendingJobs {
+    /// Ready to be claimed, now or later.
+    pub ready: u64,
+    /// Being run.
+    pub locked: u64,
+    /// When the first that is ready may start.
+    pub next_run_at: Option<DateTime>,
+}
+
+/// An open transaction. Used by one request at a time; `&self` because its steps share it.
+///
+/// A verb that fails leaves the transaction to be rolled back: the pipeline dooms it.
+#[async_trait]
+pub trait Transaction: Send + Sync {
+    /// Inserts a record with the identifier and exactly the attributes given, system attributes included.
+    /// `Duplicate` if the identifier is taken.
+    async fn insert(&self, definition: &EntityDefinition, id: Uuid, attributes: &Attributes) -> Result<()>;
+
+    /// Writes attributes of a record and raises its version. False if the record does not exist.
+    async fn update(&self, definition: &EntityDefinition, id: Uuid, attributes: &Attributes) -> Result<bool>;
+
+    /// Deletes a record. False if it does not exist.
+    async fn delete(&self, definition: &EntityDefinition, id: Uuid) -> Result<bool>;
+
+    /// Reads a record; none if it does not exist. In a transaction that writes, the record is locked until its end.
+    /// `ColumnSet::All` reads the entity's own and the system attributes.
+    async fn retrieve(
+        &self,
+        definition: &EntityDefinition,
+        id: Uuid,
+        columns: &ColumnSet,
+    ) -> Result<Option<Entity>>;
+
+    /// Reads the records that a query selects, each with its identifier.
+    async fn query(&self, definition: &EntityDefinition, query: &Query) -> Result<Vec<Entity>>;
+
+    /// Clears a lookup wherever it points to `target`, and returns in how many records.
+    async fn unlink(
+        &self,
+        definition: &EntityDefinition,
+        lookup: &str,
+        target: &EntityReference,
+    ) -> Result<u64>;
+
+    /// Whether a lookup points to `target` in any record.
+    async fn is_referenced(
+        &self,
+        definition: &EntityDefinition,
+        lookup: &str,
+        target: &EntityReference,
+    ) -> Result<bool>;
+
+    /// Writes jobs: they exist if the transaction commits.
+    async fn enqueue(&self, jobs: &[Job]) -> Result<()>;
+}
+
+/// Runs `work` in a transaction of `store` and returns what it returns, with the transaction's times. The transaction
+/// commits if `commit` says so of the result.
+pub async fn transact<T, F>(
+    store: &dyn Store,
+    begin: Begin,
+    commit: fn(&T) -> bool,
+    work: F,
+) -> (Option<T>, Result<Timing>)
+where
+    T: Send + 'static,
+    F: FnOnce(Arc<dyn Transaction>) -> BoxFuture<'static, T> + Send + 'static,
+{
+    // The work may end on another thread, so its result comes back through a slot.
+    let slot = Arc::new(Mutex::new(None));
+    let result = Arc::clone(&slot);
+    let run = store.run(
+        begin,
+        Box::new(move |transaction| {
+            Box::pin(async move {
+                let value = work(transaction).await;
+                let verdict = if commit(&value) { Verdict::Commit } else { Verdict::Rollback };
+                *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+                verdict
+            })
+        }),
+    );
+    let timing = run.await;
+    let value = result.lock().unwrap_or_else(PoisonError::into_inner).take();
+    (value, timing)
+}
+
+/// The error of a store that was closed.
+pub(crate) fn closed() -> Error {
+    Error::new(ErrorKind::ShuttingDown, "the store is closed: the host is shutting down")
+}

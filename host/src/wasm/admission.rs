@@ -1,0 +1,185 @@
+//! What a component is and wants, found out before it is compiled: so that a file that is no plugin gets an answer that
+//! says what it is instead.
+
+use std::path::Path;
+
+use wasmparser::{Encoding, Parser, Payload};
+
+use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::step::Declaration;
+
+/// Bytes of a component at most: well above the largest that embed a language's runtime (20 MB).
+pub const COMPONENT_BYTES_MAX: u64 = 64 << 20;
+/// The package of the contract.
+const PACKAGE: &str = "stagegate:plugin/";
+/// The contract's version that this host offers.
+const VERSION: (u64, u64, u64) = (0, 1, 0);
+/// The interface that a plugin must export.
+const STEPS: &str = "stagegate:plugin/steps";
+/// The interfaces of the contract that a plugin may import.
+const OFFERED: [&str; 4] = ["types", "execution-context", "organization-service", "tracing-service"];
+
+/// An interface that a component imports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Import {
+    /// Its name with package and version.
+    pub name: String,
+    /// Whether the host has it.
+    pub provided: bool,
+    /// What the guest gets by it, or why it is not there.
+    pub note: &'static str,
+}
+
+/// What was found in the bytes.
+pub(super) struct Admission {
+    pub(super) imports: Vec<Import>,
+    /// The declaration in the custom section.
+    pub(super) declaration: Option<Declaration>,
+}
+
+/// Looks through a component and says what it asks for; an error if it cannot be a plugin for this host.
+pub(super) fn examine(path: &Path, bytes: &[u8]) -> Result<Admission> {
+    let refused = |problem: String| refused(path, &problem);
+    if !bytes.starts_with(b"\0asm") {
+        return Err(refused("is not WebAssembly: it does not begin with the bytes of a component; build the plugin with \
+             `cargo build --release --target wasm32-wasip2` and name the .wasm file, or name the crate's folder".into()));
+    }
+    let mut imports = Vec::new();
+    let mut exports = Vec::new();
+    let mut declaration = None;
+    let mut depth = 0_usize;
+    for payload in Parser::new(0).parse_all(bytes) {
+        let payload = payload.map_err(|error| {
+            refused(format!("is damaged: {} at byte {}; build it again", error.message(), error.offset()))
+        })?;
+        match payload {
+            Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
+                return Err(refused(
+                    "is a core WebAssembly module, not a component; build it for the target wasm32-wasip2, or wrap it \
+                     with `wasm-tools component new`"
+                        .into(),
+                ));
+            }
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentImportSection(section) if depth == 0 => {
+                for import in section.into_iter().flatten() {
+                    imports.push(import.name.name.to_owned());
+                }
+            }
+            Payload::ComponentExportSection(section) if depth == 0 => {
+                for export in section.into_iter().flatten() {
+                    exports.push(export.name.name.to_owned());
+                }
+            }
+            Payload::CustomSection(section) if section.name() == Declaration::SECTION => {
+                if declaration.is_some() {
+                    return Err(refused(format!("has two custom sections `{}`", Declaration::SECTION)));
+                }
+                declaration = Some(serde_json::from_slice(section.data()).map_err(|error| {
+                    refused(format!(
+                        "has a custom section `{}` that is not a declaration: {error}",
+                        Declaration::SECTION
+                    ))
+                })?);
+            }
+            _ => {}
+        }
+    }
+    check_exports(path, &exports)?;
+    let imports: Vec<Import> = imports.iter().map(|name| import(name)).collect();
+    if let Some(lacking) = imports.iter().find(|import| !import.provided) {
+        return Err(refused(format!("imports `{}`: {}", lacking.name, lacking.note)));
+    }
+    Ok(Admission { imports, declaration })
+}
+
+fn check_exports(path: &Path, exports: &[String]) -> Result<()> {
+    let Some(steps) = exports.iter().find(|name| split(name).0 == STEPS) else {
+        let found = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
+        return Err(refused(
+            path,
+            &format!(
+                "is a component of another world: it exports {found}, and a plugin exports `{STEPS}@0.1.0`; write \
+                 `plugin!(...)` with stagegate-sdk, or build it for the world `plugin`"
+            ),
+        ));
+    };
+    match split(steps).1 {
+        Some(version) if is_compatible(version) => Ok(()),
+        version => Err(refused(path, &format!("exports `{steps}`: {}", incompatible(version)))),
+    }
+}
+
+fn import(name: &str) -> Import {
+    let (interface, version) = split(name);
+    let (provided, note) = if let Some(interface) = interface.strip_prefix(PACKAGE) {
+        if !OFFERED.contains(&interface) {
+            (false, "this host's contract 0.1.0 has no such interface; update the host, or use an older SDK")
+        } else if version.is_some_and(is_compatible) {
+            (true, "the contract")
+        } else {
+            (
+                false,
+                "it was built for a newer or another line of the contract than this host's 0.1.0; update the host, \
+                     or build it with an SDK 0.1",
+            )
+        }
+    } else {
+        wasi(interface, version)
+    };
+    Import { name: name.to_owned(), provided, note }
+}
+
+/// What a guest gets by each of WASI's packages: the standard library imports most of them, used or not.
+fn wasi(interface: &str, version: Option<(u64, u64, u64)>) -> (bool, &'static str) {
+    let is_p2 = matches!(version, Some((0, 2, _)));
+    let package = interface.split('/').next().unwrap_or_default();
+    match package {
+        "wasi:io" | "wasi:cli" | "wasi:clocks" | "wasi:random" | "wasi:filesystem" | "wasi:sockets"
+            if !is_p2 =>
+        {
+            (false, "only WASI 0.2 is offered; build it for the target wasm32-wasip2")
+        }
+        "wasi:io" => (true, "streams and polling"),
+        "wasi:cli" => (true, "no arguments, no environment; standard error is kept for error messages"),
+        "wasi:clocks" => (true, "the clocks; prefer the contract's `now`"),
+        "wasi:random" => (true, "random numbers"),
+        "wasi:filesystem" => (true, "an empty file system: nothing is granted"),
+        "wasi:sockets" => (true, "every address is refused: nothing is granted"),
+        "wasi:http" => (false, "outgoing HTTP is not offered"),
+        _ => (false, "this host does not offer it"),
+    }
+}
+
+/// An interface's name and version: `a:b/c@0.1.0`.
+fn split(name: &str) -> (&str, Option<(u64, u64, u64)>) {
+    let Some((interface, version)) = name.split_once('@') else { return (name, None) };
+    let mut parts = version.split(['.', '-', '+']).map(str::parse::<u64>);
+    let version = match (parts.next(), parts.next(), parts.next()) {
+        (Some(Ok(major)), Some(Ok(minor)), Some(Ok(patch))) => Some((major, minor, patch)),
+        _ => None,
+    };
+    (interface, version)
+}
+
+/// Whether a version of the contract is one that this host's offer satisfies: the same line, and no newer patch.
+fn is_compatible(version: (u64, u64, u64)) -> bool {
+    (version.0, version.1) == (VERSION.0, VERSION.1) && version.2 <= VERSION.2
+}
+
+fn incompatible(version: Option<(u64, u64, u64)>) -> String {
+    let (major, minor, patch) = VERSION;
+    let way_out = if version.is_some_and(|version| version > VERSION) {
+        "update the host, or build the plugin with an older SDK"
+    } else {
+        "build the plugin again with a current SDK"
+    };
+    format!("this host offers the contract {major}.{minor}.{patch}; {way_out}")
+}
+
+/// The error for a file that cannot be a plugin.
+pub(super) fn refused(path: &Path, problem: &str) -> Error {
+    Error::new(ErrorKind::InvalidPlugin, format!("{} {problem}", path.display()))
+}

@@ -1,0 +1,138 @@
+//! What a run of a guest may use, summed over everything that it owns.
+
+use wasmtime::ResourceLimiter;
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+
+/// The bounds of one run of a guest. Each is a maximum for the whole run, however many memories, tables or calls it is
+/// spread over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Bytes of linear memory. The default, 128 MiB, admits Python and JavaScript guests, and bounds what one bulk
+    /// memory instruction, which nothing can interrupt, takes to about 10 ms.
+    pub memory_bytes: usize,
+    /// Elements of tables. 50,000 admits the runtimes of interpreted languages.
+    pub table_elements: usize,
+    /// Bytes of the guest's own stack. wasmtime's default.
+    pub stack_bytes: usize,
+    /// Resource handles that the guest holds at once.
+    pub handles: usize,
+    /// Bytes that cross in one call between guest and host.
+    pub call_bytes: usize,
+    /// Bytes of trace lines that are kept, the newest; 10 KB on the platform.
+    pub trace_bytes: usize,
+    /// Bytes of standard output and standard error that are kept, the newest.
+    pub output_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory_bytes: 128 * MIB,
+            table_elements: 50_000,
+            stack_bytes: 512 * KIB,
+            handles: 10_000,
+            call_bytes: 8 * MIB,
+            trace_bytes: 10 * KIB,
+            output_bytes: 4 * KIB,
+        }
+    }
+}
+
+/// Counts what a store holds and refuses what is too much. wasmtime's own limiter counts each memory by itself.
+#[derive(Debug, Default)]
+pub(super) struct Limiter {
+    memory_bytes_max: usize,
+    table_elements_max: usize,
+    memory_bytes: usize,
+    table_elements: usize,
+    /// The most memory that there was: memories never shrink.
+    pub(super) memory_bytes_peak: usize,
+    /// The first refusal. The guest only sees a failed growth and aborts in its own way, so the cause is kept here.
+    pub(super) refusal: Option<String>,
+}
+
+impl Limiter {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            memory_bytes_max: limits.memory_bytes,
+            table_elements_max: limits.table_elements,
+            ..Self::default()
+        }
+    }
+
+    fn refuse(&mut self, refusal: String) -> wasmtime::Result<bool> {
+        self.refusal.get_or_insert(refusal);
+        Ok(false)
+    }
+}
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let total = self.memory_bytes.saturating_add(desired.saturating_sub(current));
+        if total > self.memory_bytes_max {
+            let (asked, most) = (total / MIB, self.memory_bytes_max / MIB);
+            return self.refuse(format!("it asked for {asked} MiB of memory; {most} MiB is the limit"));
+        }
+        self.memory_bytes = total;
+        self.memory_bytes_peak = self.memory_bytes_peak.max(total);
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let total = self.table_elements.saturating_add(desired.saturating_sub(current));
+        if total > self.table_elements_max {
+            let most = self.table_elements_max;
+            return self.refuse(format!("it asked for {total} table elements; {most} is the limit"));
+        }
+        self.table_elements = total;
+        Ok(true)
+    }
+}
+
+/// The newest lines within a number of bytes.
+#[derive(Debug)]
+pub(super) struct Lines {
+    lines: std::collections::VecDeque<String>,
+    bytes: usize,
+    bytes_max: usize,
+    dropped: usize,
+}
+
+impl Lines {
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Self { lines: std::collections::VecDeque::new(), bytes: 0, bytes_max, dropped: 0 }
+    }
+
+    pub(super) fn push(&mut self, mut line: String) {
+        if line.len() > self.bytes_max {
+            let end = (0..=self.bytes_max).rev().find(|&end| line.is_char_boundary(end)).unwrap_or(0);
+            line.truncate(end);
+        }
+        self.bytes += line.len();
+        self.lines.push_back(line);
+        while self.bytes > self.bytes_max
+            && let Some(oldest) = self.lines.pop_front()
+        {
+            self.bytes -= oldest.len();
+            self.dropped += 1;
+        }
+    }
+
+    pub(super) fn into_vec(self) -> Vec<String> {
+        let note = (self.dropped > 0).then(|| format!("({} older lines were dropped)", self.dropped));
+        note.into_iter().chain(self.lines).collect()
+    }
+}

@@ -1,0 +1,16 @@
+//! WebAssembly components as plugins: the only part that knows wasmtime.
+
+mod admission;
+mod cache;
+mod engine;
+mod failure;
+mod limits;
+mod output;
+mod plugin;
+mod run;
+mod v0_1;
+
+pub use admission::Import;
+pub use engine::{Allocation, Engine, Settings, TICK};
+pub use limits::Limits;
+pub use plugin::{DeclaredBy, LoadReport, Plugin, Source};

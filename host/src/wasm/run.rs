@@ -1,0 +1,203 @@
+//! One run of a step in a fresh sandbox: a store, an instance, one call, all thrown away.
+//!
+//! Nothing survives a run, because a trap or a dropped call poisons the whole store, and because what one run leaves
+//! in memory is nothing that another may see. The deadline is wall clock and held by four nets: the epoch callback
+//! stops a guest that computes, a bound on each call to the host one that waits there, a bound on the whole call one
+//! that sleeps in WASI, and a look at the clock afterwards one that comes back late.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use wasmtime::{Store, UpdateDeadline};
+use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+
+use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::step::Declaration;
+use crate::model::{Clock, Fault, SystemClock};
+use crate::pipeline::execution::Execution;
+use crate::pipeline::registry::Step;
+use crate::pipeline::runner::{Organization, Ran};
+use crate::pipeline::timed_out;
+use crate::wasm::failure;
+use crate::wasm::limits::{Limiter, Limits, Lines};
+use crate::wasm::output::Tail;
+use crate::wasm::v0_1::{WorldPre, convert};
+
+/// The bounds on waiting guests are staggered by this much for each level of nesting, innermost first, so that the
+/// guest that really waits is the one that reports.
+const STAGGER: Duration = Duration::from_millis(1);
+/// Levels beyond this share the outermost bound: a timeout must still come within a few milliseconds.
+const STAGGER_LEVELS: u32 = 4;
+
+/// What a store holds for its guest.
+pub(super) struct State {
+    /// The message that the guest runs for; none while it only declares its steps.
+    pub(super) active: Option<Active>,
+    pub(super) clock: Arc<dyn Clock>,
+    /// When the message request is over.
+    pub(super) deadline: Instant,
+    /// When a call to the host is given up: a little later, see [`STAGGER`].
+    pub(super) call_bound: Instant,
+    pub(super) lines: Lines,
+    pub(super) host_calls: Duration,
+    pub(super) last_refusal: Option<Error>,
+    pub(super) sandbox: Sandbox,
+}
+
+/// The message that a guest runs for, which it owns meanwhile.
+pub(super) struct Active {
+    pub(super) execution: Execution,
+    pub(super) step: Arc<Step>,
+    pub(super) organization: Arc<dyn Organization>,
+}
+
+impl State {
+    pub(super) fn active(&mut self) -> wasmtime::Result<&mut Active> {
+        self.active.as_mut().ok_or_else(|| {
+            wasmtime::Error::msg(
+                "the execution context and the organization service are there only while a step runs",
+            )
+        })
+    }
+}
+
+/// The part of a store that is the same for every call into a guest.
+pub(super) struct Sandbox {
+    pub(super) limiter: Limiter,
+    pub(super) output: Tail,
+    wasi: WasiCtx,
+    table: ResourceTable,
+}
+
+impl Sandbox {
+    /// A sandbox with nothing granted: no files, no environment, no arguments, no network.
+    pub(super) fn new(limits: &Limits) -> Self {
+        let output = Tail::new(limits.output_bytes);
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(limits.handles);
+        let wasi = WasiCtxBuilder::new()
+            .stdout(output.clone())
+            .stderr(output.clone())
+            .allow_tcp(false)
+            .allow_udp(false)
+            .allow_ip_name_lookup(false)
+            .build();
+        Self { limiter: Limiter::new(limits), output, wasi, table }
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.sandbox.wasi, table: &mut self.sandbox.table }
+    }
+}
+
+/// What a run takes besides the execution.
+pub(super) struct Run<'a> {
+    pub(super) world: &'a WorldPre<State>,
+    pub(super) limits: &'a Limits,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) step: Arc<Step>,
+    pub(super) organization: Arc<dyn Organization>,
+}
+
+impl Run<'_> {
+    /// Runs the step. Dropping the future stops the guest: its store goes, and with it all that it had.
+    pub(super) async fn step(self, execution: Execution) -> Ran {
+        let deadline = execution.deadline.unwrap_or_else(far_future);
+        let levels = STAGGER_LEVELS.saturating_sub(execution.context.depth);
+        let state = State {
+            active: Some(Active { execution, step: Arc::clone(&self.step), organization: self.organization }),
+            clock: self.clock,
+            deadline,
+            call_bound: deadline + STAGGER * (levels + 1),
+            lines: Lines::new(self.limits.trace_bytes),
+            host_calls: Duration::ZERO,
+            last_refusal: None,
+            sandbox: Sandbox::new(self.limits),
+        };
+        let mut store = new_store(self.world, state, self.limits, deadline);
+        let call = async {
+            let plugin = self.world.instantiate_async(&mut store).await?;
+            plugin.stagegate_plugin_steps().call_execute(&mut store, &self.step.key.step).await
+        };
+        let outcome = tokio::time::timeout_at((deadline + STAGGER * levels).into(), call).await;
+        let late = Instant::now() >= deadline;
+
+        let state = store.into_data();
+        let memory_bytes = u64::try_from(state.sandbox.limiter.memory_bytes_peak).unwrap_or(u64::MAX);
+        let result = match outcome {
+            Err(_elapsed) => Err(timed_out(deadline)),
+            // A guest that comes back without a loop or a call after its deadline is not interrupted: it is late.
+            Ok(Ok(_)) if late => Err(timed_out(deadline)),
+            Ok(Ok(Ok(()))) => Ok(()),
+            Ok(Ok(Err(fault))) => Err(rejection(convert::fault_in(fault), state.last_refusal)),
+            Ok(Err(trap)) => Err(failure::of(&trap, &state.sandbox, deadline)),
+        };
+        let result =
+            result.and_then(|()| state.active.map(|active| active.execution).ok_or_else(no_execution));
+        Ran { result, lines: state.lines.into_vec(), host_calls: state.host_calls, memory_bytes }
+    }
+}
+
+/// Asks a plugin that has no custom section what it declares, in a sandbox like any other.
+pub(super) async fn declare(world: &WorldPre<State>, limits: &Limits, time: Duration) -> Result<Declaration> {
+    let deadline = Instant::now() + time;
+    let state = State {
+        active: None,
+        clock: Arc::new(SystemClock),
+        deadline,
+        call_bound: deadline,
+        lines: Lines::new(limits.trace_bytes),
+        host_calls: Duration::ZERO,
+        last_refusal: None,
+        sandbox: Sandbox::new(limits),
+    };
+    let mut store = new_store(world, state, limits, deadline);
+    let call = async {
+        let plugin = world.instantiate_async(&mut store).await?;
+        plugin.stagegate_plugin_steps().call_declare(&mut store).await
+    };
+    let outcome = tokio::time::timeout_at(deadline.into(), call).await;
+    match outcome {
+        Err(_elapsed) => Err(timed_out(deadline)),
+        Ok(Ok(declaration)) => Ok(convert::declaration_in(declaration)),
+        Ok(Err(trap)) => Err(failure::of(&trap, &store.into_data().sandbox, deadline)),
+    }
+}
+
+/// A store with the limits and the deadline set: before anything of the guest runs, since instantiating runs its start
+/// function.
+fn new_store(world: &WorldPre<State>, state: State, limits: &Limits, deadline: Instant) -> Store<State> {
+    let mut store = Store::new(world.engine(), state);
+    store.limiter(|state| &mut state.sandbox.limiter);
+    store.set_hostcall_fuel(limits.call_bytes);
+    store.set_max_component_handles(limits.handles);
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(move |_| {
+        if Instant::now() >= deadline {
+            Err(timed_out(deadline).into())
+        } else {
+            // Lets other tasks of the runtime run, once in a tick.
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+        }
+    });
+    store
+}
+
+/// A refusal by the guest. If it only passes on what one of its requests was told, the place of that error counts.
+fn rejection(fault: Fault, last_refusal: Option<Error>) -> Error {
+    match last_refusal {
+        Some(error) if error.code() == fault.code && error.message() == fault.message => error,
+        _ => Error::rejected(fault),
+    }
+}
+
+fn no_execution() -> Error {
+    Error::new(ErrorKind::Internal, "a run came back without its execution")
+}
+
+fn far_future() -> Instant {
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+    Instant::now() + YEAR
+}

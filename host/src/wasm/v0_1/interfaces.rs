@@ -1,0 +1,191 @@
+//! The host's side of the interfaces that a plugin imports.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::bindings::stagegate::plugin::{execution_context, organization_service, tracing_service, types};
+use super::convert::{
+    attributes_in, columns_in, context_out, entity_in, entity_out, fault_out, id_out, query_in, reference_in,
+    value_in, value_out,
+};
+use crate::model::error::{Error, ErrorKind};
+use crate::model::{Request, Response};
+use crate::pipeline::execution::{Execution, Side};
+use crate::wasm::run::State;
+
+/// What a guest gets from a call that can be refused: a value, or a fault to handle. A trap must be written out.
+type Answer<T> = wasmtime::Result<Result<T, types::Fault>>;
+
+impl types::Host for State {}
+
+impl execution_context::Host for State {
+    fn context(&mut self) -> wasmtime::Result<execution_context::Execution> {
+        Ok(context_out(&self.active()?.execution.context))
+    }
+
+    fn now(&mut self) -> wasmtime::Result<i64> {
+        Ok(self.clock.now().0)
+    }
+
+    fn remaining_ms(&mut self) -> wasmtime::Result<u64> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        Ok(u64::try_from(left.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn target(&mut self, columns: types::ColumnSet) -> wasmtime::Result<Option<types::Entity>> {
+        let entity = self.active()?.execution.context.target_entity(&columns_in(columns));
+        Ok(entity.as_ref().map(entity_out))
+    }
+
+    fn set_target(&mut self, attributes: Vec<types::Attribute>) -> Answer<()> {
+        self.change(|execution| execution.set_target(attributes_in(attributes)?))
+    }
+
+    fn unset_target(&mut self, names: Vec<String>) -> Answer<()> {
+        self.change(|execution| execution.unset_target(&names))
+    }
+
+    fn pre_image(
+        &mut self,
+        alias: String,
+        columns: types::ColumnSet,
+    ) -> wasmtime::Result<Option<types::Entity>> {
+        let active = self.active()?;
+        let image = active.execution.context.image(&active.step, Side::Pre, &alias, &columns_in(columns));
+        Ok(image.as_ref().map(entity_out))
+    }
+
+    fn post_image(
+        &mut self,
+        alias: String,
+        columns: types::ColumnSet,
+    ) -> wasmtime::Result<Option<types::Entity>> {
+        let active = self.active()?;
+        let image = active.execution.context.image(&active.step, Side::Post, &alias, &columns_in(columns));
+        Ok(image.as_ref().map(entity_out))
+    }
+
+    fn output_entity(&mut self, columns: types::ColumnSet) -> wasmtime::Result<Option<types::Entity>> {
+        Ok(self.active()?.execution.context.output_entity(&columns_in(columns)).as_ref().map(entity_out))
+    }
+
+    fn set_output_entity(&mut self, attributes: Vec<types::Attribute>) -> Answer<()> {
+        self.change(|execution| execution.set_output_entity(attributes_in(attributes)?))
+    }
+
+    fn shared_variable(&mut self, name: String) -> wasmtime::Result<Option<types::Value>> {
+        Ok(self.active()?.execution.context.shared.get(&name).map(value_out))
+    }
+
+    fn set_shared_variable(&mut self, name: String, value: types::Value) -> Answer<()> {
+        self.change(|execution| execution.set_shared(name, value_in(value)?))
+    }
+
+    fn parent_context(&mut self, level: u32) -> wasmtime::Result<Option<execution_context::Execution>> {
+        Ok(self.active()?.execution.context.ancestor(level).map(context_out))
+    }
+
+    fn parent_shared_variable(&mut self, level: u32, name: String) -> wasmtime::Result<Option<types::Value>> {
+        let ancestor = self.active()?.execution.context.ancestor(level);
+        Ok(ancestor.and_then(|context| context.shared.get(&name)).map(value_out))
+    }
+
+    fn configuration(&mut self) -> wasmtime::Result<Option<String>> {
+        Ok(self.active()?.step.definition.configuration.clone())
+    }
+
+    fn secure_configuration(&mut self) -> wasmtime::Result<Option<String>> {
+        Ok(self.active()?.step.secure_configuration.clone())
+    }
+}
+
+impl organization_service::Host for State {
+    fn create(
+        &mut self,
+        entity: types::Entity,
+    ) -> impl Future<Output = Answer<types::UniqueIdentifier>> + Send {
+        self.request(entity_in(entity).map(Request::create), |response| {
+            response.id().map(id_out).ok_or_else(|| no_output("Create"))
+        })
+    }
+
+    fn retrieve(
+        &mut self,
+        target: types::EntityReference,
+        columns: types::ColumnSet,
+    ) -> impl Future<Output = Answer<types::Entity>> + Send {
+        let request = Request::retrieve(reference_in(target), columns_in(columns));
+        self.request(Ok(request), |response| {
+            response.entity().map(entity_out).ok_or_else(|| no_output("Retrieve"))
+        })
+    }
+
+    fn update(&mut self, entity: types::Entity) -> impl Future<Output = Answer<()>> + Send {
+        self.request(entity_in(entity).map(Request::update), |_| Ok(()))
+    }
+
+    fn delete(&mut self, target: types::EntityReference) -> impl Future<Output = Answer<()>> + Send {
+        self.request(Ok(Request::delete(reference_in(target))), |_| Ok(()))
+    }
+
+    fn retrieve_multiple(
+        &mut self,
+        query: organization_service::Query,
+    ) -> impl Future<Output = Answer<Vec<types::Entity>>> + Send {
+        self.request(query_in(query).map(Request::retrieve_multiple), |response| {
+            Ok(response.entities().iter().map(entity_out).collect())
+        })
+    }
+}
+
+impl tracing_service::Host for State {
+    fn trace(&mut self, line: String) -> wasmtime::Result<()> {
+        if let Some(active) = &self.active {
+            tracing::debug!(plugin = active.step.key.plugin, step = active.step.key.step, "{line}");
+        }
+        self.lines.push(line);
+        Ok(())
+    }
+}
+
+impl State {
+    fn change(&mut self, change: impl FnOnce(&mut Execution) -> Result<(), Error>) -> Answer<()> {
+        Ok(change(&mut self.active()?.execution).map_err(|error| self.refuse(error)))
+    }
+
+    /// Issues a request, within what is left of the step's time. Past the deadline the guest is not asked any more: the
+    /// error traps.
+    async fn request<T>(
+        &mut self,
+        request: Result<Request, Error>,
+        answer: impl FnOnce(&Response) -> Result<T, Error> + Send,
+    ) -> Answer<T> {
+        let request = match request {
+            Ok(request) => request,
+            Err(error) => return Ok(Err(self.refuse(error))),
+        };
+        let started = Instant::now();
+        let active = self.active()?;
+        let call = Arc::clone(&active.organization).execute(active.execution.nested(), request);
+        let outcome = tokio::time::timeout_at(self.call_bound.into(), call).await;
+        self.host_calls += started.elapsed();
+        let result = outcome.unwrap_or_else(|_| Err(crate::pipeline::timed_out(self.deadline)));
+        match result.and_then(|response| answer(&response)) {
+            Ok(value) => Ok(Ok(value)),
+            Err(error) if error.is_timeout() => Err(error.into()),
+            Err(error) => Ok(Err(self.refuse(error))),
+        }
+    }
+
+    /// Remembers an error that the guest is told as a fault: if it passes the fault on, the error's own place counts.
+    fn refuse(&mut self, error: Error) -> types::Fault {
+        let fault = fault_out(&error);
+        self.last_refusal = Some(error);
+        fault
+    }
+}
+
+fn no_output(message: &str) -> Error {
+    Error::new(ErrorKind::Internal, format!("{message} returned without its output parameter"))
+}

@@ -1,0 +1,3 @@
+//! One binary with all tests across crates: it links wasmtime once.
+
+mod store;

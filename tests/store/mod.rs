@@ -1,0 +1,1 @@
+//! The stores' conformance suite, and each store that calls it.
