@@ -1,5 +1,6 @@
 //! One binary with all tests across crates: it links wasmtime once.
 
+mod cli;
 mod pipeline;
 mod samples;
 mod sandbox;

@@ -1,5 +1,7 @@
 //! A plugin host: WebAssembly components as steps of a transactional message pipeline.
 
+#[cfg(feature = "cli")]
+pub mod cli;
 mod host;
 pub mod jobs;
 pub mod message;

@@ -1,0 +1,80 @@
+//! From a path that the user named to a loaded plugin.
+
+use std::path::{Path, PathBuf};
+
+use super::build;
+use super::failure::Failure;
+use super::report::PluginReport;
+use super::surroundings::Surroundings;
+use crate::wasm::{Engine, Plugin, Settings, Source};
+
+/// Requests that run at once: one of the program's own, and the asynchronous service's.
+const CONCURRENCY: u32 = 8;
+
+/// What the user may set of an engine.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Options {
+    pub(super) no_cache: bool,
+    pub(super) memory_bytes: Option<u64>,
+    pub(super) depth: Option<u32>,
+}
+
+/// An engine with the user's limits. A cache that cannot be used is said and done without.
+pub(super) fn engine(options: Options, surroundings: &mut Surroundings) -> Result<Engine, Failure> {
+    let mut settings = Settings { concurrency: CONCURRENCY, ..Settings::default() };
+    if let Some(memory) = options.memory_bytes {
+        settings.limits.memory_bytes = usize::try_from(memory).unwrap_or(usize::MAX);
+    }
+    if let Some(depth) = options.depth {
+        settings.depth_limit = depth;
+    }
+    if !options.no_cache {
+        settings.cache = surroundings.cache_directory.clone().or_else(user_cache);
+    }
+    if settings.cache.is_none() {
+        return Ok(Engine::new(settings)?);
+    }
+    Engine::new(settings.clone()).or_else(|error| {
+        settings.cache = None;
+        // Without the cache it works: then the cache was the problem. Else the first error is the one to tell.
+        let engine = Engine::new(settings).map_err(|_| Failure::from(error.clone()))?;
+        surroundings.errors.line(format_args!("compiled plugins are not kept: {error}"));
+        Ok(engine)
+    })
+}
+
+fn user_cache() -> Option<PathBuf> {
+    directories::ProjectDirs::from("", "", "stagegate").map(|folders| folders.cache_dir().join("compiled"))
+}
+
+/// Loads a component, after building it if `path` is the folder of a plugin crate.
+pub(super) async fn plugin(
+    engine: &Engine,
+    path: &Path,
+    surroundings: &mut Surroundings,
+) -> Result<Plugin, Failure> {
+    let component = if path.is_dir() { build::build(path, surroundings)? } else { path.to_owned() };
+    let progress = surroundings.errors.progress(&format!("loading {}", component.display()));
+    let plugin = engine.load(&component).await?;
+    let done = match plugin.report().source {
+        Source::Compiled => format!("compiled {}", plugin.name()),
+        Source::Cached => format!("loaded {} from the cache", plugin.name()),
+    };
+    progress.done(&mut surroundings.errors, &done);
+    Ok(plugin)
+}
+
+/// What the report says of a loaded plugin.
+pub(super) fn report(plugin: &Plugin) -> PluginReport {
+    let report = plugin.report();
+    PluginReport {
+        name: plugin.name().to_owned(),
+        path: report.path.clone(),
+        cached: report.source == Source::Cached,
+        load: report.took,
+        component_bytes: report.component_bytes,
+        code_bytes: report.code_bytes,
+        hash: report.hash.clone(),
+        steps: plugin.declaration().steps.len(),
+    }
+}

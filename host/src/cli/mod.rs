@@ -1,0 +1,91 @@
+//! The command line: `stagegate --plugin PATH` runs plugins, `stagegate inspect FILE` looks into one.
+//!
+//! [`run`] is the whole program with its surroundings passed in, so that tests call it in their own process. A command
+//! collects what happened as plain data (`report`), and only then is it written, as text or as JSON.
+//!
+//! Exit codes: 0 done; 1 a request, or a job that it queued, failed; 2 usage, or a plugin, file or database that
+//! cannot be used; 130 interrupted.
+
+mod args;
+mod build;
+mod failure;
+mod inspect;
+mod json;
+mod load;
+mod report;
+mod requests;
+mod run;
+mod sample;
+mod surroundings;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+pub use surroundings::{Output, Surroundings, Tools};
+
+use args::{Arguments, Command};
+
+/// How the program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: everything went as the requests expected.
+    Done,
+    /// 1: a request, or a job that one queued, did not.
+    RequestFailed,
+    /// 2: nothing ran: wrong usage, or a plugin, a file or a database that cannot be used.
+    Unusable,
+    /// 130: stopped by the user. What ran was rolled back.
+    Interrupted,
+}
+
+impl Exit {
+    /// The number that the operating system gets.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::RequestFailed => 1,
+            Self::Unusable => 2,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// The program. `args` begins with its name, as the operating system gives them.
+///
+/// Dropping the future stops it: a request that runs is rolled back, a temporary database is removed.
+pub async fn run(args: impl IntoIterator<Item = OsString>, surroundings: &mut Surroundings) -> Exit {
+    let arguments = match Arguments::try_parse_from(args) {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&error, surroundings),
+    };
+    let format = arguments.format();
+    let result = match arguments.command {
+        Some(Command::Inspect(inspect)) => inspect::run(&inspect, surroundings).await,
+        None => run::run(&arguments.run, surroundings).await,
+    };
+    result.unwrap_or_else(|failure| {
+        failure.show(format, surroundings);
+        Exit::Unusable
+    })
+}
+
+/// Help and the version go where output goes; what is wrong goes where errors go.
+fn usage(error: &clap::Error, surroundings: &mut Surroundings) -> Exit {
+    let text = error.render().ansi().to_string();
+    if error.use_stderr() {
+        surroundings.errors.write(&text);
+        Exit::Unusable
+    } else {
+        surroundings.output.write(&text);
+        Exit::Done
+    }
+}

@@ -1,0 +1,150 @@
+//! What a run of the program shows, as plain data; `text` and `json` write it.
+
+pub(super) mod inspection;
+pub(super) mod json;
+pub(super) mod plan;
+pub(super) mod text;
+pub(super) mod totals;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::Exit;
+use super::requests::Expect;
+use crate::model::{Error, Job, JobStatus, Response, Trace};
+
+/// All that a run shows.
+#[derive(Debug)]
+pub(super) struct Report {
+    pub(super) plugins: Vec<PluginReport>,
+    /// The database file; none for the temporary one.
+    pub(super) database: Option<PathBuf>,
+    /// Whether the requests are made up, since nobody gave any.
+    pub(super) made_up: bool,
+    pub(super) plan: Vec<plan::Line>,
+    pub(super) requests: Vec<RequestReport>,
+    /// The memory that a run of a step may have, in bytes.
+    pub(super) memory_limit: u64,
+    /// From the program's start to the report, building included.
+    pub(super) took: Duration,
+}
+
+/// A loaded plugin.
+#[derive(Debug)]
+pub(super) struct PluginReport {
+    pub(super) name: String,
+    pub(super) path: PathBuf,
+    /// Whether the compiled code came from the cache.
+    pub(super) cached: bool,
+    pub(super) load: Duration,
+    /// The component's size.
+    pub(super) component_bytes: u64,
+    /// The compiled code's size.
+    pub(super) code_bytes: u64,
+    /// The component's content hash.
+    pub(super) hash: String,
+    pub(super) steps: usize,
+}
+
+/// A request and what came of it.
+#[derive(Debug)]
+pub(super) struct RequestReport {
+    /// From 1, in the order of the files.
+    pub(super) number: usize,
+    pub(super) note: Option<String>,
+    pub(super) expect: Expect,
+    /// The message, also of a request that did not begin.
+    pub(super) message: String,
+    pub(super) ending: Ending,
+    /// What happened; none if the request did not begin.
+    pub(super) trace: Option<Trace>,
+    /// The jobs that it led to, oldest first.
+    pub(super) jobs: Vec<Job>,
+}
+
+/// How a request ended.
+#[derive(Debug)]
+pub(super) enum Ending {
+    /// With this response.
+    Succeeded(Response),
+    /// With this error.
+    Failed(Error),
+    /// It was not tried, for that reason.
+    NotTried(String),
+}
+
+/// What an ending means for who wrote the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It succeeded, as it should.
+    Succeeded,
+    /// It failed, as it should or may.
+    Refused,
+    /// It failed and should not.
+    Failed,
+    /// It succeeded and should not.
+    NotRefused,
+    /// It was not tried.
+    NotTried,
+}
+
+impl RequestReport {
+    /// Whether the ending is what was expected.
+    pub(super) fn verdict(&self) -> Verdict {
+        match (&self.ending, self.expect) {
+            (Ending::NotTried(_), _) => Verdict::NotTried,
+            (Ending::Succeeded(_), Expect::Success | Expect::Any) => Verdict::Succeeded,
+            (Ending::Succeeded(_), Expect::Fault) => Verdict::NotRefused,
+            (Ending::Failed(_), Expect::Fault) => Verdict::Refused,
+            // Of a made-up record a plugin may say no; to break down over it is a defect.
+            (Ending::Failed(error), Expect::Any) if error.is_rejected() => Verdict::Refused,
+            (Ending::Failed(_), Expect::Success | Expect::Any) => Verdict::Failed,
+        }
+    }
+
+    /// The error with which it failed.
+    pub(super) fn error(&self) -> Option<&Error> {
+        match &self.ending {
+            Ending::Failed(error) => Some(error),
+            Ending::Succeeded(_) | Ending::NotTried(_) => None,
+        }
+    }
+
+    /// The record, where one is known.
+    pub(super) fn record(&self) -> Option<Uuid> {
+        self.trace.as_ref().and_then(|trace| trace.record)
+    }
+}
+
+impl Verdict {
+    /// Whether it makes the program fail.
+    pub(super) fn is_failure(self) -> bool {
+        matches!(self, Self::Failed | Self::NotRefused)
+    }
+
+    /// The name in JSON.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::NotRefused => "not_refused",
+            Self::NotTried => "not_tried",
+        }
+    }
+}
+
+impl Report {
+    /// How the program ends.
+    pub(super) fn exit(&self) -> Exit {
+        let failed = |request: &RequestReport| {
+            request.verdict().is_failure() || request.jobs.iter().any(|job| job.status == JobStatus::Failed)
+        };
+        if self.requests.iter().any(failed) { Exit::RequestFailed } else { Exit::Done }
+    }
+}

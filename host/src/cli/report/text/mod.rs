@@ -1,0 +1,196 @@
+//! The report for people. Colour is written always, and taken out by the stream where it is not welcome.
+
+mod request;
+mod style;
+
+use anstyle::Style;
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+
+use super::totals::Totals;
+use super::{PluginReport, Report, RequestReport, Verdict, plan};
+use crate::model::{JobStatus, Mode};
+use style::{BAD, DIM, GOOD, HEADING, NAME};
+pub(in crate::cli) use style::{Page, bytes, clean, duration};
+
+/// The whole report.
+pub(in crate::cli) fn render(report: &Report, totals: &Totals) -> String {
+    let mut page = Page::default();
+    header(&mut page, report);
+    plan_table(&mut page, &report.plan);
+    requests(&mut page, report);
+    if !report.requests.is_empty() {
+        where_the_time_went(&mut page, totals);
+    }
+    footer(&mut page, report, totals);
+    page.finish()
+}
+
+fn header(page: &mut Page, report: &Report) {
+    let database = match &report.database {
+        None => "temporary database".to_owned(),
+        Some(path) => format!("database {}", clean(&path.display().to_string())),
+    };
+    page.line(0, &format!("{HEADING}Stagegate {}{HEADING:#}, {database}", env!("CARGO_PKG_VERSION")));
+    for plugin in &report.plugins {
+        let PluginReport { name, path, cached, load, component_bytes, steps, .. } = plugin;
+        let how = if *cached { "compiled code from the cache" } else { "compiled" };
+        let steps = count(*steps, "step");
+        let text = format!(
+            "{NAME}{}{NAME:#}  {steps}, {}, {how}  {DIM}{}{DIM:#}",
+            clean(name),
+            bytes(*component_bytes),
+            clean(&path.display().to_string())
+        );
+        page.row(1, &text, &duration(*load));
+    }
+}
+
+/// The plan: a table whose rows stand under the message and entity that they belong to.
+pub(super) fn plan_table(page: &mut Page, lines: &[plan::Line]) {
+    page.heading("The plan: which steps run on which message, in this order");
+    if lines.is_empty() {
+        page.line(1, "no steps are registered, so requests run their core operation alone");
+        return;
+    }
+    let mut table = Table::new();
+    // Not wrapped: each row is one line, for the headings between them.
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(["", "stage", "rank", "mode", "step", "plugin", "why here"]);
+    for line in lines {
+        table.add_row(plan_row(line));
+    }
+    for right in [0, 2] {
+        if let Some(column) = table.column_mut(right) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let mut rows = table.lines();
+    if let Some(header) = rows.next() {
+        page.line(0, &format!("{DIM}{}{DIM:#}", header.trim_end()));
+    }
+    let mut previous = None;
+    for (line, row) in lines.iter().zip(rows) {
+        let subject = (&line.message, &line.entity);
+        if previous.replace(subject) != Some(subject) {
+            let entity = line.entity.as_deref().unwrap_or("of any other entity");
+            page.line(1, &format!("{NAME}{} {}{NAME:#}", clean(&line.message), clean(entity)));
+        }
+        page.line(0, row.trim_end());
+        let conditions = plan::conditions(&line.step.definition);
+        if !conditions.is_empty() {
+            page.line(3, &format!("{DIM}{}{DIM:#}", clean(&conditions)));
+        }
+    }
+}
+
+fn plan_row(line: &plan::Line) -> [String; 7] {
+    let definition = &line.step.definition;
+    let mode = match definition.mode {
+        Mode::Synchronous => "sync",
+        Mode::Asynchronous => "async",
+    };
+    let plugin = clean(&line.step.key.plugin);
+    [
+        line.order.to_string(),
+        format!("{} {}", definition.stage.number(), definition.stage),
+        definition.rank.to_string(),
+        mode.to_owned(),
+        clean(&line.step.key.step),
+        if line.step.native { format!("{plugin} (native)") } else { plugin },
+        line.why.clone(),
+    ]
+}
+
+fn requests(page: &mut Page, report: &Report) {
+    page.heading(if report.made_up {
+        "The requests, made up from what the plugins declare"
+    } else {
+        "The requests"
+    });
+    if report.requests.is_empty() {
+        page.line(
+            1,
+            "none: write some to a `requests.json` beside the plugin, or name a file with `--requests`",
+        );
+    }
+    for request in &report.requests {
+        request::render(page, request);
+    }
+}
+
+fn where_the_time_went(page: &mut Page, totals: &Totals) {
+    page.heading("Where the time went");
+    let total = totals.total.as_secs_f64();
+    for (name, share) in totals.shares() {
+        if share.is_zero() {
+            continue;
+        }
+        let percent = if total > 0.0 { share.as_secs_f64() / total * 100.0 } else { 0.0 };
+        let bar = "▪".repeat((percent / 4.0).round() as usize);
+        page.line(1, &format!("{name:<24}{:>10} {percent:>4.0} %  {DIM}{bar}{DIM:#}", duration(share)));
+    }
+    page.line(1, &format!("{:<24}{:>10}", "all requests", duration(totals.total)));
+}
+
+fn footer(page: &mut Page, report: &Report, totals: &Totals) {
+    page.blank();
+    let compiled = report.plugins.iter().filter(|plugin| !plugin.cached).count();
+    let cached = report.plugins.len() - compiled;
+    let load = report.plugins.iter().map(|plugin| plugin.load).sum();
+    let mut loaded = Vec::new();
+    if compiled > 0 {
+        loaded.push(format!("{compiled} compiled"));
+    }
+    if cached > 0 {
+        loaded.push(format!("{cached} cached"));
+    }
+    page.line(
+        0,
+        &format!(
+            "load time {} ({}), peak memory of a guest {} of {}, all in all {}",
+            duration(load),
+            loaded.join(", "),
+            bytes(totals.memory_peak_bytes),
+            bytes(report.memory_limit),
+            duration(report.took)
+        ),
+    );
+    page.line(0, &outcome(&report.requests));
+}
+
+/// How many requests and jobs ended how.
+fn outcome(requests: &[RequestReport]) -> String {
+    let of =
+        |verdict: fn(Verdict) -> bool| requests.iter().filter(|request| verdict(request.verdict())).count();
+    let mut parts = vec![count(requests.len(), "request")];
+    let mut part = |number: usize, what: &str, style: Style| {
+        if number > 0 {
+            parts.push(format!("{style}{number} {what}{style:#}"));
+        }
+    };
+    part(of(|verdict| verdict == Verdict::Succeeded), "succeeded", GOOD);
+    part(of(|verdict| verdict == Verdict::Refused), "refused as expected or allowed", GOOD);
+    part(of(|verdict| verdict == Verdict::Failed), "failed", BAD);
+    part(of(|verdict| verdict == Verdict::NotRefused), "succeeded though a fault was expected", BAD);
+    part(of(|verdict| verdict == Verdict::NotTried), "not tried", Style::new());
+    let jobs: Vec<JobStatus> =
+        requests.iter().flat_map(|request| &request.jobs).map(|job| job.status).collect();
+    if !jobs.is_empty() {
+        let with = |status| jobs.iter().filter(|other| **other == status).count();
+        let (done, failed) = (with(JobStatus::Succeeded), with(JobStatus::Failed));
+        part(done, &format!("{} succeeded", plural(done, "job")), GOOD);
+        part(failed, &format!("{} failed", plural(failed, "job")), BAD);
+        let rest = jobs.len() - done - failed;
+        part(rest, &format!("{} not ended well or not yet", plural(rest, "job")), BAD);
+    }
+    parts.join(", ")
+}
+
+/// A number with its noun.
+pub(super) fn count(number: usize, noun: &str) -> String {
+    format!("{number} {}", plural(number, noun))
+}
+
+fn plural(number: usize, noun: &str) -> String {
+    if number == 1 { noun.to_owned() } else { format!("{noun}s") }
+}

@@ -1,0 +1,352 @@
+//! A request as a tree of stages and steps.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::style::{BAD, CHANGE, DIM, GOOD, NAME, Page, WARNING, clean, duration, short};
+use crate::cli::report::{Ending, RequestReport, Verdict};
+use crate::model::step::StepKey;
+use crate::model::trace::{Change, Event, OperationRun, StepRun};
+use crate::model::{Entity, Error, Job, JobStatus, Stage, Trace, Value};
+
+/// Lines of a guest's backtrace at most: its own frames are first.
+const BACKTRACE_LINES_MAX: usize = 24;
+/// Records of a RetrieveMultiple that are shown.
+const RECORDS_SHOWN_MAX: usize = 10;
+
+/// One request, from its headline to its error.
+pub(super) fn render(page: &mut Page, request: &RequestReport) {
+    headline(page, request);
+    if let Some(trace) = &request.trace {
+        let indent = Indent { level: 1, jobs: &request.jobs };
+        events(page, indent, trace);
+        jobs(page, indent, trace);
+    }
+    match &request.ending {
+        Ending::Succeeded(response) => {
+            for entity in response.entity().into_iter().chain(response.entities()).take(RECORDS_SHOWN_MAX) {
+                record(page, entity);
+            }
+            if let Some(more) = response.entities().len().checked_sub(RECORDS_SHOWN_MAX + 1) {
+                page.line(1, &format!("{DIM}← and {} more records{DIM:#}", more + 1));
+            }
+        }
+        Ending::Failed(failure) => error(page, failure, request.verdict()),
+        Ending::NotTried(reason) => page.line(1, &clean(reason)),
+    }
+    if request.verdict() == Verdict::NotRefused {
+        page.line(1, &format!("{BAD}✗{BAD:#} the request says `\"expect\": \"fault\"`, and it succeeded"));
+    }
+    page.blank();
+}
+
+fn headline(page: &mut Page, request: &RequestReport) {
+    let verdict = request.verdict();
+    let (style, text) = match verdict {
+        Verdict::Succeeded => (GOOD, ended(request.trace.as_ref(), "succeeded")),
+        Verdict::Refused => (GOOD, format!("{}, as expected", ended(request.trace.as_ref(), "refused"))),
+        Verdict::Failed => (BAD, ended(request.trace.as_ref(), "failed")),
+        Verdict::NotRefused => {
+            (BAD, format!("{}, not as expected", ended(request.trace.as_ref(), "succeeded")))
+        }
+        Verdict::NotTried => (WARNING, "not tried".to_owned()),
+    };
+    let text = match (verdict, request.expect) {
+        (Verdict::Refused, crate::cli::requests::Expect::Any) => ended(request.trace.as_ref(), "refused"),
+        _ => text,
+    };
+    let mut left = format!("{DIM}{:>2}{DIM:#} {NAME}{}{NAME:#}", request.number, clean(&request.message));
+    if let Some(entity) = request.trace.as_ref().and_then(|trace| trace.entity.as_deref()) {
+        let _ = write!(left, " {NAME}{}{NAME:#}", clean(entity));
+    }
+    // Whole, since it is what the next request or query needs.
+    if let Some(id) = request.record() {
+        let _ = write!(left, " {DIM}{id}{DIM:#}");
+    }
+    let _ = write!(left, "  {style}{text}{style:#}");
+    if let Some(note) = &request.note {
+        let _ = write!(left, "  — {}", clean(note));
+    }
+    let took = request.trace.as_ref().map(|trace| duration(trace.duration)).unwrap_or_default();
+    page.row(0, &left, &took);
+}
+
+/// What became of the transaction, or `else` where there was none.
+fn ended(trace: Option<&Trace>, otherwise: &str) -> String {
+    let mut events = trace.into_iter().flat_map(|trace| &trace.events).rev();
+    let end = events.find_map(|event| match event {
+        Event::Committed { .. } => Some("committed"),
+        Event::RolledBack { .. } => Some("rolled back"),
+        _ => None,
+    });
+    match (end, otherwise) {
+        (Some("rolled back"), "refused") => "refused and rolled back".to_owned(),
+        (Some(end), _) => end.to_owned(),
+        (None, _) => otherwise.to_owned(),
+    }
+}
+
+/// Where a tree stands on the page, with the jobs that its request led to.
+#[derive(Clone, Copy)]
+struct Indent<'a> {
+    level: usize,
+    jobs: &'a [Job],
+}
+
+impl Indent<'_> {
+    fn deeper(self, levels: usize) -> Self {
+        Self { level: self.level + levels, ..self }
+    }
+}
+
+/// The events of a request, under the stages at which they happened.
+fn events(page: &mut Page, indent: Indent<'_>, trace: &Trace) {
+    let level = indent.level;
+    let mut current = None;
+    for event in &trace.events {
+        if let Some(stage) = stage(event)
+            && current.replace(stage) != Some(stage)
+        {
+            page.line(level, &format!("{DIM}{} {stage}{DIM:#}", stage.number()));
+        }
+        match event {
+            Event::Admitted { waited } => waiting(page, level, "waited for admission", *waited),
+            Event::Began { waited } => waiting(page, level, "waited for the database", *waited),
+            Event::Skipped { step, reason, .. } => {
+                page.line(level + 1, &format!("{DIM}· {}  skipped: {}{DIM:#}", name(step), clean(reason)));
+            }
+            Event::Step(run) => step(page, indent.deeper(1), run),
+            Event::Operation(run) => operation(page, level + 1, trace, run),
+            Event::Queued { job, step } => queued(page, indent.deeper(1), *job, step),
+            Event::Committed { took } => page.row(level, &format!("{DIM}commit{DIM:#}"), &duration(*took)),
+            Event::RolledBack { took } => {
+                page.row(level, &format!("{WARNING}rollback{WARNING:#}"), &duration(*took));
+            }
+        }
+    }
+}
+
+/// A wait that is worth a line; most are not.
+fn waiting(page: &mut Page, level: usize, what: &str, waited: Duration) {
+    if waited >= Duration::from_millis(1) {
+        page.row(level, &format!("{WARNING}{what}{WARNING:#}"), &duration(waited));
+    }
+}
+
+fn stage(event: &Event) -> Option<Stage> {
+    match event {
+        Event::Skipped { stage, .. } => Some(*stage),
+        Event::Step(run) => Some(run.stage),
+        Event::Operation(_) => Some(Stage::MainOperation),
+        Event::Queued { .. } => Some(Stage::PostOperation),
+        Event::Admitted { .. } | Event::Began { .. } | Event::Committed { .. } | Event::RolledBack { .. } => {
+            None
+        }
+    }
+}
+
+fn step(page: &mut Page, indent: Indent<'_>, run: &StepRun) {
+    page.row(
+        indent.level,
+        &format!("{} {}", mark(run.error.as_ref()), name(&run.step)),
+        &duration(run.duration),
+    );
+    for line in &run.lines {
+        trace_line(page, indent.level + 1, line);
+    }
+    for nested in &run.requests {
+        self::nested(page, indent.deeper(1), nested);
+    }
+    for change in &run.changes {
+        changed(page, indent.level + 1, change);
+    }
+}
+
+/// A request that a step issued.
+fn nested(page: &mut Page, indent: Indent<'_>, trace: &Trace) {
+    let mut left = format!("{} ↳ {}", mark(trace.error.as_ref()), clean(&trace.message));
+    if let Some(entity) = &trace.entity {
+        let _ = write!(left, " {}", clean(entity));
+    }
+    if let Some(id) = trace.record {
+        let _ = write!(left, " {DIM}{}{DIM:#}", short(id));
+    }
+    page.row(indent.level, &left, &duration(trace.duration));
+    // A nested request without steps and changes says no more than its own line.
+    let is_plain = trace.events.iter().all(|event| match event {
+        Event::Operation(run) => run.changes.is_empty() && run.error.is_none(),
+        Event::Admitted { .. } | Event::Began { .. } | Event::Committed { .. } => true,
+        Event::RolledBack { .. } | Event::Skipped { .. } | Event::Step(_) | Event::Queued { .. } => false,
+    });
+    if !is_plain {
+        events(page, indent.deeper(1), trace);
+    }
+    // An error of a step or of the core operation is shown there already.
+    let shown = trace.events.iter().any(|event| match event {
+        Event::Step(run) => run.error.is_some(),
+        Event::Operation(run) => run.error.is_some(),
+        _ => false,
+    });
+    if let (Some(error), false) = (&trace.error, shown) {
+        page.line(indent.level + 1, &format!("{BAD}{}{BAD:#}", clean(error.message())));
+    }
+}
+
+fn operation(page: &mut Page, level: usize, trace: &Trace, run: &OperationRun) {
+    let what = match trace.message.as_str() {
+        "Create" => "insert",
+        "Update" => "write",
+        "Delete" => "delete",
+        _ => "read",
+    };
+    let entity = trace.entity.as_deref().unwrap_or_default();
+    let left = format!("{} {what} {}", mark(run.error.as_ref()), clean(entity));
+    page.row(level, &left, &duration(run.duration));
+    for change in &run.changes {
+        changed(page, level + 1, change);
+    }
+    if let Some(error) = &run.error {
+        page.line(level + 1, &format!("{BAD}{}{BAD:#}", clean(error.message())));
+    }
+}
+
+fn queued(page: &mut Page, indent: Indent<'_>, id: uuid::Uuid, step: &StepKey) {
+    let left = format!("{CHANGE}»{CHANGE:#} queued job {DIM}{}{DIM:#}  {}", short(id), name(step));
+    match indent.jobs.iter().find(|job| job.id == id) {
+        Some(job) => page.row(indent.level, &format!("{left} → {}", status(job)), &job_time(job)),
+        None => page.line(indent.level, &left),
+    }
+}
+
+/// What the jobs said, and those that jobs of this request queued in turn.
+fn jobs(page: &mut Page, indent: Indent<'_>, trace: &Trace) {
+    let queued = queued_jobs(trace);
+    let telling = |job: &&Job| !job.trace.is_empty() || job.error.is_some() || !queued.contains(&job.id);
+    let jobs: Vec<&Job> = indent.jobs.iter().filter(telling).collect();
+    if jobs.is_empty() {
+        return;
+    }
+    page.line(indent.level, &format!("{DIM}after the commit{DIM:#}"));
+    for job in jobs {
+        let bad = matches!(job.status, JobStatus::Failed | JobStatus::Canceled);
+        let mark = if bad { format!("{BAD}✗{BAD:#}") } else { format!("{GOOD}✓{GOOD:#}") };
+        let mut left = format!("{mark} {}  job {DIM}{}{DIM:#} {}", name(&job.step), job.id, status(job));
+        if job.attempt > 1 {
+            let _ = write!(left, " at attempt {}", job.attempt);
+        }
+        page.row(indent.level + 1, &left, &job_time(job));
+        for line in &job.trace {
+            trace_line(page, indent.level + 2, line);
+        }
+        if let Some(error) = &job.error {
+            let code = hex(error.code);
+            page.line(
+                indent.level + 2,
+                &format!("{BAD}{}{BAD:#}  {DIM}{code}{DIM:#}", clean(&error.message)),
+            );
+        }
+    }
+}
+
+/// The jobs that a request and those nested in it queued.
+fn queued_jobs(trace: &Trace) -> Vec<uuid::Uuid> {
+    let mut jobs = Vec::new();
+    for event in &trace.events {
+        match event {
+            Event::Queued { job, .. } => jobs.push(*job),
+            Event::Step(run) => jobs.extend(run.requests.iter().flat_map(queued_jobs)),
+            _ => {}
+        }
+    }
+    jobs
+}
+
+fn status(job: &Job) -> String {
+    let style = match job.status {
+        JobStatus::Succeeded => GOOD,
+        JobStatus::Failed | JobStatus::Canceled => BAD,
+        _ => WARNING,
+    };
+    format!("{style}{}{style:#}", job.status)
+}
+
+fn job_time(job: &Job) -> String {
+    let (Some(started), Some(completed)) = (job.started_on, job.completed_on) else { return String::new() };
+    // Jobs are timed by the host's clock, to the millisecond.
+    format!("{} ms", completed.0.saturating_sub(started.0))
+}
+
+fn record(page: &mut Page, entity: &Entity) {
+    let id = entity.id.map(|id| id.to_string()).unwrap_or_default();
+    page.line(1, &format!("{CHANGE}←{CHANGE:#} {} {DIM}{id}{DIM:#}", clean(&entity.logical_name)));
+    for (name, value) in &entity.attributes {
+        page.line(3, &format!("{}: {}", clean(name), shown(value)));
+    }
+}
+
+/// What failed, where, and all that is known about it.
+fn error(page: &mut Page, error: &Error, verdict: Verdict) {
+    let style = if verdict == Verdict::Refused { WARNING } else { BAD };
+    let mut message = error.message().lines();
+    let first = clean(message.next().unwrap_or_default());
+    page.line(1, &format!("{style}✗ {}{style:#}  {first}", error.kind().name()));
+    for line in message {
+        page.line(3, &clean(line));
+    }
+    let mut fact = |name: &str, text: &str| page.line(3, &format!("{DIM}{name:<8}{DIM:#} {text}"));
+    for (index, location) in error.path().iter().enumerate() {
+        fact(if index == 0 { "in" } else { "called by" }, &clean(&location.to_string()));
+    }
+    fact("code", &hex(error.code()));
+    for (name, text) in error.details() {
+        fact(&clean(name), &clean(text));
+    }
+    if !error.trace().is_empty() {
+        page.line(3, &format!("{DIM}trace{DIM:#}"));
+        for line in error.trace() {
+            trace_line(page, 4, line);
+        }
+    }
+    if let Some(diagnostic) = error.diagnostic() {
+        page.line(3, &format!("{DIM}the guest's last words{DIM:#}"));
+        let lines: Vec<&str> = diagnostic.trim_end().lines().collect();
+        for line in lines.iter().take(BACKTRACE_LINES_MAX) {
+            page.line(4, &clean(line));
+        }
+        if let Some(more) = lines.len().checked_sub(BACKTRACE_LINES_MAX + 1) {
+            page.line(4, &format!("{DIM}and {} more lines{DIM:#}", more + 1));
+        }
+    }
+}
+
+fn hex(code: i32) -> String {
+    format!("0x{code:08x} ({code})")
+}
+
+fn mark(error: Option<&Error>) -> String {
+    match error {
+        None => format!("{GOOD}✓{GOOD:#}"),
+        Some(_) => format!("{BAD}✗{BAD:#}"),
+    }
+}
+
+fn name(step: &StepKey) -> String {
+    format!("{}  {DIM}{}{DIM:#}", clean(&step.step), clean(&step.plugin))
+}
+
+fn trace_line(page: &mut Page, level: usize, line: &str) {
+    for line in line.lines() {
+        page.line(level, &format!("{DIM}│{DIM:#} {}", clean(line)));
+    }
+}
+
+fn changed(page: &mut Page, level: usize, change: &Change) {
+    let side = |value: &Option<Value>| value.as_ref().map_or_else(|| "(absent)".to_owned(), shown);
+    let (old, new) = (side(&change.old), side(&change.new));
+    page.line(level, &format!("{CHANGE}{}{CHANGE:#}: {old} -> {new}", clean(&change.attribute)));
+}
+
+/// A value. Its text is escaped by its own display, and cut if it is long.
+fn shown(value: &Value) -> String {
+    clean(&value.to_string())
+}

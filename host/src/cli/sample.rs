@@ -1,0 +1,357 @@
+//! Made-up requests, for plugins that come without any: each step that they declare gets its turn.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rust_decimal::Decimal;
+use uuid::Uuid;
+
+use super::report::plan::Registered;
+use super::requests::{Expect, Scripted};
+use crate::model::step::EntityDeclaration;
+use crate::model::{
+    AttributeType, ColumnSet, DateTime, Entity, EntityDefinition, EntityReference, Message, Query, Request,
+    Schema, Value,
+};
+
+/// The entity for plugins whose steps run on every entity and that declare none.
+const STAND_IN: &str = "sample";
+
+/// 2030-01-31T12:00:00Z: a fixed moment, so that two runs make up the same records.
+const MOMENT: DateTime = DateTime(1_896_091_200_000);
+
+/// The definitions that the plugins' declarations ask for, without what `schema` has already. An entity that only a
+/// lookup mentions is defined without attributes.
+pub(super) fn definitions<'d>(
+    declared: impl IntoIterator<Item = &'d EntityDeclaration>,
+    schema: &Schema,
+) -> Result<Vec<EntityDefinition>, String> {
+    let mut definitions: BTreeMap<&str, EntityDefinition> = BTreeMap::new();
+    for entity in declared {
+        let name = entity.logical_name.as_str();
+        let definition = definitions.entry(name).or_insert_with(|| EntityDefinition::new(name));
+        let existing = schema.entities.get(name);
+        for attribute in &entity.attributes {
+            let known = existing.is_some_and(|existing| existing.readable_type(&attribute.name).is_ok());
+            if known || definition.readable_type(&attribute.name).is_ok() {
+                continue;
+            }
+            let attribute_type = AttributeType::from_name(&attribute.attribute_type, &attribute.targets).ok_or_else(|| {
+                format!(
+                    "a plugin declares the attribute `{}` of `{name}` with the type `{}`, which this host does not \
+                     know; define the entity in a requests file instead",
+                    attribute.name, attribute.attribute_type
+                )
+            })?;
+            *definition = definition.clone().with(&attribute.name, attribute_type);
+        }
+    }
+    let targets: BTreeSet<String> = definitions.values().flat_map(lookup_targets).collect();
+    let missing =
+        |name: &&String| !definitions.contains_key(name.as_str()) && !schema.entities.contains_key(*name);
+    let bare: Vec<EntityDefinition> = targets.iter().filter(missing).map(EntityDefinition::new).collect();
+    let mut all: Vec<EntityDefinition> = definitions.into_values().chain(bare).collect();
+    if all.is_empty() && schema.entities.is_empty() {
+        let name = AttributeType::String { max_length: 100 };
+        all.push(EntityDefinition::new(STAND_IN).with("name", name));
+    }
+    Ok(all)
+}
+
+fn lookup_targets(definition: &EntityDefinition) -> Vec<String> {
+    let targets = definition.attributes.iter().filter_map(|attribute| match &attribute.attribute_type {
+        AttributeType::Lookup { targets } => Some(targets.clone()),
+        _ => None,
+    });
+    targets.flatten().collect()
+}
+
+/// Requests that give every step its turn: for each entity the messages that steps wait for, in the order of a record's
+/// life, on a record that is created first. `new_id` gives each made-up record its identifier.
+pub(super) fn requests(
+    steps: &[Registered],
+    schema: &Schema,
+    user: Uuid,
+    new_id: &mut dyn FnMut() -> Uuid,
+) -> Vec<Scripted> {
+    let mut wanted: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let fallback = schema.entities.keys().next().map(String::as_str);
+    for step in steps {
+        // A step on every entity is tried on those that other steps name, or else on the first.
+        let definition = &step.definition;
+        let named = steps
+            .iter()
+            .any(|other| other.definition.entity.is_some() && other.definition.message == definition.message);
+        let entity = match definition.entity.as_deref() {
+            Some(entity) => Some(entity),
+            None if named => continue,
+            None => fallback,
+        };
+        if let Some(entity) = entity {
+            wanted.entry(entity).or_default().insert(&definition.message);
+        }
+    }
+    let mut made = Maker { schema, user, new_id, records: BTreeMap::new(), scripted: Vec::new() };
+    for (entity, messages) in wanted {
+        made.life_of(entity, &messages);
+    }
+    made.scripted
+}
+
+struct Maker<'a> {
+    schema: &'a Schema,
+    user: Uuid,
+    new_id: &'a mut dyn FnMut() -> Uuid,
+    /// The records created so far, by entity.
+    records: BTreeMap<String, Uuid>,
+    scripted: Vec<Scripted>,
+}
+
+impl Maker<'_> {
+    fn life_of(&mut self, entity: &str, messages: &BTreeSet<&str>) {
+        let Some(definition) = self.schema.entities.get(entity).cloned() else { return };
+        let id = self.create(&definition, &mut BTreeSet::new());
+        let reference = EntityReference::new(entity, id);
+        let columns = ColumnSet::All;
+        if messages.contains(Message::RETRIEVE) {
+            self.push("reads it", Request::retrieve(reference.clone(), columns));
+        }
+        if messages.contains(Message::RETRIEVE_MULTIPLE) {
+            let mut query = Query::new(entity);
+            query.top = Some(5);
+            self.push("reads them all", Request::retrieve_multiple(query));
+        }
+        if messages.contains(Message::UPDATE) {
+            // Every attribute, so that no filter holds a step back, and other values than before.
+            let mut target = self.record(&definition, Variant::Second);
+            target.id = Some(id);
+            self.push("changes it", Request::update(target));
+        }
+        if messages.contains(Message::DELETE) {
+            // A record of its own: others may point to the first.
+            let id = self.create_another(&definition);
+            self.push("deletes it", Request::delete(EntityReference::new(entity, id)));
+        }
+    }
+
+    /// The entity's record, created first if there is none yet, and before it those that it points to.
+    fn create(&mut self, definition: &EntityDefinition, under_way: &mut BTreeSet<String>) -> Uuid {
+        if let Some(id) = self.records.get(&definition.logical_name) {
+            return *id;
+        }
+        under_way.insert(definition.logical_name.clone());
+        for target in lookup_targets(definition) {
+            // One that is under way already points back here; its lookup stays empty.
+            if !self.records.contains_key(&target)
+                && !under_way.contains(&target)
+                && let Some(other) = self.schema.entities.get(&target).cloned()
+            {
+                self.create(&other, under_way);
+            }
+        }
+        let id = self.create_another(definition);
+        self.records.insert(definition.logical_name.clone(), id);
+        id
+    }
+
+    fn create_another(&mut self, definition: &EntityDefinition) -> Uuid {
+        let id = (self.new_id)();
+        let target = self.record(definition, Variant::First).with_id(id);
+        self.push("made-up record", Request::create(target));
+        id
+    }
+
+    fn record(&self, definition: &EntityDefinition, variant: Variant) -> Entity {
+        let mut record = Entity::new(&definition.logical_name);
+        for attribute in &definition.attributes {
+            if let Some(value) = self.value(&attribute.name, &attribute.attribute_type, variant) {
+                record.attributes.insert(attribute.name.clone(), value);
+            }
+        }
+        record
+    }
+
+    /// A plausible value; none for a lookup without a record to point to.
+    fn value(&self, name: &str, attribute_type: &AttributeType, variant: Variant) -> Option<Value> {
+        let number: i32 = match variant {
+            Variant::First => 1,
+            Variant::Second => 2,
+        };
+        Some(match attribute_type {
+            AttributeType::Boolean => Value::Boolean(variant == Variant::First),
+            AttributeType::Integer => Value::Integer(number * 10),
+            AttributeType::BigInteger => Value::BigInteger(i64::from(number) * 1000),
+            AttributeType::Double => Value::Double(f64::from(number) / 2.0),
+            AttributeType::Decimal { .. } => Value::Decimal(Decimal::from(number * 10)),
+            AttributeType::Money { .. } => Value::Money(Decimal::from(number * 100)),
+            AttributeType::String { max_length } => Value::String(text(name, variant, *max_length)),
+            AttributeType::DateTime => {
+                Value::DateTime(DateTime(MOMENT.0 + i64::from(number - 1) * 86_400_000))
+            }
+            AttributeType::UniqueIdentifier => {
+                Value::UniqueIdentifier(Uuid::from_u128(u128::from(number.unsigned_abs())))
+            }
+            AttributeType::Choice { options } => Value::Choice(option(options, variant)),
+            AttributeType::Choices { options } => Value::Choices(vec![option(options, variant)]),
+            AttributeType::Lookup { targets } => {
+                let (target, id) =
+                    targets.iter().find_map(|target| self.records.get(target).map(|id| (target, *id)))?;
+                Value::EntityReference(EntityReference::new(target, id))
+            }
+        })
+    }
+
+    fn push(&mut self, note: &str, request: Request) {
+        let request = request.as_user(self.user);
+        self.scripted.push(Scripted { note: Some(note.to_owned()), expect: Expect::Any, request });
+    }
+}
+
+/// Which of two records of the same entity: an Update must change something.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Variant {
+    First,
+    Second,
+}
+
+/// A text that fits the attribute's name, where the name says what it holds.
+fn text(name: &str, variant: Variant, max_length: u32) -> String {
+    let [first, second] = match name {
+        _ if name.contains("email") => ["ada@example.com", "grace@example.com"].map(str::to_owned),
+        _ if name.contains("phone") => ["+1 555 0100", "+1 555 0101"].map(str::to_owned),
+        _ if name.contains("url") || name.contains("website") => {
+            ["https://example.com", "https://example.org"].map(str::to_owned)
+        }
+        _ => [format!("Sample {name}"), format!("Sample {name} changed")],
+    };
+    let text = match variant {
+        Variant::First => first,
+        Variant::Second => second,
+    };
+    text.chars().take(usize::try_from(max_length).unwrap_or(usize::MAX)).collect()
+}
+
+fn option(options: &[i32], variant: Variant) -> i32 {
+    let chosen = match variant {
+        Variant::First => options.first(),
+        Variant::Second => options.last(),
+    };
+    chosen.copied().unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::step::{AttributeDeclaration, StepKey};
+    use crate::model::{Parameter, Stage, StepDefinition, request::parameter};
+
+    fn declared(entity: &str, attributes: &[(&str, &str, &[&str])]) -> EntityDeclaration {
+        let attribute = |(name, attribute_type, targets): &(&str, &str, &[&str])| AttributeDeclaration {
+            name: (*name).into(),
+            attribute_type: (*attribute_type).into(),
+            targets: targets.iter().map(|target| (*target).to_owned()).collect(),
+        };
+        EntityDeclaration {
+            logical_name: entity.into(),
+            attributes: attributes.iter().map(attribute).collect(),
+        }
+    }
+
+    fn step(message: &str, entity: Option<&str>) -> Registered {
+        let mut definition = StepDefinition::new(format!("on_{message}"), message, Stage::PreOperation);
+        definition.entity = entity.map(str::to_owned);
+        Registered {
+            key: StepKey { plugin: "p".into(), step: definition.name.clone() },
+            definition,
+            native: false,
+        }
+    }
+
+    fn tried(steps: &[Registered], declared: &[EntityDeclaration]) -> Vec<String> {
+        let schema = Schema::default();
+        let definitions = definitions(declared, &schema).unwrap();
+        let schema = schema.extended(&definitions).unwrap();
+        let mut next = 0;
+        let mut new_id = || {
+            next += 1;
+            Uuid::from_u128(next)
+        };
+        let requests = requests(steps, &schema, Uuid::nil(), &mut new_id);
+        for scripted in &requests {
+            if let Some(Parameter::Entity(target)) = scripted.request.parameters.get(parameter::TARGET) {
+                let definition = schema.entity(&target.logical_name).unwrap();
+                definition.check_values(&target.attributes).unwrap();
+            }
+        }
+        let name = |scripted: &Scripted| match scripted.request.parameters.get(parameter::TARGET) {
+            Some(Parameter::Entity(target)) => {
+                let lookups =
+                    target.attributes.values().filter(|value| matches!(value, Value::EntityReference(_)));
+                format!(
+                    "{} {} with {} lookups",
+                    scripted.request.message,
+                    target.logical_name,
+                    lookups.count()
+                )
+            }
+            Some(Parameter::Reference(target)) => format!("{} {}", scripted.request.message, target.entity),
+            _ => scripted.request.message.clone(),
+        };
+        requests.iter().map(name).collect()
+    }
+
+    #[test]
+    fn a_record_is_created_after_those_that_it_points_to_and_then_lives() {
+        let declared = [
+            declared("account", &[("name", "string", &[]), ("parent", "lookup", &["account"])]),
+            declared("task", &[("due", "date-time", &[]), ("about", "lookup", &["account", "lead"])]),
+        ];
+        let steps =
+            [step("Update", Some("task")), step("Delete", Some("task")), step("Retrieve", Some("account"))];
+        assert_eq!(
+            tried(&steps, &declared),
+            [
+                "Create account with 0 lookups",
+                "Retrieve account",
+                "Create lead with 0 lookups",
+                "Create task with 1 lookups",
+                "Update task with 1 lookups",
+                "Create task with 1 lookups",
+                "Delete task",
+            ]
+        );
+    }
+
+    #[test]
+    fn every_declared_type_has_a_value_that_its_definition_allows() {
+        let types = [
+            "boolean",
+            "integer",
+            "big-integer",
+            "double",
+            "decimal",
+            "money",
+            "string",
+            "date-time",
+            "unique-identifier",
+            "choice",
+            "choices",
+        ];
+        let attributes: Vec<(&str, &str, &[&str])> = types.iter().map(|name| ("x", *name, &[][..])).collect();
+        for attribute in attributes {
+            let tried = tried(&[step("Update", Some("thing"))], &[declared("thing", &[attribute])]);
+            assert_eq!(tried.len(), 2, "{attribute:?}");
+        }
+    }
+
+    #[test]
+    fn a_step_on_every_entity_gets_one_even_where_none_is_declared() {
+        assert_eq!(tried(&[step("Create", None)], &[]), ["Create sample with 0 lookups"]);
+    }
+
+    #[test]
+    fn an_unknown_type_is_named() {
+        let declared = [declared("account", &[("shape", "polygon", &[])])];
+        let error = definitions(&declared, &Schema::default()).unwrap_err();
+        assert!(error.contains("`shape` of `account`") && error.contains("`polygon`"), "{error}");
+    }
+}

@@ -1,0 +1,152 @@
+//! What the program finds around it: its streams and its tools. Passed in, so that tests bring their own.
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::io::{self, IsTerminal as _, Read, Write};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anstream::{AutoStream, ColorChoice};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::report::text::duration;
+
+/// Streams, tools and folders of one run of the program.
+pub struct Surroundings {
+    /// Read for `--requests -`.
+    pub input: Box<dyn Read + Send>,
+    /// Gets the report.
+    pub output: Output,
+    /// Gets errors and progress.
+    pub errors: Output,
+    /// What builds plugin crates.
+    pub tools: Tools,
+    /// Where compiled plugins are kept; none for the user's cache directory.
+    pub cache_directory: Option<PathBuf>,
+}
+
+impl Surroundings {
+    /// Those of this process.
+    #[must_use]
+    pub fn of_process() -> Self {
+        let (output, errors) = (io::stdout(), io::stderr());
+        Self {
+            input: Box::new(io::stdin()),
+            output: Output {
+                colour: AutoStream::choice(&output) != ColorChoice::Never,
+                terminal: output.is_terminal(),
+                writer: Box::new(AutoStream::auto(output)),
+            },
+            errors: Output {
+                colour: AutoStream::choice(&errors) != ColorChoice::Never,
+                terminal: errors.is_terminal(),
+                writer: Box::new(AutoStream::auto(errors)),
+            },
+            tools: Tools::of_process(),
+            cache_directory: None,
+        }
+    }
+}
+
+/// A stream that is written to.
+pub struct Output {
+    writer: Box<dyn Write + Send>,
+    colour: bool,
+    terminal: bool,
+}
+
+impl Output {
+    /// A stream that is no terminal and gets no colour.
+    pub fn plain(writer: impl Write + Send + 'static) -> Self {
+        Self { writer: Box::new(writer), colour: false, terminal: false }
+    }
+
+    /// Whether escape sequences for colour are welcome.
+    pub(super) fn colour(&self) -> bool {
+        self.colour
+    }
+
+    /// Writes a text that may have escape sequences, without them where they are not welcome. A reader that has gone
+    /// away (`| head`) is no error: nobody is left to tell.
+    pub(super) fn write(&mut self, text: &str) {
+        let result = if self.colour {
+            self.writer.write_all(text.as_bytes())
+        } else {
+            write!(self.writer, "{}", anstream::adapter::strip_str(text))
+        };
+        let _ = result.and_then(|()| self.writer.flush());
+    }
+
+    /// Writes one line.
+    pub(super) fn line(&mut self, line: impl Display) {
+        self.write(&format!("{line}\n"));
+    }
+
+    /// Says what takes a moment: a moving line on a terminal, a plain one elsewhere.
+    pub(super) fn progress(&mut self, doing: &str) -> Progress {
+        let bar = if self.terminal {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed:.dim}") {
+                bar.set_style(style);
+            }
+            bar.set_message(doing.to_owned());
+            bar.enable_steady_tick(Duration::from_millis(100));
+            Some(bar)
+        } else {
+            self.line(format_args!("{doing} ..."));
+            None
+        };
+        Progress { bar, started: Instant::now(), doing: doing.to_owned() }
+    }
+}
+
+/// Something that takes a moment. Dropped, its line disappears.
+pub(super) struct Progress {
+    bar: Option<ProgressBar>,
+    started: Instant,
+    doing: String,
+}
+
+impl Progress {
+    /// Says more about where it is; only on a terminal.
+    pub(super) fn detail(&self, detail: &str) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(format!("{}: {detail}", self.doing));
+        }
+    }
+
+    /// Leaves a line that says how long it took.
+    pub(super) fn done(self, errors: &mut Output, done: &str) {
+        let took = duration(self.started.elapsed());
+        drop(self);
+        errors.line(format_args!("{done} in {took}"));
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// The programs that build a plugin crate.
+#[derive(Clone, Debug)]
+pub struct Tools {
+    /// Cargo.
+    pub cargo: OsString,
+    /// The compiler, asked where the target's libraries are.
+    pub rustc: OsString,
+    /// What adds a missing target.
+    pub rustup: OsString,
+}
+
+impl Tools {
+    /// Those that `cargo run` hands down in the environment, else those on the path.
+    #[must_use]
+    pub fn of_process() -> Self {
+        let tool = |variable, name: &str| std::env::var_os(variable).unwrap_or_else(|| name.into());
+        Self { cargo: tool("CARGO", "cargo"), rustc: tool("RUSTC", "rustc"), rustup: "rustup".into() }
+    }
+}

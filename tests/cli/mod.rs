@@ -1,0 +1,7 @@
+//! The command line, run in this process: what it refuses and how it says so.
+
+mod program;
+
+mod arguments;
+mod bad_input;
+mod requests_file;

@@ -1,0 +1,91 @@
+//! Runs the program with captured streams.
+
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
+use std::ffi::OsString;
+use std::io::{self, Cursor, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use stagegate::cli::{self, Exit, Output, Surroundings, Tools};
+
+/// What a run of the program left behind.
+#[derive(Debug)]
+pub(super) struct Ran {
+    pub(super) exit: Exit,
+    pub(super) output: String,
+    pub(super) errors: String,
+}
+
+/// A folder with the files of a test, and the program in it.
+pub(super) struct Program {
+    folder: tempfile::TempDir,
+    pub(super) input: String,
+    pub(super) tools: Tools,
+}
+
+impl Program {
+    pub(super) fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), input: String::new(), tools: Tools::of_process() }
+    }
+
+    /// The path of a file in the folder.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a file and returns its path.
+    pub(super) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// Runs the program with these arguments.
+    pub(super) fn run<A: AsRef<Path>>(&self, args: impl IntoIterator<Item = A>) -> Ran {
+        let (output, errors) = (Captured::default(), Captured::default());
+        let mut surroundings = Surroundings {
+            input: Box::new(Cursor::new(self.input.clone())),
+            output: Output::plain(output.clone()),
+            errors: Output::plain(errors.clone()),
+            tools: self.tools.clone(),
+            cache_directory: Some(self.path("cache")),
+        };
+        let args = args.into_iter().map(|arg| arg.as_ref().as_os_str().to_owned());
+        let args: Vec<OsString> = std::iter::once("stagegate".into()).chain(args).collect();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let exit = runtime.block_on(cli::run(args, &mut surroundings));
+        Ran { exit, output: output.text(), errors: errors.text() }
+    }
+}
+
+impl Ran {
+    /// Asserts that nothing ran, and that the error says all of `parts`.
+    #[track_caller]
+    pub(super) fn unusable(&self, parts: &[&str]) {
+        assert_eq!(self.exit, Exit::Unusable, "{self:?}");
+        for part in parts {
+            assert!(self.errors.contains(part), "`{part}` is not in:\n{}", self.errors);
+        }
+    }
+}
+
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Captured {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
