@@ -73,8 +73,12 @@ impl Runner for NativeStep {
         Box::pin(async move {
             let deadline = execution.deadline;
             let exempt = !self.bounded && !execution.inherited;
+            let scope = execution.scope.clone().filter(|_| exempt);
             if exempt {
                 execution.deadline = None;
+            }
+            if let Some(scope) = &scope {
+                scope.transaction.set_deadline(None);
             }
             let started = Instant::now();
             let cell = Arc::new(Cell {
@@ -97,12 +101,13 @@ impl Runner for NativeStep {
             // Taking the execution back ends the context: a clone that the closure left somewhere answers with an error.
             let execution = cell.lock().take();
             let lines = std::mem::take(&mut *cell.lines.lock().unwrap_or_else(PoisonError::into_inner));
+            let deadline = deadline.map(|deadline| if exempt { deadline + started.elapsed() } else { deadline });
+            if let Some(scope) = &scope {
+                scope.transaction.set_deadline(deadline);
+            }
             let result = outcome.and_then(|()| {
                 let mut execution = execution.ok_or_else(ended)?;
-                execution.deadline = deadline.map(|deadline| match exempt {
-                    true => deadline + started.elapsed(),
-                    false => deadline,
-                });
+                execution.deadline = deadline;
                 Ok(execution)
             });
             Ran { result, lines, host_calls: Duration::ZERO, memory_bytes: 0 }
