@@ -1,1 +1,165 @@
-//! What the tests share.
+//! What the tests share: the built components, a host on a temporary database, and short names for what they say.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use stagegate::wasm::{Engine, Limits, Plugin, Settings};
+use stagegate::{
+    AttributeType, Entity, EntityDefinition, Error, Host, HostBuilder, NativeStep, Request, Response, Stage,
+    StepDefinition, Value,
+};
+
+include!(concat!(env!("OUT_DIR"), "/guests.rs"));
+
+/// The limit of guests in tests: small, so that a guest that allocates without end is soon there.
+pub const MEMORY_BYTES: usize = 32 << 20;
+
+/// One engine for all tests of the process: its pool is address space, which there is no need to reserve twice.
+///
+/// # Panics
+///
+/// If the engine cannot be made.
+pub fn engine() -> Engine {
+    static ENGINE: OnceLock<Engine> = OnceLock::new();
+    ENGINE
+        .get_or_init(|| {
+            let mut settings = Settings::default();
+            let mut limits = Limits::default();
+            limits.memory_bytes = MEMORY_BYTES;
+            settings.limits = limits;
+            settings.concurrency = 32;
+            settings.cache = Some(std::env::temp_dir().join("stagegate-tests-cache"));
+            Engine::new(settings).expect("an engine")
+        })
+        .clone()
+}
+
+/// Loads a component.
+///
+/// # Panics
+///
+/// If it is no plugin.
+pub async fn load(path: &str) -> Plugin {
+    engine().load(path).await.unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// A host on a database of its own that goes when it does.
+pub struct World {
+    /// The host.
+    pub host: Host,
+    /// Where its database is.
+    pub folder: tempfile::TempDir,
+}
+
+impl World {
+    /// Builds a host with the entities `probe` and `inner`, each with a `name`, an `amount` and a `note`.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be built.
+    pub async fn new(describe: impl FnOnce(HostBuilder) -> HostBuilder) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let builder = Host::builder().sqlite(folder.path().join("test.db"));
+        let host = describe(builder).build().await.expect("a host");
+        host.define(vec![entity("probe"), entity("inner")]).await.expect("the entities");
+        Self { host, folder }
+    }
+
+    /// Creates a `probe`.
+    pub async fn create(&self, name: &str) -> Result<Response, Error> {
+        self.host.execute(Request::create(probe(name))).await
+    }
+
+    /// The names of all `probe` records, sorted.
+    ///
+    /// # Panics
+    ///
+    /// If they cannot be read.
+    pub async fn names(&self, entity: &str) -> Vec<String> {
+        let query = stagegate::Query::new(entity);
+        let found = self.host.execute(Request::retrieve_multiple(query)).await.expect("the records");
+        let mut names: Vec<String> = found.entities().iter().map(|record| text(record, "name")).collect();
+        names.sort();
+        names
+    }
+}
+
+/// An entity for tests.
+#[must_use]
+pub fn entity(name: &str) -> EntityDefinition {
+    EntityDefinition::new(name)
+        .with("name", AttributeType::String { max_length: 100 })
+        .with("note", AttributeType::String { max_length: 1000 })
+        .with("amount", AttributeType::Integer)
+}
+
+/// A `probe` to create.
+#[must_use]
+pub fn probe(name: &str) -> Entity {
+    Entity::new("probe").with("name", string(name))
+}
+
+/// A string value.
+#[must_use]
+pub fn string(text: &str) -> Value {
+    Value::String(text.to_owned())
+}
+
+/// A string attribute, empty if it is absent or null.
+#[must_use]
+pub fn text(record: &Entity, attribute: &str) -> String {
+    match record.get(attribute) {
+        Some(Value::String(text)) => text.clone(),
+        _ => String::new(),
+    }
+}
+
+/// What steps did, in order.
+#[derive(Clone, Default)]
+pub struct Log(Arc<std::sync::Mutex<Vec<String>>>);
+
+impl Log {
+    /// Notes something.
+    ///
+    /// # Panics
+    ///
+    /// If another test thread panicked while it noted something.
+    pub fn note(&self, what: impl Into<String>) {
+        self.0.lock().expect("the log").push(what.into());
+    }
+
+    /// What was noted so far.
+    ///
+    /// # Panics
+    ///
+    /// If another test thread panicked while it noted something.
+    #[must_use]
+    pub fn all(&self) -> Vec<String> {
+        self.0.lock().expect("the log").clone()
+    }
+
+    /// A native step that notes its own name.
+    #[must_use]
+    pub fn step(&self, name: &'static str) -> NativeStep {
+        let log = self.clone();
+        NativeStep::new(move |_| {
+            log.note(name);
+            async { Ok(()) }
+        })
+    }
+}
+
+/// A step on Create of `probe`.
+#[must_use]
+pub fn on_create(name: &str, stage: Stage) -> StepDefinition {
+    StepDefinition::new(name, "Create", stage).on("probe")
+}
+
+/// A step on Update of `probe`.
+#[must_use]
+pub fn on_update(name: &str, stage: Stage) -> StepDefinition {
+    StepDefinition::new(name, "Update", stage).on("probe")
+}
+
+/// Long enough for anything that ends, short enough to notice what does not.
+pub const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,11 +1,10 @@
 //! The organization service.
 
-use std::rc::Rc;
-
 use crate::entity::{Entity, Shape};
 use crate::query::Query;
 use crate::record::{ColumnSet, Record, Side};
-use crate::services::Services;
+// The glob, as the trait is in use for the component's handle only: a trait object's methods need no import.
+use crate::services::*;
 use crate::value::{EntityReference, Ref, UniqueIdentifier};
 use crate::{Fault, Result};
 
@@ -20,11 +19,11 @@ use crate::{Fault, Result};
 /// deadline has passed.
 #[derive(Clone)]
 pub struct Organization {
-    services: Rc<dyn Services>,
+    services: Handle,
 }
 
 impl Organization {
-    pub(crate) fn new(services: Rc<dyn Services>) -> Self {
+    pub(crate) fn new(services: Handle) -> Self {
         Self { services }
     }
 
@@ -33,7 +32,7 @@ impl Organization {
     /// # Errors
     /// If a record with the identifier that a [`Record`] brought along exists already.
     pub fn create<D: Shape>(&self, entity: D) -> Result<D::Reference> {
-        self.create_record(entity.to_record()).map(D::refer)
+        self.create_record(entity.into_record()).map(D::refer)
     }
 
     /// Creates a record under an identifier of one's own: with the `operation_id` of an asynchronous step, a retry
@@ -42,7 +41,7 @@ impl Organization {
     /// # Errors
     /// If a record with that identifier exists already.
     pub fn create_with_id<E: Entity>(&self, id: impl Into<UniqueIdentifier>, entity: E) -> Result<Ref<E>> {
-        self.create_record(entity.to_record().with_id(id)).map(E::refer)
+        self.create_record(entity.into_record().with_id(id)).map(E::refer)
     }
 
     /// Reads the columns of the struct.
@@ -70,7 +69,7 @@ impl Organization {
     /// # Errors
     /// If the record does not exist.
     pub fn update<E: Entity>(&self, id: impl Into<Ref<E>>, changes: E) -> Result {
-        self.services.update(changes.to_record().with_id(id.into()))
+        self.services.update(changes.into_record().with_id(id.into()))
     }
 
     /// Writes the attributes that are present.

@@ -1,10 +1,10 @@
 //! The host's side of the contract: the only file that knows the generated bindings.
 
 #[rustfmt::skip]
-#[allow(unsafe_code, missing_docs, unreachable_pub, unused_qualifications, clippy::all, reason = "generated code")]
+#[allow(unsafe_code, missing_docs, unreachable_pub, unused_qualifications, reason = "generated code")]
+#[allow(clippy::all, clippy::pedantic, clippy::restriction, reason = "generated code")]
 pub mod bindings;
 
-use std::rc::Rc;
 use std::time::Duration;
 
 use bindings::exports::stagegate::plugin::steps as exported;
@@ -15,7 +15,7 @@ use crate::declaration::{AttributeDeclaration, Declaration, ImageType, StepDecla
 use crate::fault::OperationStatus;
 use crate::query::{Filter, RecordQuery};
 use crate::record::{ColumnSet, Record};
-use crate::services::{Execution, Services};
+use crate::services::{Execution, Handle, Services};
 use crate::value::{Choice, Choices, DateTime, Decimal, EntityReference, Money, UniqueIdentifier, Value};
 use crate::{Fault, Result};
 
@@ -43,13 +43,13 @@ pub fn declare(declaration: &Declaration) -> exported::Declaration {
 pub fn execute(declaration: &Declaration, step: &str) -> Result<(), types::Fault> {
     let entry = declaration.steps.iter().find(|entry| entry.declaration.name == step);
     let result = match entry {
-        Some(entry) => (entry.run)(Context::new(Rc::new(Host))),
+        Some(entry) => (entry.run)(Context::new(host())),
         None => Err(Fault::defect(format!(
             "The plugin `{}` {} has no step `{step}`: register the component again.",
             declaration.name, declaration.version
         ))),
     };
-    result.map_err(fault_out)
+    result.map_err(|fault| fault_out(&fault))
 }
 
 /// Sends a line to the host.
@@ -58,7 +58,18 @@ pub(crate) fn trace(line: &str) {
 }
 
 /// The host that runs this component.
-struct Host;
+#[derive(Clone)]
+pub(crate) struct Host;
+
+#[cfg(target_arch = "wasm32")]
+fn host() -> Handle {
+    Host
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn host() -> Handle {
+    std::rc::Rc::new(Host)
+}
 
 impl Services for Host {
     fn context(&self) -> Execution {
@@ -294,7 +305,7 @@ fn fault_in(fault: types::Fault) -> Fault {
     fault.details.into_iter().fold(plain, |fault, (name, text)| fault.with_detail(name, text))
 }
 
-fn fault_out(fault: Fault) -> types::Fault {
+fn fault_out(fault: &Fault) -> types::Fault {
     types::Fault {
         code: fault.code(),
         message: fault.message().to_owned(),

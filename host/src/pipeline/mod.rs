@@ -21,7 +21,9 @@ use crate::message::{self, Operation};
 use crate::model::error::{Error, ErrorKind, Location, Result};
 use crate::model::request::parameter;
 use crate::model::trace::{Event, OperationRun, Trace};
-use crate::model::{Attributes, Clock, ColumnSet, Job, Mode, Parameter, Request, Response, Stage, Value};
+use crate::model::{
+    Attributes, Clock, ColumnSet, Fault, Job, Mode, Parameter, Request, Response, Stage, Value,
+};
 use crate::pipeline::execution::{Context, Execution, Nested, OperationContext, Scope, Side};
 use crate::pipeline::plan::{Choice, Plan};
 use crate::pipeline::recorder::{Record, StepEnd, changes};
@@ -563,6 +565,14 @@ pub(crate) fn timed_out(deadline: Instant) -> Error {
             late.as_secs_f64() * 1e3
         ),
     )
+}
+
+/// A step's refusal. If it only passes on what one of its own requests was told, that error's place counts.
+pub(crate) fn rejection(fault: Fault, last_refusal: Option<Error>) -> Error {
+    match last_refusal {
+        Some(error) if error.code() == fault.code && error.message() == fault.message => error,
+        _ => Error::rejected(fault),
+    }
 }
 
 fn too_deep(context: &Context, parent: &Arc<Context>, limit: u32) -> Error {

@@ -14,7 +14,7 @@ use crate::model::{
 use crate::pipeline::execution::{Context, Execution, Side};
 use crate::pipeline::registry::Step;
 use crate::pipeline::runner::{Organization, Ran, Runner};
-use crate::pipeline::timed_out;
+use crate::pipeline::{rejection, timed_out};
 use crate::store::BoxFuture;
 
 type Closure = dyn Fn(StepContext) -> BoxFuture<'static, Result<(), Fault>> + Send + Sync;
@@ -73,8 +73,12 @@ impl Runner for NativeStep {
         Box::pin(async move {
             let deadline = execution.deadline;
             let exempt = !self.bounded && !execution.inherited;
+            let scope = execution.scope.clone().filter(|_| exempt);
             if exempt {
                 execution.deadline = None;
+            }
+            if let Some(scope) = &scope {
+                scope.transaction.set_deadline(None);
             }
             let started = Instant::now();
             let cell = Arc::new(Cell {
@@ -82,24 +86,28 @@ impl Runner for NativeStep {
                 organization,
                 execution: Mutex::new(Some(execution)),
                 lines: Mutex::default(),
+                last_refusal: Mutex::default(),
             });
             let work = (self.closure)(StepContext { cell: Arc::clone(&cell) });
             let outcome = match deadline.filter(|_| self.bounded) {
-                None => work.await.map_err(Error::rejected),
-                Some(deadline) => match tokio::time::timeout_at(deadline.into(), work).await {
-                    Ok(outcome) => outcome.map_err(Error::rejected),
-                    Err(_) => Err(timed_out(deadline)),
-                },
+                None => Ok(work.await),
+                Some(deadline) => {
+                    let bounded = tokio::time::timeout_at(deadline.into(), work).await;
+                    bounded.map_err(|_elapsed| timed_out(deadline))
+                }
             };
+            let last_refusal = cell.last_refusal.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let outcome = outcome.and_then(|outcome| outcome.map_err(|fault| rejection(fault, last_refusal)));
             // Taking the execution back ends the context: a clone that the closure left somewhere answers with an error.
             let execution = cell.lock().take();
             let lines = std::mem::take(&mut *cell.lines.lock().unwrap_or_else(PoisonError::into_inner));
+            let deadline = deadline.map(|deadline| if exempt { deadline + started.elapsed() } else { deadline });
+            if let Some(scope) = &scope {
+                scope.transaction.set_deadline(deadline);
+            }
             let result = outcome.and_then(|()| {
                 let mut execution = execution.ok_or_else(ended)?;
-                execution.deadline = deadline.map(|deadline| match exempt {
-                    true => deadline + started.elapsed(),
-                    false => deadline,
-                });
+                execution.deadline = deadline;
                 Ok(execution)
             });
             Ran { result, lines, host_calls: Duration::ZERO, memory_bytes: 0 }
@@ -128,6 +136,7 @@ struct Cell {
     organization: Arc<dyn Organization>,
     execution: Mutex<Option<Execution>>,
     lines: Mutex<Vec<String>>,
+    last_refusal: Mutex<Option<Error>>,
 }
 
 impl Cell {
@@ -244,7 +253,11 @@ impl StepContext {
     /// Issues a request: the organization service. In a transaction it is part of it, and a failure dooms it.
     pub async fn execute(&self, request: Request) -> Result<Response> {
         let nested = self.cell.lock().as_ref().map(Execution::nested).ok_or_else(ended)?;
-        Arc::clone(&self.cell.organization).execute(nested, request).await
+        let result = Arc::clone(&self.cell.organization).execute(nested, request).await;
+        if let Err(error) = &result {
+            *self.cell.last_refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
+        }
+        result
     }
 
     /// Creates a record and returns its identifier.

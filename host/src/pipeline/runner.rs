@@ -7,7 +7,7 @@ use crate::model::error::Result;
 use crate::model::{Request, Response};
 use crate::pipeline::execution::{Execution, Nested};
 use crate::pipeline::registry::Step;
-use crate::store::BoxFuture;
+pub use crate::store::BoxFuture;
 
 /// Runs steps: one for WebAssembly components, one for native closures.
 pub trait Runner: Send + Sync {

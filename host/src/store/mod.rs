@@ -170,6 +170,10 @@ pub trait Transaction: Send + Sync {
 
     /// Writes jobs: they exist if the transaction commits.
     async fn enqueue(&self, jobs: &[Job]) -> Result<()>;
+
+    /// Moves the moment at which a running statement is interrupted, from [`Begin::deadline`]: while exempt native code
+    /// runs, the request's clock stands still.
+    fn set_deadline(&self, deadline: Option<Instant>);
 }
 
 /// Runs `work` in a transaction of `store` and returns what it returns, with the transaction's times. The transaction

@@ -9,7 +9,7 @@ use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::step::Declaration;
 
 /// Bytes of a component at most: well above the largest that embed a language's runtime (20 MB).
-pub const COMPONENT_BYTES_MAX: u64 = 64 << 20;
+pub(super) const COMPONENT_BYTES_MAX: u64 = 64 << 20;
 /// The package of the contract.
 const PACKAGE: &str = "stagegate:plugin/";
 /// The contract's version that this host offers.

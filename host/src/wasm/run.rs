@@ -13,11 +13,11 @@ use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiVie
 
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::step::Declaration;
-use crate::model::{Clock, Fault, SystemClock};
+use crate::model::{Clock, SystemClock};
 use crate::pipeline::execution::Execution;
 use crate::pipeline::registry::Step;
 use crate::pipeline::runner::{Organization, Ran};
-use crate::pipeline::timed_out;
+use crate::pipeline::{rejection, timed_out};
 use crate::wasm::failure;
 use crate::wasm::limits::{Limiter, Limits, Lines};
 use crate::wasm::output::Tail;
@@ -183,14 +183,6 @@ fn new_store(world: &WorldPre<State>, state: State, limits: &Limits, deadline: I
         }
     });
     store
-}
-
-/// A refusal by the guest. If it only passes on what one of its requests was told, the place of that error counts.
-fn rejection(fault: Fault, last_refusal: Option<Error>) -> Error {
-    match last_refusal {
-        Some(error) if error.code() == fault.code && error.message() == fault.message => error,
-        _ => Error::rejected(fault),
-    }
 }
 
 fn no_execution() -> Error {

@@ -1,0 +1,133 @@
+//! Steps that each misbehave in one way. Tests register the ones that they need, where they need them.
+#![allow(clippy::panic, reason = "to panic is what some of these are for")]
+
+use std::time::Duration;
+
+use stagegate_sdk::prelude::*;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Computes for ever.
+#[step(PreOperation, entity = "probe")]
+fn spin(_ctx: &mut Create<Record>) -> Result {
+    loop {
+        std::hint::black_box(());
+    }
+}
+
+/// Sleeps in WASI.
+#[step(PreOperation, entity = "probe")]
+fn sleep(_ctx: &mut Create<Record>) -> Result {
+    std::thread::sleep(HOUR);
+    Ok(())
+}
+
+/// Issues one request: what it runs into is up to the steps there.
+#[step(PreOperation, entity = "probe")]
+fn nest(ctx: &mut Create<Record>) -> Result {
+    ctx.org().create(Record::new("inner").with("name", "nested"))?;
+    Ok(())
+}
+
+/// Issues one request and carries on when it fails.
+#[step(PreOperation, entity = "probe")]
+fn nest_and_catch(ctx: &mut Create<Record>) -> Result {
+    if let Err(fault) = ctx.org().create(Record::new("inner").with("name", "nested")) {
+        ctx.trace(format_args!("caught: {fault}"));
+    }
+    Ok(())
+}
+
+/// Creates a record of its own kind, and so triggers itself.
+#[step(PreOperation, entity = "probe")]
+fn recurse_through_the_host(ctx: &mut Create<Record>) -> Result {
+    ctx.org().create(Record::new("probe").with("name", "again"))?;
+    Ok(())
+}
+
+/// Allocates without end.
+#[step(PreOperation, entity = "probe")]
+fn allocate(_ctx: &mut Create<Record>) -> Result {
+    let mut kept = Vec::new();
+    loop {
+        kept.push(std::hint::black_box(vec![1_u8; 1 << 20]));
+    }
+}
+
+/// Recurses without end.
+#[step(PreOperation, entity = "probe")]
+fn overflow(_ctx: &mut Create<Record>) -> Result {
+    #[expect(unconditional_recursion, reason = "that is the point")]
+    fn deeper(depth: u64) -> u64 {
+        std::hint::black_box(deeper(std::hint::black_box(depth) + 1)) + 1
+    }
+    ensure!(deeper(0) == 0, "unreachable");
+    Ok(())
+}
+
+/// Panics with a message.
+#[step(PreOperation, entity = "probe")]
+fn panic(ctx: &mut Create<Record>) -> Result {
+    ctx.trace("about to panic");
+    panic!("the answer is not {}", 41 + 1);
+}
+
+/// Aborts without a message.
+#[step(PreOperation, entity = "probe")]
+fn abort(_ctx: &mut Create<Record>) -> Result {
+    std::process::abort();
+}
+
+/// Ends its process.
+#[step(PreOperation, entity = "probe")]
+fn exit(_ctx: &mut Create<Record>) -> Result {
+    std::process::exit(3);
+}
+
+/// Refuses, with a code and a detail of its own.
+#[step(PreOperation, entity = "probe")]
+fn refuse(ctx: &mut Create<Record>) -> Result {
+    ctx.trace("looked at it");
+    Err(Fault::new("not today"))
+}
+
+/// Writes more output than anybody keeps.
+#[step(PreOperation, entity = "probe")]
+fn chatter(ctx: &mut Create<Record>) -> Result {
+    for line in 0..10_000 {
+        println!("line {line} of standard output");
+        eprintln!("line {line} of standard error");
+        ctx.trace(format_args!("trace line {line}"));
+    }
+    Ok(())
+}
+
+/// Sets an attribute that does not exist.
+#[step(PreOperation, entity = "probe")]
+fn set_unknown(ctx: &mut Create<Record>) -> Result {
+    ctx.target.set("nmae", "a typo");
+    Ok(())
+}
+
+/// Does nothing.
+#[step(PreOperation, entity = "probe")]
+fn pass(_ctx: &mut Create<Record>) -> Result {
+    Ok(())
+}
+
+plugin!(
+    spin,
+    sleep,
+    nest,
+    nest_and_catch,
+    recurse_through_the_host,
+    allocate,
+    overflow,
+    panic,
+    abort,
+    exit,
+    refuse,
+    chatter,
+    set_unknown,
+    pass
+);

@@ -1,0 +1,102 @@
+//! The total order: stage, then rank, then registration.
+
+use stagegate::{Mode, Stage};
+use stagegate_tests::{Log, World, on_create};
+
+#[tokio::test]
+async fn steps_run_by_stage_then_rank_then_registration() {
+    let log = Log::default();
+    let world = World::new(|host| {
+        host.native_step("p", on_create("post", Stage::PostOperation), log.step("post"))
+            .native_step("p", on_create("pre second", Stage::PreOperation).rank(1), log.step("pre second"))
+            .native_step("p", on_create("pre third", Stage::PreOperation).rank(1), log.step("pre third"))
+            .native_step("p", on_create("pre first", Stage::PreOperation).rank(-5), log.step("pre first"))
+            .native_step("p", on_create("pre last", Stage::PreOperation).rank(i32::MAX), log.step("pre last"))
+            .native_step("p", on_create("validation", Stage::PreValidation).rank(99), log.step("validation"))
+    })
+    .await;
+    world.create("a").await.unwrap();
+    assert_eq!(log.all(), ["validation", "pre first", "pre second", "pre third", "pre last", "post"]);
+
+    let plan: Vec<String> = world.host.plan().into_iter().map(|step| step.key.step).collect();
+    assert_eq!(plan, log.all(), "the plan says what happens");
+}
+
+#[tokio::test]
+async fn a_step_runs_for_its_message_and_entity_alone() {
+    let log = Log::default();
+    let any = stagegate::StepDefinition::new("any", "Create", Stage::PreOperation);
+    let world = World::new(|host| {
+        host.native_step("p", on_create("probe", Stage::PreOperation), log.step("probe"))
+            .native_step("p", any, log.step("any"))
+            .native_step("p", on_create("inner", Stage::PreOperation).on("inner"), log.step("inner"))
+    })
+    .await;
+    world.create("a").await.unwrap();
+    assert_eq!(log.all(), ["probe", "any"]);
+}
+
+#[tokio::test]
+async fn registrations_that_break_a_rule_are_refused_with_the_rule() {
+    use stagegate::{ErrorKind, Host, ImageType, NativeStep, StepDefinition};
+
+    let step = |message: &str, stage| StepDefinition::new("s", message, stage).on("probe");
+    let asynchronous = |message: &str, stage| step(message, stage).asynchronous();
+    let cases = [
+        (step("Create", Stage::MainOperation), "cannot run at MainOperation (30)"),
+        (
+            asynchronous("Create", Stage::PreOperation),
+            "is asynchronous, which only PostOperation (40) allows",
+        ),
+        (step("Createe", Stage::PreOperation), "there is no message `Createe`"),
+        (
+            step("Create", Stage::PreOperation).filter(["name"]),
+            "filtering attributes, which only Update allows",
+        ),
+        (step("Create", Stage::PreOperation).image("i", ImageType::PreImage, ["name"]), "has a pre-image"),
+        (step("Delete", Stage::PostOperation).image("i", ImageType::PostImage, ["name"]), "has a post-image"),
+        (
+            step("Update", Stage::PreOperation).image("i", ImageType::PostImage, ["name"]),
+            "only in PostOperation (40)",
+        ),
+        (
+            step("Update", Stage::PreOperation).image("", ImageType::PreImage, ["name"]),
+            "an image without an alias",
+        ),
+        (
+            step("Update", Stage::PostOperation).image("i", ImageType::Both, ["name"]).image(
+                "i",
+                ImageType::PostImage,
+                ["name"],
+            ),
+            "two images of one alias",
+        ),
+        (StepDefinition::new("", "Create", Stage::PreOperation), "needs a name"),
+    ];
+    for (definition, expected) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        let nothing = NativeStep::new(|_| async { Ok(()) });
+        let host =
+            Host::builder().sqlite(folder.path().join("d.db")).native_step("plugin", definition, nothing);
+        let error = host.build().await.err().unwrap_or_else(|| panic!("accepted: {expected}"));
+        assert_eq!(error.kind(), ErrorKind::InvalidRegistration);
+        assert!(error.message().contains(expected), "{error} does not say {expected:?}");
+        assert!(error.message().contains("`plugin`"), "{error} does not name the plugin");
+    }
+    assert_eq!(Mode::default(), Mode::Synchronous);
+}
+
+#[tokio::test]
+async fn two_steps_of_a_plugin_cannot_have_one_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Log::default();
+    let error = stagegate::Host::builder()
+        .sqlite(folder.path().join("d.db"))
+        .native_step("p", on_create("same", Stage::PreOperation), log.step("a"))
+        .native_step("p", on_create("same", Stage::PostOperation), log.step("b"))
+        .build()
+        .await
+        .err()
+        .unwrap();
+    assert!(error.message().contains("registered already"), "{error}");
+}

@@ -1,0 +1,1 @@
+//! Every sample plugin in a real host. A sample without a test here does not compile.
