@@ -141,6 +141,11 @@ pub trait Shape: Sized {
     fn to_record(&self) -> Record;
 
     #[doc(hidden)]
+    fn into_record(self) -> Record {
+        self.to_record()
+    }
+
+    #[doc(hidden)]
     fn refer(reference: EntityReference) -> Self::Reference;
 
     #[doc(hidden)]
@@ -195,6 +200,10 @@ impl Shape for Record {
 
     fn to_record(&self) -> Record {
         self.clone()
+    }
+
+    fn into_record(self) -> Record {
+        self
     }
 
     fn refer(reference: EntityReference) -> EntityReference {

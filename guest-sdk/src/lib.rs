@@ -1,4 +1,98 @@
 //! Write Stagegate plugins in Rust.
+//!
+//! A plugin is a WebAssembly component: a set of *steps*, each a plain function that the host calls at a *stage* of a
+//! message's pipeline. This crate gives the function typed records, and the host what it must know to call it.
+//!
+//! ```
+//! use stagegate_sdk::prelude::*;
+//!
+//! /// The columns that this plugin touches; no other column crosses the boundary.
+//! #[derive(Entity, Default)]
+//! #[entity("account")]
+//! struct Account {
+//!     creditlimit: Field<Money>,
+//!     creditapprovedon: Field<DateTime>,
+//! }
+//!
+//! #[derive(Entity, Default)]
+//! #[entity("systemuser")]
+//! struct User {
+//!     approvallimit: Field<Money>,
+//! }
+//!
+//! /// Runs in the transaction, before the write.
+//! #[step(PreOperation, changed(creditlimit), before(creditlimit))]
+//! fn approve_rise(ctx: &mut Update<Account>) -> Result {
+//!     let (from, to) = (ctx.before.creditlimit.or_default(), ctx.target.creditlimit.or_default());
+//!     if to <= from {
+//!         return Ok(());
+//!     }
+//!     let caller: User = ctx.org().retrieve(ctx.user())?;
+//!     ensure!(to <= caller.approvallimit.or_default(), "a credit limit of {to} needs an approver");
+//!
+//!     trace!("credit limit {from} -> {to}");
+//!     ctx.target.creditapprovedon = ctx.now().into();
+//!     Ok(())
+//! }
+//!
+//! plugin!(approve_rise, uses(User));
+//!
+//! // A native test, in memory:
+//! use stagegate_sdk::testing::Fake;
+//!
+//! let org = Fake::new();
+//! let clerk = org.add(User { approvallimit: Money::new(1_000).into() });
+//! let acme = org.add(Account { creditlimit: Money::new(500).into(), ..default() });
+//!
+//! let rise = |to| Account { creditlimit: Money::new(to).into(), ..default() };
+//! let fault = org.as_user(clerk).run::<approve_rise>(acme, rise(5_000)).err().unwrap();
+//! assert_eq!(fault.message(), "a credit limit of 5000.00 needs an approver");
+//!
+//! let target = org.as_user(clerk).run::<approve_rise>(acme, rise(900)).unwrap();
+//! assert_eq!(target.creditapprovedon, org.now().into());
+//! ```
+//!
+//! # A step reads as a sentence
+//!
+//! The argument's type says the message and the entity; [`#[step]`](macro@step) says the stage, the mode, the filter
+//! and the images. [`plugin!`] lists the steps, once. Both are data for the host, which finds them in the component
+//! without running it; what a host would refuse does not compile.
+//!
+//! | argument | its parts |
+//! | --- | --- |
+//! | [`Create<E>`] | `target`, `after`, `id()` after the core operation |
+//! | [`Update<E>`] | `target`, `before`, `after`, `id()` |
+//! | [`Delete<E>`] | `before`, `id()` |
+//! | [`Retrieve<E>`] | `output`, `id()` |
+//! | [`AnyMessage<E>`] | `target`, `before`, `after`, `id()`, for a message that the attribute names |
+//!
+//! All of them dereference to [`Context`]: the user, the depth, the clock, the time that is left, the configuration,
+//! the shared variables.
+//!
+//! # Records
+//!
+//! - A struct with [`#[derive(Entity)]`](macro@Entity) stands for some columns of an entity. Its fields are all that is
+//!   read, in one call. A [`Field<T>`] is absent, null or a value.
+//! - What the step changes in `ctx.target` goes back when it returns `Ok`: only that, in one call.
+//! - [`Record`] is a record whose columns are known at run time. `Update<Record>` is a step on every entity.
+//! - [`Context::org`] is the organization service: it creates, reads, updates, deletes and queries, by struct or by
+//!   [`Record`]. What it does inside the transaction is rolled back with it.
+//!
+//! # Errors
+//!
+//! A [`Fault`] cancels the message and rolls its transaction back. [`ensure!`] and [`bail!`] write the user's message;
+//! `?` on any other error gives the user a general sentence and its text to the trace; [`Fault::retry`] has an
+//! asynchronous step run again. A panic is a defect: the host reports it as one, with its text.
+//!
+//! # From step to step
+//!
+//! A struct with [`#[derive(Shared)]`](macro@Shared) passes from [`Context::share`] to [`Context::shared`], also into
+//! the asynchronous steps of the message.
+//!
+//! # Building
+//!
+//! `crate-type = ["cdylib", "rlib"]`, then `cargo build --release --target wasm32-wasip2`. Native tests are
+//! `cargo test`, with `testing::Fake` as above.
 
 mod context;
 mod declaration;
@@ -35,7 +129,7 @@ pub use shared::Shared;
 pub use stagegate_sdk_macros::{Choice, Entity, Shared, plugin, step};
 pub use step::Step;
 pub use value::{
-    AttributeType, Choice, Choices, DateTime, Decimal, EntityReference, Lookup, Money, ParseError, Ref,
+    AttributeType, Choice, Choices, DateTime, Decimal, EntityReference, Money, ParseError, Ref,
     UniqueIdentifier, Value,
 };
 
@@ -69,3 +163,8 @@ pub mod __private {
     pub use crate::wit::bindings::stagegate::plugin::types::Fault as FaultOut;
     pub use crate::wit::{bindings, declare, execute};
 }
+
+/// The example of the README is tested.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

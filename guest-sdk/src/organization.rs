@@ -33,7 +33,7 @@ impl Organization {
     /// # Errors
     /// If a record with the identifier that a [`Record`] brought along exists already.
     pub fn create<D: Shape>(&self, entity: D) -> Result<D::Reference> {
-        self.create_record(entity.to_record()).map(D::refer)
+        self.create_record(entity.into_record()).map(D::refer)
     }
 
     /// Creates a record under an identifier of one's own: with the `operation_id` of an asynchronous step, a retry
@@ -42,7 +42,7 @@ impl Organization {
     /// # Errors
     /// If a record with that identifier exists already.
     pub fn create_with_id<E: Entity>(&self, id: impl Into<UniqueIdentifier>, entity: E) -> Result<Ref<E>> {
-        self.create_record(entity.to_record().with_id(id)).map(E::refer)
+        self.create_record(entity.into_record().with_id(id)).map(E::refer)
     }
 
     /// Reads the columns of the struct.
@@ -70,7 +70,7 @@ impl Organization {
     /// # Errors
     /// If the record does not exist.
     pub fn update<E: Entity>(&self, id: impl Into<Ref<E>>, changes: E) -> Result {
-        self.services.update(changes.to_record().with_id(id.into()))
+        self.services.update(changes.into_record().with_id(id.into()))
     }
 
     /// Writes the attributes that are present.

@@ -1,7 +1,8 @@
 //! The host's side of the contract: the only file that knows the generated bindings.
 
 #[rustfmt::skip]
-#[allow(unsafe_code, missing_docs, unreachable_pub, unused_qualifications, clippy::all, reason = "generated code")]
+#[allow(unsafe_code, missing_docs, unreachable_pub, unused_qualifications, reason = "generated code")]
+#[allow(clippy::all, clippy::pedantic, clippy::restriction, reason = "generated code")]
 pub mod bindings;
 
 use std::rc::Rc;
@@ -49,7 +50,7 @@ pub fn execute(declaration: &Declaration, step: &str) -> Result<(), types::Fault
             declaration.name, declaration.version
         ))),
     };
-    result.map_err(fault_out)
+    result.map_err(|fault| fault_out(&fault))
 }
 
 /// Sends a line to the host.
@@ -294,7 +295,7 @@ fn fault_in(fault: types::Fault) -> Fault {
     fault.details.into_iter().fold(plain, |fault, (name, text)| fault.with_detail(name, text))
 }
 
-fn fault_out(fault: Fault) -> types::Fault {
+fn fault_out(fault: &Fault) -> types::Fault {
     types::Fault {
         code: fault.code(),
         message: fault.message().to_owned(),

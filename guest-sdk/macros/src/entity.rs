@@ -1,7 +1,8 @@
 //! `#[derive(Entity)]`
 
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use quote::{format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
 use syn::{Attribute, Data, DeriveInput, Error, Fields, LitStr, Result};
 
 pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
@@ -33,7 +34,9 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
             return Err(Error::new_spanned(ident, format!("the column `{column}` is here twice")));
         }
         idents.push(ident);
-        types.push(&field.ty);
+        let ty = &field.ty;
+        // With the field's place, so that an unsuitable type is an error there.
+        types.push(quote_spanned!(ty.span()=> <#ty as ::stagegate_sdk::EntityField>));
         columns.push(column);
     }
 
@@ -43,7 +46,7 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
         const _: () = {
             #[doc = #columns_doc]
             pub struct #columns_name {
-                #(pub #idents: ::stagegate_sdk::Column<<#types as ::stagegate_sdk::EntityField>::Type>,)*
+                #(pub #idents: ::stagegate_sdk::Column<#types::Type>,)*
             }
 
             #[automatically_derived]
@@ -59,9 +62,9 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
                     attributes: &[#(
                         ::stagegate_sdk::AttributeDeclaration {
                             name: #columns,
-                            attribute_type: <<#types as ::stagegate_sdk::EntityField>::Type
+                            attribute_type: <#types::Type
                                 as ::stagegate_sdk::AttributeType>::TYPE,
-                            targets: <<#types as ::stagegate_sdk::EntityField>::Type
+                            targets: <#types::Type
                                 as ::stagegate_sdk::AttributeType>::TARGETS,
                         },
                     )*],
@@ -72,12 +75,12 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
                     side: ::stagegate_sdk::__private::Side,
                 ) -> ::stagegate_sdk::Result<Self> {
                     ::core::result::Result::Ok(Self {
-                        #(#idents: <#types as ::stagegate_sdk::EntityField>::take(record, #columns, side)?,)*
+                        #(#idents: #types::take(record, #columns, side)?,)*
                     })
                 }
 
                 fn put(&self, record: &mut ::stagegate_sdk::Record) {
-                    #(<#types as ::stagegate_sdk::EntityField>::put(&self.#idents, record, #columns);)*
+                    #(#types::put(&self.#idents, record, #columns);)*
                 }
             }
         };

@@ -49,7 +49,10 @@ pub(crate) fn expand(plugin: &Plugin) -> TokenStream {
                     ::core::env!("CARGO_PKG_VERSION"),
                     ::core::env!("CARGO_PKG_DESCRIPTION"),
                 ],
-                &[#(::stagegate_sdk::__private::Entry::of::<#steps>()),*],
+                &[#({
+                    type Listed = #steps;
+                    ::stagegate_sdk::__private::Entry::of::<Listed>()
+                }),*],
                 &[#(&<#uses as ::stagegate_sdk::Entity>::DECLARATION),*],
             );
             const LEN: ::core::primitive::usize = ::stagegate_sdk::__private::json_len(&DECLARATION);

@@ -114,71 +114,70 @@ fn message_type(function: &ItemFn) -> Result<&Type> {
 
 /// What can be said about the parts together. A message behind a type alias is checked when `plugin!` is compiled.
 fn check(arguments: &Arguments, message: &Type) -> Result<()> {
-    let wrong = |at: proc_macro2::Span, text: &str| Err(Error::new(at, text));
     let (name, data) = last_segment(message);
-    let name = name.as_str();
-    let post = arguments.stage == "PostOperation";
-    if arguments.asynchronous && !post {
-        return wrong(
-            arguments.stage.span(),
-            "an asynchronous step runs after the commit: write `#[step(PostOperation, async, ..)]`",
-        );
+    if arguments.asynchronous && arguments.stage != "PostOperation" {
+        let text = "an asynchronous step runs after the commit: write `#[step(PostOperation, async, ..)]`";
+        return Err(Error::new(arguments.stage.span(), text));
     }
-    if let Some(changed) = &arguments.changed {
-        if matches!(name, "Create" | "Delete" | "Retrieve") {
-            let text =
-                format!("`changed(..)` filters an Update; take it away, or take `&mut Update<{data}>`");
-            return wrong(changed.span, &text);
-        }
-        if changed.all {
-            return wrong(changed.span, "without `changed(..)` the step runs on every Update: take it away");
-        }
-    }
-    if let Some(before) = &arguments.before {
-        if name == "Create" {
-            return wrong(before.span, "there is no record before a Create: its columns are in `ctx.target`");
-        }
-        if name == "Retrieve" {
-            return wrong(
-                before.span,
-                "a Retrieve has no images: what was read is in `ctx.output`, in PostOperation",
-            );
-        }
-    }
-    if let Some(after) = &arguments.after {
-        if name == "Delete" {
-            return wrong(after.span, "there is no record after a Delete: ask for `before(..)`");
-        }
-        if name == "Retrieve" {
-            return wrong(
-                after.span,
-                "a Retrieve has no images: what was read is in `ctx.output`, in PostOperation",
-            );
-        }
-        if !post {
-            let text = "before the core operation there is no post-image: move the step to PostOperation, or ask \
-                        for `before(..)` and read `ctx.target`";
-            return wrong(after.span, text);
-        }
-    }
+    check_columns(arguments, &name, &data)?;
     if let Some(entity) = &arguments.entity
         && data != "Record"
         && !data.is_empty()
     {
         let text = format!("`{data}` says which entity it is; `entity = ..` is for a step on `Record`");
-        return wrong(entity.span(), &text);
+        return Err(Error::new(entity.span(), text));
     }
-    match (&arguments.message, name) {
+    match (&arguments.message, name.as_str()) {
         (None, "AnyMessage") => {
-            wrong(message.span(), "which message? Add `message = \"Assign\"` to `#[step(..)]`")
+            let text = "which message? Add `message = \"Assign\"` to `#[step(..)]`";
+            Err(Error::new(message.span(), text))
         }
         (Some(given), "Create" | "Update" | "Delete" | "Retrieve") => {
             let text =
                 format!("`{name}<..>` says which message it is; `message = ..` is for `AnyMessage<..>`");
-            wrong(given.span(), &text)
+            Err(Error::new(given.span(), text))
         }
         _ => Ok(()),
     }
+}
+
+/// Which lists of columns the message `name` of `data` can have at the stage.
+fn check_columns(arguments: &Arguments, name: &str, data: &str) -> Result<()> {
+    let wrong = |columns: &Columns, text: &str| Err(Error::new(columns.span, text));
+    if let Some(changed) = &arguments.changed {
+        if matches!(name, "Create" | "Delete" | "Retrieve") {
+            let text =
+                format!("`changed(..)` filters an Update; take it away, or take `&mut Update<{data}>`");
+            return wrong(changed, &text);
+        }
+        if changed.all {
+            return wrong(changed, "without `changed(..)` the step runs on every Update: take it away");
+        }
+    }
+    if let (Some(image), "Retrieve") = (arguments.before.as_ref().or(arguments.after.as_ref()), name) {
+        return wrong(image, "a Retrieve has no images: what was read is in `ctx.output`, in PostOperation");
+    }
+    if let (Some(before), "Create") = (&arguments.before, name) {
+        return wrong(before, "there is no record before a Create: its columns are in `ctx.target`");
+    }
+    if let (Some(after), "Delete") = (&arguments.after, name) {
+        return wrong(after, "there is no record after a Delete: ask for `before(..)`");
+    }
+    if let Some(after) = arguments.after.as_ref().filter(|_| arguments.stage != "PostOperation") {
+        let text = "before the core operation there is no post-image: move the step to PostOperation, or ask for \
+                    `before(..)` and read `ctx.target`";
+        return wrong(after, text);
+    }
+    let lists = [&arguments.changed, &arguments.before, &arguments.after];
+    for column in lists.into_iter().flatten().flat_map(|columns| &columns.names) {
+        if let Column::Field(field) = column
+            && data == "Record"
+        {
+            let text = format!("a `Record` has no fields: write the column as \"{field}\"");
+            return Err(Error::new(field.span(), text));
+        }
+    }
+    Ok(())
 }
 
 /// `Update` and `Account` of `sdk::Update<Account>`; empty where the type is written in another way.

@@ -50,7 +50,7 @@ type Data<S> = <<S as Step>::Message as Message>::Data;
 ///     Ok(())
 /// }
 ///
-/// let fault = Fake::new().run_create::<name_it>(Contact::default()).unwrap_err();
+/// let fault = Fake::new().run_create::<name_it>(Contact::default()).err().unwrap();
 /// assert_eq!(fault.message(), "a contact needs a name");
 /// ```
 #[derive(Clone)]
@@ -126,12 +126,12 @@ impl Fake {
     /// Puts a record into the organization, under a new identifier or the one that a [`Record`] brings along. No step
     /// runs.
     pub fn add<D: Shape>(&self, entity: D) -> D::Reference {
-        D::refer(self.world.borrow_mut().insert(entity.to_record()))
+        D::refer(self.world.borrow_mut().insert(entity.into_record()))
     }
 
     /// Puts a record into the organization under this identifier.
     pub fn add_with_id<E: Entity>(&self, id: impl Into<UniqueIdentifier>, entity: E) -> Ref<E> {
-        E::refer(self.world.borrow_mut().insert(entity.to_record().with_id(id)))
+        E::refer(self.world.borrow_mut().insert(entity.into_record().with_id(id)))
     }
 
     /// A record's columns.
@@ -206,14 +206,14 @@ impl Fake {
     /// Sends an Update through one step and answers the target as the step left it.
     ///
     /// The core operation takes place at its time: after a step in PreValidation or PreOperation, and before one in
-    /// PostOperation. If `changed(..)` passes the Update over, the step does not run. A step on an [`AnyMessage`]
-    /// (crate::AnyMessage) runs too, without core operation.
+    /// PostOperation. If `changed(..)` passes the Update over, the step does not run. A step on an
+    /// [`AnyMessage`](crate::AnyMessage) runs too, without core operation.
     ///
     /// # Errors
     /// What the step returned, with the transaction rolled back; or a fault if there is no such record.
     pub fn run<S: Step>(&self, record: impl Into<EntityReference>, changes: Data<S>) -> Result<Data<S>> {
-        let target = Record { id: None, ..changes.to_record() };
-        let target = self.message::<S>("Update", record.into(), target)?;
+        let target = Record { id: None, ..changes.into_record() };
+        let target = self.message::<S>("Update", &record.into(), target)?;
         Data::<S>::from_record(target, Side::Target)
     }
 
@@ -222,10 +222,10 @@ impl Fake {
     /// # Errors
     /// What the step returned, with the transaction rolled back.
     pub fn run_create<S: Step>(&self, entity: Data<S>) -> Result<<Data<S> as Shape>::Found> {
-        let target = entity.to_record();
+        let target = entity.into_record();
         let id = target.id.unwrap_or_else(|| self.world.borrow_mut().new_id());
         let reference = EntityReference { entity: target.logical_name.clone(), id };
-        let target = self.message::<S>("Create", reference, target)?;
+        let target = self.message::<S>("Create", &reference, target)?;
         Data::<S>::found(target.with_id(id))
     }
 
@@ -236,7 +236,7 @@ impl Fake {
     pub fn run_delete<S: Step>(&self, record: impl Into<EntityReference>) -> Result {
         let record = record.into();
         let target = Record::new(record.entity.clone());
-        self.message::<S>("Delete", record, target).map(drop)
+        self.message::<S>("Delete", &record, target).map(drop)
     }
 
     /// Sends a Retrieve through one step and answers what the reader gets.
@@ -246,12 +246,12 @@ impl Fake {
     pub fn run_retrieve<S: Step>(&self, record: impl Into<EntityReference>) -> Result<Data<S>> {
         let record = record.into();
         let target = Record::new(record.entity.clone());
-        let output = self.message::<S>("Retrieve", record, target)?;
+        let output = self.message::<S>("Retrieve", &record, target)?;
         Data::<S>::from_record(output, Side::Output)
     }
 
     /// The pipeline of one message with one step. Answers the target, or the output of a Retrieve.
-    fn message<S: Step>(&self, message: &str, record: EntityReference, target: Record) -> Result<Record> {
+    fn message<S: Step>(&self, message: &str, record: &EntityReference, target: Record) -> Result<Record> {
         let step = S::DECLARATION;
         let any = <S::Message as Message>::NAME.is_empty() && message == "Update";
         if step.message != message && !any {
@@ -272,13 +272,13 @@ impl Fake {
             services.configuration = step.configuration.map(str::to_owned);
         }
         if step.message != "Create" {
-            services.before = Some(self.world.borrow().retrieve(&record, &ColumnSet::All)?);
+            services.before = Some(self.world.borrow().retrieve(record, &ColumnSet::All)?);
         }
         let services = Rc::new(services);
         let result = if step.stage == Stage::PostOperation {
-            services.core_operation(step.message, &record).and_then(|()| self.step::<S>(&services, runs))
+            services.core_operation(step.message, record).and_then(|()| self.step::<S>(&services, runs))
         } else {
-            self.step::<S>(&services, runs).and_then(|()| services.core_operation(step.message, &record))
+            self.step::<S>(&services, runs).and_then(|()| services.core_operation(step.message, record))
         };
         if result.is_err() && services.execution.is_in_transaction {
             self.world.borrow_mut().roll_back_to(snapshot);

@@ -26,12 +26,6 @@ pub trait AttributeType: Sized {
     fn from_value(value: Value) -> Option<Self>;
 }
 
-/// The attribute types that point to a record: [`Ref`] and [`EntityReference`].
-pub trait Lookup: AttributeType {}
-
-impl<E: Entity> Lookup for Ref<E> {}
-impl Lookup for EntityReference {}
-
 macro_rules! attribute_types {
     ($($rust:ty, $case:ident, $name:literal;)+) => {$(
         impl AttributeType for $rust {

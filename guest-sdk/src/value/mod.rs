@@ -7,7 +7,7 @@ mod money;
 
 use std::fmt;
 
-pub use attribute_type::{AttributeType, Lookup};
+pub use attribute_type::AttributeType;
 pub use date_time::DateTime;
 pub use identifier::{EntityReference, ParseError, Ref, UniqueIdentifier};
 pub use money::Money;

@@ -7351,7 +7351,7 @@ te-declaration\x03\0\x0f\x01p\x10\x01r\x02\x0clogical-names\x0aattributes\x11\x0
 @\0\0\x19\x04\0\x07declare\x01\x1a\x01j\0\x01\x01\x01@\x01\x04steps\0\x1b\x04\0\x07\
 execute\x01\x1c\x04\0\x1cstagegate:plugin/steps@0.1.0\x05\x0e\x04\0\x1dstagegate\
 :plugin/plugin@0.1.0\x04\0\x0b\x0c\x01\0\x06plugin\x03\0\0\0G\x09producers\x01\x0c\
-processed-by\x02\x0dwit-component\x070.258.0\x10wit-bindgen-rust\x060.61.1";
+processed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }
@@ -7419,7 +7419,7 @@ filter\x14\x06orders\x15\x03top\x16\x04\0\x05query\x03\0\x17\x01j\x01\x09\x01\x0
 \x0a\x01B\x02\x01@\x01\x04lines\x01\0\x04\0\x05trace\x01\0\x03\0&stagegate:plugi\
 n/tracing-service@0.1.0\x05\x0b\x04\0=stagegate:plugin/plugin-with-all-of-its-ex\
 ports-removed@0.1.0\x04\0\x0b,\x01\0&plugin-with-all-of-its-exports-removed\x03\0\
-\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.0\x10wit-bi\
+\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bi\
 ndgen-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]

@@ -1,0 +1,175 @@
+//! The declaration: as JSON for the custom section, and as the component's export answers it.
+
+use serde_json::{Value as Json, json};
+use stagegate_sdk::__private::{self, Entry};
+use stagegate_sdk::Declaration;
+use stagegate_sdk::prelude::*;
+
+#[derive(Entity, Default)]
+#[entity("account")]
+struct Account {
+    name: Field<String>,
+    #[column("creditlimit")]
+    credit_limit: Field<Money>,
+}
+
+/// Another struct for the same entity, with one column more.
+#[derive(Entity, Default)]
+#[entity("account")]
+struct AccountOwner {
+    name: Field<String>,
+    ownerid: Field<Ref<User>>,
+    statecode: Field<State>,
+}
+
+#[derive(Entity, Default)]
+#[entity("systemuser")]
+struct User {
+    fullname: Field<String>,
+    parent: Field<EntityReference>,
+}
+
+#[derive(Choice, Clone, Copy, Debug, PartialEq)]
+enum State {
+    Active = 0,
+    Inactive = 1,
+}
+
+/// Says "no" \ to
+/// every other one.
+///
+/// Not this paragraph.
+#[step(PreOperation, rank = -20, changed(credit_limit, "telephone1"), before(all), configuration = "{\"a\":\t1}")]
+fn refuse(_: &mut Update<Account>) -> Result {
+    bail!("no")
+}
+
+#[step(PostOperation, async, name = "watch/owner", after(ownerid))]
+fn watch_owner(_: &mut Create<AccountOwner>) -> Result {
+    Ok(())
+}
+
+#[step(PostOperation, sync, rank = 2147483647, before(all), after("name"))]
+fn everywhere(_: &mut Update<Record>) -> Result {
+    Ok(())
+}
+
+#[step(PreValidation, message = "Assign", entity = "lead", description = "assigned")]
+fn assigned(_: &mut AnyMessage<Record>) -> Result {
+    Ok(())
+}
+
+// That it compiles is the test: the export of this binary is never called.
+plugin!(refuse, watch_owner, everywhere, assigned, uses(User));
+
+const DECLARATION: Declaration = Declaration::new(
+    ["na\"me", "1.2.3", "text"],
+    &[Entry::of::<refuse>(), Entry::of::<watch_owner>(), Entry::of::<everywhere>(), Entry::of::<assigned>()],
+    &[&User::DECLARATION],
+);
+
+#[test]
+fn the_json_is_as_the_contract_describes() {
+    const LEN: usize = __private::json_len(&DECLARATION);
+    const TEXT: [u8; LEN] = __private::json_text::<LEN>(&DECLARATION);
+    let actual: Json = serde_json::from_slice(&TEXT).unwrap();
+    let expected = json!({
+        "steps": [
+            {
+                "name": "refuse", "message": "Update", "entity": "account", "stage": "PreOperation",
+                "mode": "Synchronous", "rank": -20, "filtering_attributes": ["creditlimit", "telephone1"],
+                "images": [{ "alias": "before", "type": "PreImage", "attributes": ["name", "creditlimit"] }],
+                "configuration": "{\"a\":\t1}", "description": "Says \"no\" \\ to every other one.",
+            },
+            {
+                "name": "watch/owner", "message": "Create", "entity": "account", "stage": "PostOperation",
+                "mode": "Asynchronous", "rank": 1, "filtering_attributes": [],
+                "images": [{ "alias": "after", "type": "PostImage", "attributes": ["ownerid"] }],
+                "configuration": null, "description": null,
+            },
+            {
+                "name": "everywhere", "message": "Update", "entity": null, "stage": "PostOperation",
+                "mode": "Synchronous", "rank": 2_147_483_647, "filtering_attributes": [],
+                "images": [
+                    { "alias": "before", "type": "PreImage", "attributes": [] },
+                    { "alias": "after", "type": "PostImage", "attributes": ["name"] },
+                ],
+                "configuration": null, "description": null,
+            },
+            {
+                "name": "assigned", "message": "Assign", "entity": "lead", "stage": "PreValidation",
+                "mode": "Synchronous", "rank": 1, "filtering_attributes": [], "images": [],
+                "configuration": null, "description": "assigned",
+            },
+        ],
+        "entities": [
+            { "logical_name": "account", "attributes": [
+                { "name": "name", "type": "string", "targets": [] },
+                { "name": "creditlimit", "type": "money", "targets": [] },
+                { "name": "ownerid", "type": "lookup", "targets": ["systemuser"] },
+                { "name": "statecode", "type": "choice", "targets": [] },
+            ] },
+            { "logical_name": "systemuser", "attributes": [
+                { "name": "fullname", "type": "string", "targets": [] },
+                { "name": "parent", "type": "lookup", "targets": [] },
+            ] },
+        ],
+        "properties": {
+            "name": "na\"me", "version": "1.2.3", "description": "text",
+            "sdk": concat!("stagegate-sdk ", env!("CARGO_PKG_VERSION")), "contract": "0.1.0",
+        },
+    });
+    assert_eq!(actual, expected);
+}
+
+/// The generated types have no serialization, and their debug form shows all that they hold.
+#[test]
+fn the_export_answers_the_same() {
+    let exported = __private::declare(&DECLARATION);
+    let steps: Vec<_> =
+        exported.steps.iter().map(|step| format!("{} {:?} {:?}", step.name, step.stage, step.mode)).collect();
+    assert_eq!(
+        steps,
+        [
+            "refuse Stage::PreOperation Mode::Synchronous",
+            "watch/owner Stage::PostOperation Mode::Asynchronous",
+            "everywhere Stage::PostOperation Mode::Synchronous",
+            "assigned Stage::PreValidation Mode::Synchronous",
+        ]
+    );
+    let refuse = &exported.steps[0];
+    assert_eq!(
+        (refuse.message.as_str(), refuse.entity.as_deref(), refuse.rank),
+        ("Update", Some("account"), -20)
+    );
+    assert_eq!(refuse.filtering_attributes, ["creditlimit", "telephone1"]);
+    assert_eq!(refuse.images[0].alias, "before");
+    assert_eq!(refuse.images[0].attributes, ["name", "creditlimit"]);
+    assert_eq!(refuse.configuration.as_deref(), Some("{\"a\":\t1}"));
+    assert_eq!(exported.steps[2].entity, None);
+
+    let entities: Vec<_> = exported
+        .entities
+        .iter()
+        .map(|entity| {
+            let attributes: Vec<_> =
+                entity.attributes.iter().map(|attribute| attribute.name.as_str()).collect();
+            (entity.logical_name.as_str(), attributes)
+        })
+        .collect();
+    assert_eq!(
+        entities,
+        [
+            ("account", vec!["name", "creditlimit", "ownerid", "statecode"]),
+            ("systemuser", vec!["fullname", "parent"])
+        ]
+    );
+    assert_eq!(exported.properties[1], ("version".to_owned(), "1.2.3".to_owned()));
+}
+
+#[test]
+fn a_choice_goes_by_its_numbers() {
+    assert_eq!(Value::from(State::Inactive), Value::Choice(Choice(1)));
+    assert_eq!(Value::Choice(Choice(0)).to::<State>(), Some(State::Active));
+    assert_eq!(Value::Choice(Choice(2)).to::<State>(), None);
+}

@@ -1,0 +1,9 @@
+//! The SDK's tests, native; what a component does in a host is tested there.
+#![allow(clippy::unwrap_used, reason = "a test may fail at once")]
+
+mod audit;
+mod bindings;
+mod declaration;
+mod diagnostics;
+mod messages;
+mod organization;

@@ -1,0 +1,8 @@
+use stagegate_sdk::prelude::*;
+
+#[derive(Entity, Default)]
+struct Account {
+    name: Field<String>,
+}
+
+fn main() {}

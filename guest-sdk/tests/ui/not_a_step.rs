@@ -1,0 +1,16 @@
+use stagegate_sdk::prelude::*;
+
+#[derive(Entity, Default)]
+#[entity("account")]
+struct Account {
+    name: Field<String>,
+    creditlimit: Field<Money>,
+}
+
+fn on(_: &mut Update<Account>) -> Result {
+    Ok(())
+}
+
+plugin!(on);
+
+fn main() {}
