@@ -55,8 +55,8 @@ fn give_number(ctx: &mut Create<Invoice>) -> Result {
     Ok(())
 }
 
-/// Refuses an invoice whose total is negative. It looks at the record as it was written, when no step can change it
-/// any more. The number is given by then; the rollback takes it back.
+/// Refuses an invoice whose total is negative. It looks at what was written, whatever the steps before made of the
+/// request. The number is given by then; the rollback takes it back.
 #[step(PostOperation, after(total))]
 fn check_total(ctx: &mut Create<Invoice>) -> Result {
     let total = ctx.after.total.or_default();
