@@ -1,12 +1,12 @@
 //! What a step is told about its message.
 
 use std::fmt;
-use std::rc::Rc;
 use std::time::Duration;
 
 use crate::Result;
 use crate::organization::Organization;
-use crate::services::{Execution, Services};
+// The glob, as the trait is in use for the component's handle only: a trait object's methods need no import.
+use crate::services::*;
 use crate::shared::Shared;
 use crate::value::{AttributeType, DateTime, UniqueIdentifier, Value};
 
@@ -34,22 +34,22 @@ pub enum Mode {
 
 /// The part of a step's argument that every message has: `Update<E>` and the others dereference to it.
 pub struct Context {
-    services: Rc<dyn Services>,
+    services: Handle,
     execution: Execution,
 }
 
 impl Context {
-    pub(crate) fn new(services: Rc<dyn Services>) -> Self {
+    pub(crate) fn new(services: Handle) -> Self {
         Self { execution: services.context(), services }
     }
 
-    pub(crate) fn services(&self) -> &dyn Services {
-        &*self.services
+    pub(crate) fn services(&self) -> &Handle {
+        &self.services
     }
 
     /// The organization service, as the step's user.
     pub fn org(&self) -> Organization {
-        Organization::new(Rc::clone(&self.services))
+        Organization::new(self.services.clone())
     }
 
     /// The message's name, for example `Update`.
@@ -183,15 +183,15 @@ impl Context {
 
 /// The context of a message that this one descends from.
 pub struct ParentContext {
-    services: Rc<dyn Services>,
+    services: Handle,
     execution: Execution,
     level: u32,
 }
 
 impl ParentContext {
-    fn at(services: &Rc<dyn Services>, level: u32) -> Option<Self> {
+    fn at(services: &Handle, level: u32) -> Option<Self> {
         let execution = services.parent_context(level)?;
-        Some(Self { services: Rc::clone(services), execution, level })
+        Some(Self { services: services.clone(), execution, level })
     }
 
     /// Its message's name.

@@ -96,7 +96,21 @@ pub struct Declaration {
 
 impl Declaration {
     /// A declaration, if the names of its steps are unique; evaluated by the compiler.
-    #[expect(clippy::panic, reason = "evaluated by the compiler: the panic is its error message")]
+    ///
+    /// ```compile_fail,E0080
+    /// # use stagegate_sdk::prelude::*;
+    /// #[step(PreOperation)]
+    /// fn on(_: &mut Create<Record>) -> Result {
+    ///     Ok(())
+    /// }
+    ///
+    /// #[step(PreOperation, name = "on")]
+    /// fn again(_: &mut Update<Record>) -> Result {
+    ///     Ok(())
+    /// }
+    ///
+    /// plugin!(on, again);
+    /// ```
     #[expect(clippy::indexing_slicing, reason = "the indexes are below the length; `get` is not const here")]
     pub const fn new(
         [name, version, description]: [&'static str; 3],
@@ -107,11 +121,10 @@ impl Declaration {
         while index < steps.len() {
             let mut earlier = 0;
             while earlier < index {
-                if same(steps[index].declaration.name, steps[earlier].declaration.name) {
-                    panic!(
-                        "two steps of the plugin have the same name; give one another: #[step(.., name = \"..\")]"
-                    );
-                }
+                assert!(
+                    !same(steps[index].declaration.name, steps[earlier].declaration.name),
+                    "two steps of the plugin have the same name; give one another: #[step(.., name = \"..\")]"
+                );
                 earlier += 1;
             }
             index += 1;
@@ -186,36 +199,52 @@ pub(crate) const fn same(one: &str, other: &str) -> bool {
 
 /// Refuses, when the plugin is compiled, what a host would refuse when it is registered. The macros say it better
 /// where they can; they cannot see through a type alias.
-#[expect(clippy::panic, reason = "evaluated by the compiler: the panic is its error message")]
+///
+/// ```compile_fail,E0080
+/// # use stagegate_sdk::prelude::*;
+/// type Every = Create<Record>;
+///
+/// #[step(PreOperation, changed("name"))]
+/// fn on(_: &mut Every) -> Result {
+///     Ok(())
+/// }
+///
+/// plugin!(on);
+/// ```
 #[expect(clippy::indexing_slicing, reason = "the index is below the length; `get` is not const here")]
 pub(crate) const fn checked<S: Step>() -> StepDeclaration {
     let step = S::DECLARATION;
-    if step.message.is_empty() {
-        panic!("a step on AnyMessage names its message: #[step(.., message = \"Assign\")]");
-    }
-    if !<S::Message as Message>::NAME.is_empty() && !same(step.message, <S::Message as Message>::NAME) {
-        panic!("the argument's type already says which message it is; use AnyMessage with `message = ..`");
-    }
-    if !step.filtering_attributes.is_empty() && !same(step.message, "Update") {
-        panic!("changed(..) filters an Update; no other message changes columns");
-    }
-    if matches!(step.mode, Mode::Asynchronous) && !matches!(step.stage, Stage::PostOperation) {
-        panic!("an asynchronous step runs after the commit: its stage is PostOperation");
-    }
+    let own = <S::Message as Message>::NAME;
+    let update = same(step.message, "Update");
+    let post = matches!(step.stage, Stage::PostOperation);
+    assert!(
+        !step.message.is_empty(),
+        "a step on AnyMessage names its message: #[step(.., message = \"Assign\")]"
+    );
+    assert!(
+        own.is_empty() || same(step.message, own),
+        "the argument's type already says which message it is; use AnyMessage with `message = ..`"
+    );
+    assert!(
+        step.filtering_attributes.is_empty() || update,
+        "changed(..) filters an Update; no other message changes columns"
+    );
+    assert!(
+        matches!(step.mode, Mode::Synchronous) || post,
+        "an asynchronous step runs after the commit: its stage is PostOperation"
+    );
     let mut index = 0;
     while index < step.images.len() {
-        match step.images[index].image_type {
-            ImageType::PreImage if same(step.message, "Create") => {
-                panic!("there is no record before a Create, so before(..) has nothing to show")
-            }
-            ImageType::PostImage if same(step.message, "Delete") => {
-                panic!("there is no record after a Delete, so after(..) has nothing to show")
-            }
-            ImageType::PostImage if !matches!(step.stage, Stage::PostOperation) => {
-                panic!("after(..) needs the stage PostOperation")
-            }
-            _ => {}
-        }
+        let before = matches!(step.images[index].image_type, ImageType::PreImage);
+        assert!(
+            !(before && same(step.message, "Create")),
+            "there is no record before a Create, so before(..) has nothing to show"
+        );
+        assert!(
+            before || !same(step.message, "Delete"),
+            "there is no record after a Delete, so after(..) has nothing to show"
+        );
+        assert!(before || post, "after(..) needs the stage PostOperation");
         index += 1;
     }
     step

@@ -6,6 +6,8 @@ use crate::context::{Context, Stage};
 use crate::declaration::{ImageType, StepDeclaration};
 use crate::entity::Shape;
 use crate::record::{ColumnSet, Record, Side};
+// The glob, as the trait is in use for the component's handle only: a trait object's methods need no import.
+use crate::services::*;
 use crate::value::{EntityReference, Value};
 use crate::{Fault, Result};
 
@@ -151,7 +153,7 @@ impl<D: Shape> Message for Create<D> {
     }
 
     fn store(self) -> Result {
-        store_target(&self.context, &self.read, &self.target.to_record())
+        store_target(self.context.services(), &self.read, &self.target.to_record())
     }
 }
 
@@ -168,7 +170,7 @@ impl<D: Shape> Message for Update<D> {
     }
 
     fn store(self) -> Result {
-        store_target(&self.context, &self.read, &self.target.to_record())
+        store_target(self.context.services(), &self.read, &self.target.to_record())
     }
 }
 
@@ -223,7 +225,7 @@ impl<D: Shape> Message for AnyMessage<D> {
     }
 
     fn store(self) -> Result {
-        store_target(&self.context, &self.read, &self.target.to_record())
+        store_target(self.context.services(), &self.read, &self.target.to_record())
     }
 }
 
@@ -261,13 +263,13 @@ fn image<D: Shape>(context: &Context, step: &StepDeclaration, side: Side) -> Res
     D::from_record(record.unwrap_or_else(|| Record::new(context.entity_name())), side)
 }
 
-fn store_target(context: &Context, read: &Record, now: &Record) -> Result {
+fn store_target(services: &Handle, read: &Record, now: &Record) -> Result {
     let (set, unset) = changes(read, now);
     if !set.is_empty() {
-        context.services().set_target(set)?;
+        services.set_target(set)?;
     }
     if !unset.is_empty() {
-        context.services().unset_target(unset)?;
+        services.unset_target(unset)?;
     }
     Ok(())
 }

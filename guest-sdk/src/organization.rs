@@ -1,11 +1,10 @@
 //! The organization service.
 
-use std::rc::Rc;
-
 use crate::entity::{Entity, Shape};
 use crate::query::Query;
 use crate::record::{ColumnSet, Record, Side};
-use crate::services::Services;
+// The glob, as the trait is in use for the component's handle only: a trait object's methods need no import.
+use crate::services::*;
 use crate::value::{EntityReference, Ref, UniqueIdentifier};
 use crate::{Fault, Result};
 
@@ -20,11 +19,11 @@ use crate::{Fault, Result};
 /// deadline has passed.
 #[derive(Clone)]
 pub struct Organization {
-    services: Rc<dyn Services>,
+    services: Handle,
 }
 
 impl Organization {
-    pub(crate) fn new(services: Rc<dyn Services>) -> Self {
+    pub(crate) fn new(services: Handle) -> Self {
         Self { services }
     }
 

@@ -26,6 +26,14 @@ pub(crate) struct Execution {
     pub(crate) is_in_transaction: bool,
 }
 
+/// What a context holds on to. In a component it is the host, known to the compiler, so that a function of the contract
+/// that the plugin never calls is not among the component's imports.
+#[cfg(target_arch = "wasm32")]
+pub(crate) type Handle = crate::wit::Host;
+/// What a context holds on to: in a native test, a fake of the host.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) type Handle = std::rc::Rc<dyn Services>;
+
 /// The imports of the contract's world in this crate's types, one for one.
 pub(crate) trait Services {
     fn context(&self) -> Execution;

@@ -5,7 +5,6 @@
 #[allow(clippy::all, clippy::pedantic, clippy::restriction, reason = "generated code")]
 pub mod bindings;
 
-use std::rc::Rc;
 use std::time::Duration;
 
 use bindings::exports::stagegate::plugin::steps as exported;
@@ -16,7 +15,7 @@ use crate::declaration::{AttributeDeclaration, Declaration, ImageType, StepDecla
 use crate::fault::OperationStatus;
 use crate::query::{Filter, RecordQuery};
 use crate::record::{ColumnSet, Record};
-use crate::services::{Execution, Services};
+use crate::services::{Execution, Handle, Services};
 use crate::value::{Choice, Choices, DateTime, Decimal, EntityReference, Money, UniqueIdentifier, Value};
 use crate::{Fault, Result};
 
@@ -44,7 +43,7 @@ pub fn declare(declaration: &Declaration) -> exported::Declaration {
 pub fn execute(declaration: &Declaration, step: &str) -> Result<(), types::Fault> {
     let entry = declaration.steps.iter().find(|entry| entry.declaration.name == step);
     let result = match entry {
-        Some(entry) => (entry.run)(Context::new(Rc::new(Host))),
+        Some(entry) => (entry.run)(Context::new(host())),
         None => Err(Fault::defect(format!(
             "The plugin `{}` {} has no step `{step}`: register the component again.",
             declaration.name, declaration.version
@@ -59,7 +58,18 @@ pub(crate) fn trace(line: &str) {
 }
 
 /// The host that runs this component.
-struct Host;
+#[derive(Clone)]
+pub(crate) struct Host;
+
+#[cfg(target_arch = "wasm32")]
+fn host() -> Handle {
+    Host
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn host() -> Handle {
+    std::rc::Rc::new(Host)
+}
 
 impl Services for Host {
     fn context(&self) -> Execution {

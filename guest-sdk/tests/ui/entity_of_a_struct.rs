@@ -4,13 +4,11 @@ use stagegate_sdk::prelude::*;
 #[entity("account")]
 struct Account {
     name: Field<String>,
-    creditlimit: Field<Money>,
 }
 
+#[step(PostOperation, entity = "contact")]
 fn on(_: &mut Update<Account>) -> Result {
     Ok(())
 }
-
-plugin!(on);
 
 fn main() {}

@@ -1,0 +1,9 @@
+use stagegate_sdk::prelude::*;
+
+#[derive(Choice)]
+enum State {
+    Active = 0,
+    Inactive,
+}
+
+fn main() {}

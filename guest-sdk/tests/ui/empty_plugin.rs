@@ -1,0 +1,5 @@
+use stagegate_sdk::prelude::*;
+
+plugin!();
+
+fn main() {}
