@@ -1,22 +1,23 @@
-//! The host's side of the contract: the only file that knows the generated bindings.
+//! The host's side of the contract: the only module that knows the generated bindings.
 
 #[rustfmt::skip]
 #[allow(unsafe_code, missing_docs, unreachable_pub, unused_qualifications, reason = "generated code")]
 #[allow(clippy::all, clippy::pedantic, clippy::restriction, reason = "generated code")]
 pub mod bindings;
+mod convert;
 
 use std::time::Duration;
 
 use bindings::exports::stagegate::plugin::steps as exported;
 use bindings::stagegate::plugin::{execution_context, organization_service, tracing_service, types};
+use convert::*;
 
-use crate::context::{Context, Mode, Stage};
-use crate::declaration::{AttributeDeclaration, Declaration, ImageType, StepDeclaration};
-use crate::fault::OperationStatus;
-use crate::query::{Filter, RecordQuery};
+use crate::context::Context;
+use crate::declaration::Declaration;
+use crate::query::RecordQuery;
 use crate::record::{ColumnSet, Record};
 use crate::services::{Execution, Handle, Services};
-use crate::value::{Choice, Choices, DateTime, Decimal, EntityReference, Money, UniqueIdentifier, Value};
+use crate::value::{DateTime, EntityReference, UniqueIdentifier, Value};
 use crate::{Fault, Result};
 
 /// The plugin's declaration, for the component's export.
@@ -162,252 +163,5 @@ impl Services for Host {
 
     fn trace(&self, line: &str) {
         trace(line);
-    }
-}
-
-fn identifier_in(id: types::UniqueIdentifier) -> UniqueIdentifier {
-    UniqueIdentifier::from_u128(u128::from(id.high) << 64 | u128::from(id.low))
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "the two halves of the number")]
-fn identifier_out(id: UniqueIdentifier) -> types::UniqueIdentifier {
-    types::UniqueIdentifier { high: (id.as_u128() >> 64) as u64, low: id.as_u128() as u64 }
-}
-
-fn reference_in(reference: types::EntityReference) -> EntityReference {
-    EntityReference { entity: reference.entity, id: identifier_in(reference.id) }
-}
-
-fn reference_out(reference: EntityReference) -> types::EntityReference {
-    types::EntityReference { entity: reference.entity, id: identifier_out(reference.id) }
-}
-
-/// A host sends no number that needs more than 96 bits; should one, the step traps rather than calculate with another.
-#[expect(clippy::expect_used, reason = "a breach of the contract is a trap")]
-fn decimal_in(decimal: types::Decimal) -> Decimal {
-    let unscaled = i128::from(decimal.high) << 64 | i128::from(decimal.low);
-    Decimal::try_from_i128_with_scale(unscaled, u32::from(decimal.scale))
-        .expect("the host sent a decimal number of more than 96 bits or 28 digits after the point")
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the halves of the number; scale <= 28"
-)]
-fn decimal_out(decimal: Decimal) -> types::Decimal {
-    let unscaled = decimal.mantissa();
-    types::Decimal { high: (unscaled >> 64) as i64, low: unscaled as u64, scale: decimal.scale() as u8 }
-}
-
-fn value_in(value: types::Value) -> Value {
-    match value {
-        types::Value::Null => Value::Null,
-        types::Value::Boolean(value) => Value::Boolean(value),
-        types::Value::Integer(value) => Value::Integer(value),
-        types::Value::BigInteger(value) => Value::BigInteger(value),
-        types::Value::Double(value) => Value::Double(value),
-        types::Value::Decimal(value) => Value::Decimal(decimal_in(value)),
-        types::Value::Money(value) => Value::Money(Money::from(decimal_in(value))),
-        types::Value::String(value) => Value::String(value),
-        types::Value::DateTime(value) => Value::DateTime(DateTime::from_millis(value)),
-        types::Value::UniqueIdentifier(value) => Value::UniqueIdentifier(identifier_in(value)),
-        types::Value::Choice(value) => Value::Choice(Choice(value)),
-        types::Value::Choices(value) => Value::Choices(Choices(value)),
-        types::Value::EntityReference(value) => Value::EntityReference(reference_in(value)),
-    }
-}
-
-fn value_out(value: Value) -> types::Value {
-    match value {
-        Value::Null => types::Value::Null,
-        Value::Boolean(value) => types::Value::Boolean(value),
-        Value::Integer(value) => types::Value::Integer(value),
-        Value::BigInteger(value) => types::Value::BigInteger(value),
-        Value::Double(value) => types::Value::Double(value),
-        Value::Decimal(value) => types::Value::Decimal(decimal_out(value)),
-        Value::Money(value) => types::Value::Money(decimal_out(value.amount())),
-        Value::String(value) => types::Value::String(value),
-        Value::DateTime(value) => types::Value::DateTime(value.as_millis()),
-        Value::UniqueIdentifier(value) => types::Value::UniqueIdentifier(identifier_out(value)),
-        Value::Choice(value) => types::Value::Choice(value.0),
-        Value::Choices(value) => types::Value::Choices(value.0),
-        Value::EntityReference(value) => types::Value::EntityReference(reference_out(value)),
-    }
-}
-
-fn attributes_out(attributes: impl IntoIterator<Item = (String, Value)>) -> Vec<types::Attribute> {
-    attributes.into_iter().map(|(name, value)| types::Attribute { name, value: value_out(value) }).collect()
-}
-
-fn record_in(entity: types::Entity) -> Record {
-    Record {
-        logical_name: entity.logical_name,
-        id: entity.id.map(identifier_in),
-        attributes: entity
-            .attributes
-            .into_iter()
-            .map(|attribute| (attribute.name, value_in(attribute.value)))
-            .collect(),
-    }
-}
-
-fn record_out(record: Record) -> types::Entity {
-    types::Entity {
-        logical_name: record.logical_name,
-        id: record.id.map(identifier_out),
-        attributes: attributes_out(record.attributes),
-    }
-}
-
-fn columns_out(columns: &ColumnSet) -> types::ColumnSet {
-    match columns {
-        ColumnSet::All => types::ColumnSet::All,
-        ColumnSet::Named(names) => types::ColumnSet::Named(names.clone()),
-    }
-}
-
-fn execution_in(execution: execution_context::Execution) -> Execution {
-    Execution {
-        message: execution.message,
-        stage: match execution.stage {
-            execution_context::Stage::PreValidation => Stage::PreValidation,
-            execution_context::Stage::PreOperation => Stage::PreOperation,
-            execution_context::Stage::MainOperation => Stage::MainOperation,
-            execution_context::Stage::PostOperation => Stage::PostOperation,
-        },
-        mode: match execution.mode {
-            execution_context::Mode::Synchronous => Mode::Synchronous,
-            execution_context::Mode::Asynchronous => Mode::Asynchronous,
-        },
-        depth: execution.depth,
-        entity_name: execution.primary_entity_name,
-        entity_id: execution.primary_entity_id.map(identifier_in),
-        user: identifier_in(execution.user_id),
-        initiating_user: identifier_in(execution.initiating_user_id),
-        correlation_id: identifier_in(execution.correlation_id),
-        request_id: identifier_in(execution.request_id),
-        operation_id: execution.operation_id.map(identifier_in),
-        operation_created_on: execution.operation_created_on.map(DateTime::from_millis),
-        is_in_transaction: execution.is_in_transaction,
-    }
-}
-
-fn fault_in(fault: types::Fault) -> Fault {
-    let status = match fault.status {
-        types::OperationStatus::Failed => OperationStatus::Failed,
-        types::OperationStatus::Canceled => OperationStatus::Canceled,
-        types::OperationStatus::Retry => OperationStatus::Retry,
-        types::OperationStatus::Suspended => OperationStatus::Suspended,
-        types::OperationStatus::Succeeded => OperationStatus::Succeeded,
-    };
-    let plain = Fault::new(fault.message).with_code(fault.code).with_status(status);
-    fault.details.into_iter().fold(plain, |fault, (name, text)| fault.with_detail(name, text))
-}
-
-fn fault_out(fault: &Fault) -> types::Fault {
-    types::Fault {
-        code: fault.code(),
-        message: fault.message().to_owned(),
-        status: match fault.status() {
-            OperationStatus::Failed => types::OperationStatus::Failed,
-            OperationStatus::Canceled => types::OperationStatus::Canceled,
-            OperationStatus::Retry => types::OperationStatus::Retry,
-            OperationStatus::Suspended => types::OperationStatus::Suspended,
-            OperationStatus::Succeeded => types::OperationStatus::Succeeded,
-        },
-        details: fault.details().to_vec(),
-    }
-}
-
-fn query_out(query: RecordQuery) -> organization_service::Query {
-    let mut filter = Vec::new();
-    if let Some(root) = query.filter {
-        flatten(root, &mut filter);
-    }
-    organization_service::Query {
-        entity: query.entity,
-        columns: columns_out(&query.columns),
-        filter,
-        orders: query
-            .orders
-            .into_iter()
-            .map(|order| organization_service::Order {
-                attribute: order.attribute,
-                descending: order.descending,
-            })
-            .collect(),
-        top: query.top,
-    }
-}
-
-/// Appends a filter, parents before children, and answers its index.
-#[expect(clippy::cast_possible_truncation, reason = "a component of 32 bits has no list longer than that")]
-fn flatten(filter: Filter, nodes: &mut Vec<organization_service::FilterNode>) -> u32 {
-    use organization_service::{Condition, FilterNode};
-
-    let index = nodes.len();
-    let (children, group): (_, fn(Vec<u32>) -> FilterNode) = match filter {
-        Filter::Condition { attribute, operator, values } => {
-            nodes.push(FilterNode::Condition(Condition {
-                attribute,
-                operator: operator.to_owned(),
-                values: values.into_iter().map(value_out).collect(),
-            }));
-            return index as u32;
-        }
-        Filter::All(children) => (children, FilterNode::AllOf),
-        Filter::Any(children) => (children, FilterNode::AnyOf),
-    };
-    // A placeholder, as the children's indexes are known only after it.
-    nodes.push(FilterNode::AllOf(Vec::new()));
-    let children = children.into_iter().map(|child| flatten(child, nodes)).collect();
-    if let Some(node) = nodes.get_mut(index) {
-        *node = group(children);
-    }
-    index as u32
-}
-
-fn step_out(step: &StepDeclaration) -> exported::Step {
-    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-    exported::Step {
-        name: step.name.to_owned(),
-        message: step.message.to_owned(),
-        entity: step.entity.map(str::to_owned),
-        stage: match step.stage {
-            Stage::PreValidation => exported::Stage::PreValidation,
-            Stage::PreOperation => exported::Stage::PreOperation,
-            Stage::MainOperation => exported::Stage::MainOperation,
-            Stage::PostOperation => exported::Stage::PostOperation,
-        },
-        mode: match step.mode {
-            Mode::Synchronous => exported::Mode::Synchronous,
-            Mode::Asynchronous => exported::Mode::Asynchronous,
-        },
-        rank: step.rank,
-        filtering_attributes: texts(step.filtering_attributes),
-        images: step
-            .images
-            .iter()
-            .map(|image| exported::Image {
-                alias: image.alias.to_owned(),
-                image_type: match image.image_type {
-                    ImageType::PreImage => exported::ImageType::PreImage,
-                    ImageType::PostImage => exported::ImageType::PostImage,
-                    ImageType::Both => exported::ImageType::Both,
-                },
-                attributes: texts(image.attributes),
-            })
-            .collect(),
-        configuration: step.configuration.map(str::to_owned),
-        description: step.description.map(str::to_owned),
-    }
-}
-
-fn attribute_out(attribute: &AttributeDeclaration) -> exported::AttributeDeclaration {
-    exported::AttributeDeclaration {
-        name: attribute.name.to_owned(),
-        attribute_type: attribute.attribute_type.to_owned(),
-        targets: attribute.targets.iter().map(|target| (*target).to_owned()).collect(),
     }
 }

@@ -20,6 +20,7 @@ use crate::model::{
     Attributes, ColumnSet, DateTime, Entity, EntityDefinition, EntityReference, Job, Query, Schema,
 };
 
+pub(crate) mod check;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
