@@ -60,25 +60,14 @@ pub(super) struct RequestReport {
     pub(super) expect: Expect,
     /// The message, also of a request that did not begin.
     pub(super) message: String,
-    pub(super) ending: Ending,
+    pub(super) result: Result<Response, Error>,
     /// What happened; none if the request did not begin.
     pub(super) trace: Option<Trace>,
     /// The jobs that it led to, oldest first.
     pub(super) jobs: Vec<Job>,
 }
 
-/// How a request ended.
-#[derive(Debug)]
-pub(super) enum Ending {
-    /// With this response.
-    Succeeded(Response),
-    /// With this error.
-    Failed(Error),
-    /// It was not tried, for that reason.
-    NotTried(String),
-}
-
-/// What an ending means for who wrote the request.
+/// What the result means for who wrote the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// It succeeded, as it should.
@@ -89,28 +78,17 @@ pub(super) enum Verdict {
     Failed,
     /// It succeeded and should not.
     NotRefused,
-    /// It was not tried.
-    NotTried,
 }
 
 impl RequestReport {
-    /// Whether the ending is what was expected.
+    /// Whether the result is what was expected.
     pub(super) fn verdict(&self) -> Verdict {
-        match (&self.ending, self.expect) {
-            (Ending::NotTried(_), _) => Verdict::NotTried,
-            (Ending::Succeeded(_), Expect::Success | Expect::Any) => Verdict::Succeeded,
-            (Ending::Succeeded(_), Expect::Fault) => Verdict::NotRefused,
-            (Ending::Failed(_), Expect::Fault) => Verdict::Refused,
-            (Ending::Failed(error), Expect::Any) if is_no(error.kind()) => Verdict::Refused,
-            (Ending::Failed(_), Expect::Success | Expect::Any) => Verdict::Failed,
-        }
-    }
-
-    /// The error with which it failed.
-    pub(super) fn error(&self) -> Option<&Error> {
-        match &self.ending {
-            Ending::Failed(error) => Some(error),
-            Ending::Succeeded(_) | Ending::NotTried(_) => None,
+        match (&self.result, self.expect) {
+            (Ok(_), Expect::Success | Expect::Any) => Verdict::Succeeded,
+            (Ok(_), Expect::Fault) => Verdict::NotRefused,
+            (Err(_), Expect::Fault) => Verdict::Refused,
+            (Err(error), Expect::Any) if is_no(error.kind()) => Verdict::Refused,
+            (Err(_), Expect::Success | Expect::Any) => Verdict::Failed,
         }
     }
 
@@ -148,7 +126,6 @@ impl Verdict {
             Self::Refused => "refused",
             Self::Failed => "failed",
             Self::NotRefused => "not_refused",
-            Self::NotTried => "not_tried",
         }
     }
 }

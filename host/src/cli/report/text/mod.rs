@@ -171,7 +171,6 @@ fn outcome(requests: &[RequestReport]) -> String {
     part(of(|verdict| verdict == Verdict::Refused), "refused as expected or allowed", GOOD);
     part(of(|verdict| verdict == Verdict::Failed), "failed", BAD);
     part(of(|verdict| verdict == Verdict::NotRefused), "succeeded though a fault was expected", BAD);
-    part(of(|verdict| verdict == Verdict::NotTried), "not tried", Style::new());
     let jobs: Vec<JobStatus> =
         requests.iter().flat_map(|request| &request.jobs).map(|job| job.status).collect();
     if !jobs.is_empty() {

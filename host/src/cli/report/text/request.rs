@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::style::{BAD, CHANGE, DIM, GOOD, NAME, Page, WARNING, clean, duration, short};
-use crate::cli::report::{Ending, RequestReport, Verdict};
+use crate::cli::report::{RequestReport, Verdict};
 use crate::model::step::StepKey;
 use crate::model::trace::{Change, Event, OperationRun, StepRun};
 use crate::model::{Entity, Error, Job, JobStatus, Message, Stage, Trace, Value};
@@ -22,8 +22,8 @@ pub(super) fn render(page: &mut Page, request: &RequestReport) {
         events(page, indent, trace);
         jobs(page, indent, trace);
     }
-    match &request.ending {
-        Ending::Succeeded(response) => {
+    match &request.result {
+        Ok(response) => {
             for entity in response.entity().into_iter().chain(response.entities()).take(RECORDS_SHOWN_MAX) {
                 record(page, entity);
             }
@@ -31,8 +31,7 @@ pub(super) fn render(page: &mut Page, request: &RequestReport) {
                 page.line(1, &format!("{DIM}← and {} more records{DIM:#}", more + 1));
             }
         }
-        Ending::Failed(failure) => error(page, failure, request.verdict()),
-        Ending::NotTried(reason) => page.line(1, &clean(reason)),
+        Err(failure) => error(page, failure, request.verdict()),
     }
     if request.verdict() == Verdict::NotRefused {
         page.line(1, &format!("{BAD}✗{BAD:#} the request says `\"expect\": \"fault\"`, and it succeeded"));
@@ -49,7 +48,6 @@ fn headline(page: &mut Page, request: &RequestReport) {
         Verdict::NotRefused => {
             (BAD, format!("{}, not as expected", ended(request.trace.as_ref(), "succeeded")))
         }
-        Verdict::NotTried => (WARNING, "not tried".to_owned()),
     };
     let text = match (verdict, request.expect) {
         (Verdict::Refused, crate::cli::requests::Expect::Any) => ended(request.trace.as_ref(), "refused"),
