@@ -101,7 +101,8 @@ impl Runner for NativeStep {
             // Taking the execution back ends the context: a clone that the closure left somewhere answers with an error.
             let execution = cell.lock().take();
             let lines = std::mem::take(&mut *cell.lines.lock().unwrap_or_else(PoisonError::into_inner));
-            let deadline = deadline.map(|deadline| if exempt { deadline + started.elapsed() } else { deadline });
+            let deadline =
+                deadline.map(|deadline| if exempt { deadline + started.elapsed() } else { deadline });
             if let Some(scope) = &scope {
                 scope.transaction.set_deadline(deadline);
             }

@@ -48,6 +48,8 @@ pub(super) struct Turn {
     pub(super) begin: Begin,
     /// Since when it waits.
     pub(super) asked: Instant,
+    /// When it is over: the deadline that it began with, unless it was moved since.
+    pub(super) deadline: Mutex<Option<Instant>>,
     /// Taken out by whoever is first: the thread, to run it, or the caller, to give up.
     task: Mutex<Option<Task>>,
     abandoned: AtomicBool,
@@ -63,7 +65,7 @@ impl Turn {
 
     /// Whether its deadline has passed.
     pub(super) fn is_expired(&self) -> bool {
-        self.begin.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+        lock(&self.deadline).is_some_and(|deadline| Instant::now() >= deadline)
     }
 
     fn take(&self) -> Option<Task> {
@@ -131,6 +133,7 @@ impl Lane {
         let turn = Arc::new(Turn {
             begin,
             asked: Instant::now(),
+            deadline: Mutex::new(deadline),
             task: Mutex::new(Some(task)),
             abandoned: AtomicBool::new(false),
         });

@@ -339,6 +339,10 @@ impl Transaction for SqliteTransaction {
     async fn enqueue(&self, jobs: &[Job]) -> Result<()> {
         self.call(Access::Write, |connection| job::insert(connection, jobs))
     }
+
+    fn set_deadline(&self, deadline: Option<Instant>) {
+        *lock(&self.turn.deadline) = deadline;
+    }
 }
 
 fn control(connection: &Connection, sql: &str) -> Result<()> {
