@@ -237,8 +237,11 @@ fn jobs(page: &mut Page, indent: Indent<'_>) {
 }
 
 fn job(page: &mut Page, indent: Indent<'_>, JobReport { job, runs }: &JobReport) {
-    let bad = matches!(job.status, JobStatus::Failed | JobStatus::Canceled);
-    let mark = if bad { format!("{BAD}✗{BAD:#}") } else { format!("{GOOD}✓{GOOD:#}") };
+    let mark = match job.status {
+        JobStatus::Succeeded => format!("{GOOD}✓{GOOD:#}"),
+        JobStatus::Failed | JobStatus::Canceled => format!("{BAD}✗{BAD:#}"),
+        _ => "·".to_owned(),
+    };
     let mut left = format!("{mark} {}  job {DIM}{}{DIM:#} {}", name(&job.step), job.id, status(job));
     if job.attempt > 1 {
         let _ = write!(left, " at attempt {}", job.attempt);
