@@ -5,3 +5,4 @@ mod program;
 mod arguments;
 mod bad_input;
 mod requests_file;
+mod runs;

@@ -1,11 +1,11 @@
 //! Runs the program with captured streams.
 
-#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails is a test that fails")]
 
 use std::ffi::OsString;
 use std::io::{self, Cursor, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use stagegate::cli::{self, Exit, Output, Surroundings, Tools};
 
@@ -58,6 +58,24 @@ impl Program {
         let exit = runtime.block_on(cli::run(args, &mut surroundings));
         Ran { exit, output: output.text(), errors: errors.text() }
     }
+}
+
+/// The credit guard's component, built once by the program itself.
+pub(super) fn component() -> &'static Path {
+    static COMPONENT: OnceLock<PathBuf> = OnceLock::new();
+    COMPONENT.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sample-plugins/credit-guard");
+        let built = Program::new().run([
+            "inspect".as_ref(),
+            folder.as_os_str(),
+            "--format".as_ref(),
+            "json".as_ref(),
+        ]);
+        assert_eq!(built.exit, Exit::Done, "{}", built.errors);
+        assert!(built.errors.contains("building credit-guard for wasm32-wasip2 ..."), "{}", built.errors);
+        let inspection: serde_json::Value = serde_json::from_str(&built.output).unwrap();
+        inspection["path"].as_str().unwrap().into()
+    })
 }
 
 impl Ran {
