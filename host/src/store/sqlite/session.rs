@@ -140,6 +140,10 @@ pub(super) struct SqliteTransaction {
 }
 
 impl SqliteTransaction {
+    pub(super) fn move_deadline(&self, deadline: Option<Instant>) {
+        *lock(&self.turn.deadline) = deadline;
+    }
+
     /// Calls `verb` with the connection, if the transaction is open, may do that and is in time. An error dooms it.
     pub(super) fn call<T>(&self, access: Access, verb: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         let state = &mut *lock(&self.session.0);

@@ -1,5 +1,7 @@
 //! The verbs, executed on the connection without any hop.
 
+use std::time::Instant;
+
 use async_trait::async_trait;
 use rusqlite::{Connection, params_from_iter};
 use uuid::Uuid;
@@ -125,7 +127,7 @@ impl Transaction for SqliteTransaction {
     }
 
     fn set_deadline(&self, deadline: Option<Instant>) {
-        *lock(&self.turn.deadline) = deadline;
+        self.move_deadline(deadline);
     }
 }
 
