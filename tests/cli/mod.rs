@@ -1,6 +1,6 @@
 //! The command line, run in this process: what it refuses and how it says so.
 
-mod program;
+pub(crate) mod program;
 
 mod arguments;
 mod bad_input;

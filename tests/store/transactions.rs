@@ -258,7 +258,7 @@ pub(super) async fn a_deadline_interrupts_a_write_and_undoes_it(database: Databa
     })
     .await;
     let (account, task) = (definition(&store, "account"), definition(&store, "task"));
-    let deadline = Instant::now() + Duration::from_millis(20);
+    let deadline = Instant::now() + Duration::from_millis(300);
     let later = Arc::new(Mutex::new(None));
     let slot = Arc::clone(&later);
     let work: stagegate::store::Work = Box::new(move |tx| {
