@@ -1,6 +1,6 @@
 //! The pipeline: the stages of a message, in order, around one transaction.
 //!
-//! [`Pipeline::execute`] reads as the specification. Steps run through the [`Runner`] trait and reach back through
+//! [`Pipeline`] reads as the specification. Steps run through the [`Runner`](runner::Runner) trait and reach back through
 //! [`Organization`], so that nothing here knows what a step is made of.
 
 pub mod execution;
