@@ -1,7 +1,8 @@
 //! `stagegate --plugin PATH`: loads plugins, runs requests, reports.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tracing_subscriber::EnvFilter;
@@ -11,12 +12,13 @@ use super::args::{Format, RunArguments};
 use super::failure::Failure;
 use super::report::plan::{self, Registered};
 use super::report::totals::{Totals, key};
-use super::report::{Report, RequestReport, Verdict, json, text};
+use super::report::{JobReport, Report, RequestReport, Verdict, json, text};
 use super::requests::{Document, Scripted, Source};
 use super::surroundings::Surroundings;
 use super::{Exit, load, sample};
 use crate::host::{Host, PlannedStep};
 use crate::model::step::SYSTEM_USER;
+use crate::model::trace::StepRun;
 use crate::model::{EntityDefinition, Error, Job, JobState, Schema};
 use crate::store::JobSelect;
 use crate::wasm::Plugin;
@@ -25,6 +27,9 @@ use crate::wasm::Plugin;
 const JOBS_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 /// How often jobs that wait for a later moment are looked at.
 const JOBS_POLL: Duration = Duration::from_millis(20);
+
+/// The runs of asynchronous steps so far, by their jobs.
+type Runs = Arc<Mutex<BTreeMap<Uuid, Vec<StepRun>>>>;
 
 /// The command: everything that can be wrong is found before the first write.
 pub(super) async fn run(arguments: &RunArguments, surroundings: &mut Surroundings) -> Result<Exit, Failure> {
@@ -48,7 +53,8 @@ pub(super) async fn run(arguments: &RunArguments, surroundings: &mut Surrounding
         Failure::new(format!("no folder for the temporary database can be made: {error}"))
     })?;
     let database = arguments.database.clone().unwrap_or_else(|| temporary.path().join("stagegate.db"));
-    let host = open(arguments, &plugins, database).await?;
+    let runs = Runs::default();
+    let host = open(arguments, &plugins, database, &runs).await?;
 
     let result = async {
         let steps: Vec<Registered> = host.plan().into_iter().map(registered).collect();
@@ -58,7 +64,8 @@ pub(super) async fn run(arguments: &RunArguments, surroundings: &mut Surrounding
             host.define(definitions).await?;
         }
         let wait = arguments.jobs_timeout.unwrap_or(JOBS_TIMEOUT_DEFAULT);
-        let requests = execute(&host, prepared.requests, wait).await?;
+        let mut requests = execute(&host, prepared.requests, wait).await?;
+        take_runs(&mut requests, &runs);
         Ok::<_, Failure>(Report {
             plugins: plugins.iter().map(load::report).collect(),
             database: arguments.database.clone(),
@@ -139,8 +146,15 @@ fn source(name: &str, bytes: Vec<u8>) -> Result<Source, Failure> {
     Ok(Source { name: name.to_owned(), text })
 }
 
-async fn open(arguments: &RunArguments, plugins: &[Plugin], database: PathBuf) -> Result<Host, Failure> {
-    let mut builder = Host::builder().sqlite(database);
+async fn open(
+    arguments: &RunArguments,
+    plugins: &[Plugin],
+    database: PathBuf,
+    runs: &Runs,
+) -> Result<Host, Failure> {
+    let runs = runs.clone();
+    let observer = move |job: &Job, run| lock(&runs).entry(job.id).or_default().push(run);
+    let mut builder = Host::builder().sqlite(database).observe_jobs(observer);
     if let Some(limit) = arguments.timeout {
         builder = builder.time_limit(limit);
     }
@@ -151,6 +165,10 @@ async fn open(arguments: &RunArguments, plugins: &[Plugin], database: PathBuf) -
         builder = builder.plugin(plugin.clone());
     }
     Ok(builder.build().await?)
+}
+
+fn lock(runs: &Runs) -> MutexGuard<'_, BTreeMap<Uuid, Vec<StepRun>>> {
+    runs.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn registered(step: PlannedStep) -> Registered {
@@ -229,8 +247,17 @@ async fn execute_one(
         Some(trace) if trace.error.is_none() => jobs(host, trace.correlation_id, wait).await?,
         _ => Vec::new(),
     };
+    let jobs = jobs.into_iter().map(|job| JobReport { job, runs: Vec::new() }).collect();
     let (result, trace) = (traced.result, traced.trace);
     Ok(RequestReport { number, note, expect, message, result, trace, jobs })
+}
+
+/// Gives each job its runs. At the end, since a job of an earlier request may run again.
+fn take_runs(requests: &mut [RequestReport], runs: &Runs) {
+    let mut runs = std::mem::take(&mut *lock(runs));
+    for report in requests.iter_mut().flat_map(|request| &mut request.jobs) {
+        report.runs = runs.remove(&report.job.id).unwrap_or_default();
+    }
 }
 
 /// The jobs that a request led to, after they have ended or the time is up.
@@ -255,7 +282,7 @@ async fn jobs(host: &Host, correlation: Uuid, wait: Duration) -> Result<Vec<Job>
 
 fn show(report: &Report, format: Format, surroundings: &mut Surroundings) -> Result<Exit, Failure> {
     let native = report.plan.iter().filter(|line| line.step.native).map(|line| key(&line.step.key)).collect();
-    let totals = Totals::of(report.requests.iter().filter_map(|request| request.trace.as_ref()), &native);
+    let totals = Totals::of(&report.requests, &native);
     let text = match format {
         Format::Text => text::render(report, &totals),
         Format::Json => json::render(report, &totals)

@@ -12,12 +12,12 @@ use serde_json::Value as Json;
 use uuid::Uuid;
 
 use super::totals::Totals;
-use super::{PluginReport, Report, RequestReport, plan};
+use super::{JobReport, PluginReport, Report, RequestReport, plan};
 use crate::cli::json::to_json;
 use crate::cli::requests::Expect;
 use crate::model::request::parameter;
 use crate::model::trace::{Change, Event, StepRun};
-use crate::model::{DateTime, Entity, Error, Image, Job, Mode, Response, Stage, Trace, Value, ValueType};
+use crate::model::{DateTime, Entity, Error, Image, Mode, Response, Stage, Trace, Value, ValueType};
 
 /// The version of the shape.
 pub(in crate::cli) const FORMAT: u32 = 1;
@@ -407,10 +407,11 @@ struct JobJson<'a> {
     lines: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a crate::model::job::JobError>,
+    runs: Vec<StepJson<'a>>,
 }
 
-impl<'a> From<&'a Job> for JobJson<'a> {
-    fn from(job: &'a Job) -> Self {
+impl<'a> From<&'a JobReport> for JobJson<'a> {
+    fn from(JobReport { job, runs }: &'a JobReport) -> Self {
         use crate::model::JobStatus as Status;
         Self {
             id: job.id,
@@ -434,6 +435,7 @@ impl<'a> From<&'a Job> for JobJson<'a> {
             completed_on: job.completed_on,
             lines: &job.trace,
             error: job.error.as_ref(),
+            runs: runs.iter().map(Into::into).collect(),
         }
     }
 }
@@ -449,6 +451,7 @@ struct TotalsJson {
     transaction_ends_us: u64,
     pipeline_us: u64,
     total_us: u64,
+    asynchronous_steps_us: u64,
     load_us: u64,
     elapsed_us: u64,
     memory_peak_bytes: u64,
@@ -467,6 +470,7 @@ impl TotalsJson {
             transaction_ends_us: us(totals.transaction_ends),
             pipeline_us: us(totals.pipeline),
             total_us: us(totals.total),
+            asynchronous_steps_us: us(totals.asynchronous_steps),
             load_us: us(report.plugins.iter().map(|plugin| plugin.load).sum()),
             elapsed_us: us(report.took),
             memory_peak_bytes: totals.memory_peak_bytes,

@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::Exit;
 use super::requests::Expect;
+use crate::model::trace::StepRun;
 use crate::model::{Error, ErrorKind, Job, JobStatus, Response, Trace};
 
 /// All that a run shows.
@@ -64,7 +65,15 @@ pub(super) struct RequestReport {
     /// What happened; none if the request did not begin.
     pub(super) trace: Option<Trace>,
     /// The jobs that it led to, oldest first.
-    pub(super) jobs: Vec<Job>,
+    pub(super) jobs: Vec<JobReport>,
+}
+
+/// A system job and what its runs did.
+#[derive(Debug)]
+pub(super) struct JobReport {
+    pub(super) job: Job,
+    /// One for each attempt that this program made.
+    pub(super) runs: Vec<StepRun>,
 }
 
 /// What the result means for who wrote the request.
@@ -134,7 +143,8 @@ impl Report {
     /// How the program ends.
     pub(super) fn exit(&self) -> Exit {
         let failed = |request: &RequestReport| {
-            request.verdict().is_failure() || request.jobs.iter().any(|job| job.status == JobStatus::Failed)
+            request.verdict().is_failure()
+                || request.jobs.iter().any(|report| report.job.status == JobStatus::Failed)
         };
         if self.requests.iter().any(failed) { Exit::RequestFailed } else { Exit::Done }
     }

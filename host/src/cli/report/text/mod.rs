@@ -133,6 +133,11 @@ fn where_the_time_went(page: &mut Page, totals: &Totals) {
         page.line(1, &format!("{name:<24}{:>10} {percent:>4.0} %{bar}", duration(share)));
     }
     page.line(1, &format!("{:<24}{:>10}", "all requests", duration(totals.total)));
+    if !totals.asynchronous_steps.is_zero() {
+        let steps = duration(totals.asynchronous_steps);
+        let note = format!("{DIM}on their own, after the commits{DIM:#}");
+        page.line(1, &format!("{:<24}{steps:>10}  {note}", "asynchronous steps"));
+    }
 }
 
 fn footer(page: &mut Page, report: &Report, totals: &Totals) {
@@ -147,7 +152,7 @@ fn footer(page: &mut Page, report: &Report, totals: &Totals) {
     if cached > 0 {
         loaded.push(format!("{cached} cached"));
     }
-    // Jobs run out of sight of the requests' traces, so where they alone ran guests nothing is known of memory.
+    // 0 where no guest ran.
     let memory = match totals.memory_peak_bytes {
         0 => String::new(),
         peak => format!("peak memory of a guest {} of {}, ", bytes(peak), bytes(report.memory_limit)),
@@ -172,7 +177,7 @@ fn outcome(requests: &[RequestReport]) -> String {
     part(of(|verdict| verdict == Verdict::Failed), "failed", BAD);
     part(of(|verdict| verdict == Verdict::NotRefused), "succeeded though a fault was expected", BAD);
     let jobs: Vec<JobStatus> =
-        requests.iter().flat_map(|request| &request.jobs).map(|job| job.status).collect();
+        requests.iter().flat_map(|request| &request.jobs).map(|report| report.job.status).collect();
     if !jobs.is_empty() {
         let with = |status| jobs.iter().filter(|other| **other == status).count();
         let (done, failed) = (with(JobStatus::Succeeded), with(JobStatus::Failed));

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::style::{BAD, CHANGE, DIM, GOOD, NAME, Page, WARNING, clean, duration, short};
-use crate::cli::report::{RequestReport, Verdict};
+use crate::cli::report::{JobReport, RequestReport, Verdict};
 use crate::model::step::StepKey;
 use crate::model::trace::{Change, Event, OperationRun, StepRun};
 use crate::model::{Entity, Error, Job, JobStatus, Message, Stage, Trace, Value};
@@ -20,7 +20,7 @@ pub(super) fn render(page: &mut Page, request: &RequestReport) {
     if let Some(trace) = &request.trace {
         let indent = Indent { level: 1, jobs: &request.jobs };
         events(page, indent, trace);
-        jobs(page, indent, trace);
+        jobs(page, indent);
     }
     match &request.result {
         Ok(response) => {
@@ -93,7 +93,7 @@ fn is_read(trace: &Trace) -> bool {
 #[derive(Clone, Copy)]
 struct Indent<'a> {
     level: usize,
-    jobs: &'a [Job],
+    jobs: &'a [JobReport],
 }
 
 impl Indent<'_> {
@@ -151,19 +151,21 @@ fn stage(event: &Event) -> Option<Stage> {
 }
 
 fn step(page: &mut Page, indent: Indent<'_>, run: &StepRun) {
-    page.row(
-        indent.level,
-        &format!("{} {}", mark(run.error.as_ref()), name(&run.step)),
-        &duration(run.duration),
-    );
+    let left = format!("{} {}", mark(run.error.as_ref()), name(&run.step));
+    page.row(indent.level, &left, &duration(run.duration));
+    step_parts(page, indent.deeper(1), run);
+}
+
+/// What a run of a step said, asked for and changed.
+fn step_parts(page: &mut Page, indent: Indent<'_>, run: &StepRun) {
     for line in &run.lines {
-        trace_line(page, indent.level + 1, line);
+        trace_line(page, indent.level, line);
     }
-    for nested in &run.requests {
-        self::nested(page, indent.deeper(1), nested);
+    for request in &run.requests {
+        nested(page, indent, request);
     }
     for change in &run.changes {
-        changed(page, indent.level + 1, change);
+        changed(page, indent.level, change);
     }
 }
 
@@ -217,56 +219,44 @@ fn operation(page: &mut Page, level: usize, trace: &Trace, run: &OperationRun) {
 
 fn queued(page: &mut Page, indent: Indent<'_>, id: uuid::Uuid, step: &StepKey) {
     let left = format!("{CHANGE}»{CHANGE:#} queued job {DIM}{}{DIM:#}  {}", short(id), name(step));
-    match indent.jobs.iter().find(|job| job.id == id) {
+    match indent.jobs.iter().map(|report| &report.job).find(|job| job.id == id) {
         Some(job) => page.row(indent.level, &format!("{left} → {}", status(job)), &job_time(job)),
         None => page.line(indent.level, &left),
     }
 }
 
-/// What the jobs said, and those that jobs of this request queued in turn.
-fn jobs(page: &mut Page, indent: Indent<'_>, trace: &Trace) {
-    let queued = queued_jobs(trace);
-    let telling = |job: &&Job| !job.trace.is_empty() || job.error.is_some() || !queued.contains(&job.id);
-    let jobs: Vec<&Job> = indent.jobs.iter().filter(telling).collect();
-    if jobs.is_empty() {
+/// What the jobs did, once the request was over.
+fn jobs(page: &mut Page, indent: Indent<'_>) {
+    if indent.jobs.is_empty() {
         return;
     }
     page.line(indent.level, &format!("{DIM}after the commit{DIM:#}"));
-    for job in jobs {
-        let bad = matches!(job.status, JobStatus::Failed | JobStatus::Canceled);
-        let mark = if bad { format!("{BAD}✗{BAD:#}") } else { format!("{GOOD}✓{GOOD:#}") };
-        let mut left = format!("{mark} {}  job {DIM}{}{DIM:#} {}", name(&job.step), job.id, status(job));
-        if !queued.contains(&job.id) {
-            left.push_str(", queued by another job");
-        }
-        if job.attempt > 1 {
-            let _ = write!(left, " at attempt {}", job.attempt);
-        }
-        page.row(indent.level + 1, &left, &job_time(job));
-        for line in &job.trace {
-            trace_line(page, indent.level + 2, line);
-        }
-        if let Some(error) = &job.error {
-            let code = hex(error.code);
-            page.line(
-                indent.level + 2,
-                &format!("{BAD}{}{BAD:#}  {DIM}{code}{DIM:#}", clean(&error.message)),
-            );
-        }
+    for report in indent.jobs {
+        job(page, indent.deeper(1), report);
     }
 }
 
-/// The jobs that a request and those nested in it queued.
-fn queued_jobs(trace: &Trace) -> Vec<uuid::Uuid> {
-    let mut jobs = Vec::new();
-    for event in &trace.events {
-        match event {
-            Event::Queued { job, .. } => jobs.push(*job),
-            Event::Step(run) => jobs.extend(run.requests.iter().flat_map(queued_jobs)),
-            _ => {}
-        }
+fn job(page: &mut Page, indent: Indent<'_>, JobReport { job, runs }: &JobReport) {
+    let mark = match job.status {
+        JobStatus::Succeeded => format!("{GOOD}✓{GOOD:#}"),
+        JobStatus::Failed | JobStatus::Canceled => format!("{BAD}✗{BAD:#}"),
+        _ => "·".to_owned(),
+    };
+    let mut left = format!("{mark} {}  job {DIM}{}{DIM:#} {}", name(&job.step), job.id, status(job));
+    if job.attempt > 1 {
+        let _ = write!(left, " at attempt {}", job.attempt);
     }
-    jobs
+    page.row(indent.level, &left, &job_time(job));
+    match runs.last() {
+        Some(run) => step_parts(page, indent.deeper(1), run),
+        // A run of another program on the database: its lines are what is left of it.
+        None => job.trace.iter().for_each(|line| trace_line(page, indent.level + 1, line)),
+    }
+    if let Some(error) = &job.error {
+        let code = hex(error.code);
+        let message = clean(&error.message);
+        page.line(indent.level + 1, &format!("{BAD}{message}{BAD:#}  {DIM}{code}{DIM:#}"));
+    }
 }
 
 fn status(job: &Job) -> String {
