@@ -110,6 +110,7 @@ impl Declaration {
     /// }
     ///
     /// plugin!(on, again);
+    /// # fn main() {}
     /// ```
     #[expect(clippy::indexing_slicing, reason = "the indexes are below the length; `get` is not const here")]
     pub const fn new(
@@ -210,6 +211,7 @@ pub(crate) const fn same(one: &str, other: &str) -> bool {
 /// }
 ///
 /// plugin!(on);
+/// # fn main() {}
 /// ```
 #[expect(clippy::indexing_slicing, reason = "the index is below the length; `get` is not const here")]
 pub(crate) const fn checked<S: Step>() -> StepDeclaration {

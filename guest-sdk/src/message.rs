@@ -8,7 +8,7 @@ use crate::entity::Shape;
 use crate::record::{ColumnSet, Record, Side};
 // The glob, as the trait is in use for the component's handle only: a trait object's methods need no import.
 use crate::services::*;
-use crate::value::{EntityReference, Value};
+use crate::value::Value;
 use crate::{Fault, Result};
 
 /// A message as the argument of a step: [`Create`], [`Update`], [`Delete`], [`Retrieve`] or [`AnyMessage`].
@@ -231,8 +231,7 @@ impl<D: Shape> Message for AnyMessage<D> {
 
 /// Which record the message is about.
 fn primary<D: Shape>(context: &Context) -> Option<D::Reference> {
-    let id = context.entity_id()?;
-    Some(D::refer(EntityReference { entity: context.entity_name().to_owned(), id }))
+    context.record().map(D::refer)
 }
 
 /// The target's columns in one call, and which record it is.
