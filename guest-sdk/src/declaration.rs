@@ -4,6 +4,7 @@
 use crate::Step;
 use crate::context::{Mode, Stage};
 use crate::message::Message;
+use crate::record::ColumnSet;
 use crate::step::Entry;
 
 /// The version of the contract that this SDK is written for.
@@ -46,6 +47,15 @@ pub struct ImageDeclaration {
     pub image_type: ImageType,
     /// The attributes to read; empty for all.
     pub attributes: &'static [&'static str],
+}
+
+impl ImageDeclaration {
+    pub(crate) fn columns(&self) -> ColumnSet {
+        match self.attributes {
+            [] => ColumnSet::All,
+            names => ColumnSet::named(names.iter().copied()),
+        }
+    }
 }
 
 /// Which side of the core operation an image shows.

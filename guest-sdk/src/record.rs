@@ -50,7 +50,12 @@ impl Record {
 
     /// Sets an attribute; [`Value::Null`] clears it.
     pub fn set(&mut self, attribute: impl Into<String>, value: impl Into<Value>) {
-        self.attributes.insert(attribute.into(), value.into());
+        self.insert(attribute.into(), value.into());
+    }
+
+    /// Not generic, so that a component holds it once.
+    pub(crate) fn insert(&mut self, attribute: String, value: Value) {
+        self.attributes.insert(attribute, value);
     }
 
     /// Takes an attribute out, so that it is absent.
