@@ -9,6 +9,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use crate::jobs::{self, Service};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::step::StepKey;
+use crate::model::trace::StepRun;
 use crate::model::{
     Clock, EntityDefinition, Job, Request, Response, Schema, StepDefinition, SystemClock, Trace,
 };
@@ -226,6 +227,7 @@ pub struct HostBuilder {
     depth_limit: u32,
     concurrency: Option<u32>,
     workers: u32,
+    observer: Option<jobs::Observer>,
 }
 
 enum StoreChoice {
@@ -252,6 +254,7 @@ impl Default for HostBuilder {
             depth_limit: DEPTH_LIMIT_DEFAULT,
             concurrency: None,
             workers: jobs::WORKERS_DEFAULT,
+            observer: None,
         }
     }
 }
@@ -354,6 +357,13 @@ impl HostBuilder {
         self
     }
 
+    /// Has `observer` told of every run of an asynchronous step, before its outcome is written: what [`Host::trace`] is
+    /// for requests. Called on the runtime, so it should be short.
+    pub fn observe_jobs(mut self, observer: impl Fn(&Job, StepRun) + Send + Sync + 'static) -> Self {
+        self.observer = Some(Arc::new(observer));
+        self
+    }
+
     /// Opens the store, registers the steps and starts the asynchronous service on the current tokio runtime.
     ///
     /// Fails with the rule that a registration breaks, the problem of the database, or a concurrency and depth for which
@@ -387,8 +397,12 @@ impl HostBuilder {
             doorbell: Arc::default(),
         });
         let admission = Arc::new(Semaphore::new(usize::try_from(concurrency).unwrap_or(usize::MAX)));
-        let service = (self.workers > 0)
-            .then(|| Service::start(Arc::clone(&pipeline), Arc::clone(&admission), self.workers));
+        let settings = jobs::Settings {
+            admission: Arc::clone(&admission),
+            workers: self.workers,
+            observer: self.observer,
+        };
+        let service = (self.workers > 0).then(|| Service::start(Arc::clone(&pipeline), settings));
         let settled = service.as_ref().map(Service::settled).unwrap_or_default();
         let service = std::sync::Mutex::new(service);
         let plugins = self.plugins;

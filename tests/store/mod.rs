@@ -1,1 +1,118 @@
 //! The stores' conformance suite, and each store that calls it.
+//!
+//! An exercise is a function over an open database. `conformance!` lists them, once, and makes a test of each for a
+//! store: a new store is one line.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test says what it expects by failing"
+)]
+
+mod definitions;
+mod jobs;
+mod queries;
+mod records;
+mod sqlite;
+mod support;
+mod transactions;
+mod values;
+
+macro_rules! conformance {
+    ($suite:ident, $database:path) => {
+        mod $suite {
+            crate::store::exercises! { $database;
+                values {
+                    every_type_round_trips,
+                    numbers_have_the_scale_of_their_definition,
+                    null_is_kept_and_clears,
+                    choices_are_a_set,
+                    values_that_do_not_fit_are_refused,
+                }
+                records {
+                    insert_writes_exactly_what_is_given,
+                    insert_of_a_taken_identifier_is_a_duplicate,
+                    update_writes_the_given_and_raises_the_version,
+                    update_can_set_the_version,
+                    delete_takes_one_record,
+                    retrieve_reads_the_columns_asked_for,
+                    retrieve_of_an_unknown_column_is_refused,
+                    a_transaction_reads_what_it_wrote,
+                    unlink_clears_what_points_to_a_record,
+                    unlink_of_what_is_no_lookup_is_refused,
+                }
+                queries {
+                    operators_on_numbers,
+                    operators_on_strings_ignore_ascii_case,
+                    operators_on_exact_numbers,
+                    operators_on_other_types,
+                    groups_of_conditions,
+                    text_is_never_code,
+                    orders_put_nulls_first_and_break_ties_by_identifier,
+                    top_limits_and_is_limited,
+                    a_query_returns_the_columns_asked_for,
+                    queries_that_make_no_sense_are_refused,
+                    queries_at_the_limits_run,
+                }
+                definitions {
+                    a_new_database_is_empty,
+                    define_returns_and_publishes_the_schema,
+                    definitions_and_records_survive_a_reopening,
+                    define_extends_an_entity_with_records,
+                    statements_follow_the_definition,
+                    defining_the_same_again_changes_nothing,
+                    refused_definitions_leave_all_as_it_was,
+                    wide_entities_and_long_names,
+                    definitions_made_at_once_all_count,
+                }
+                transactions {
+                    a_rollback_leaves_nothing,
+                    a_failed_verb_dooms_the_transaction,
+                    a_caller_that_goes_while_it_waits_never_runs,
+                    a_caller_that_goes_while_it_runs_is_rolled_back,
+                    a_panic_rolls_back_and_is_reported,
+                    a_deadline_while_waiting_names_the_holder,
+                    a_deadline_ends_a_transaction_that_runs,
+                    a_deadline_interrupts_a_query,
+                    a_deadline_interrupts_a_write_and_undoes_it,
+                    readers_see_what_is_committed,
+                    a_reader_cannot_write,
+                    writers_lose_no_update,
+                    writers_take_turns_as_they_came,
+                    a_handle_that_is_kept_does_nothing,
+                    close_waits_and_then_refuses,
+                }
+                jobs {
+                    every_field_round_trips,
+                    a_rollback_leaves_no_job,
+                    a_job_is_queued_once,
+                    claims_take_the_oldest_that_may_start,
+                    claims_at_once_share_the_jobs,
+                    settlements_end_an_attempt,
+                    settlements_of_others_are_dropped,
+                    a_settlement_must_end_the_attempt,
+                    recovery_hands_back_what_dead_hosts_held,
+                    jobs_are_read_oldest_first,
+                    jobs_survive_a_reopening,
+                }
+            }
+        }
+    };
+}
+
+macro_rules! exercises {
+    ($database:path; $($module:ident { $($exercise:ident,)* })*) => {
+        $(mod $module {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $exercise() {
+                    crate::store::$module::$exercise($database()).await;
+                }
+            )*
+        })*
+    };
+}
+
+use conformance;
+use exercises;

@@ -11,16 +11,13 @@ use super::args::{Format, RunArguments};
 use super::failure::Failure;
 use super::report::plan::{self, Registered};
 use super::report::totals::{Totals, key};
-use super::report::{Ending, Report, RequestReport, json, text};
-use super::requests::{Document, Expect, Scripted, Source};
+use super::report::{Report, RequestReport, Verdict, json, text};
+use super::requests::{Document, Scripted, Source};
 use super::surroundings::Surroundings;
 use super::{Exit, load, sample};
 use crate::host::{Host, PlannedStep};
-use crate::model::request::parameter;
-use crate::model::step::{EntityDeclaration, SYSTEM_USER};
-use crate::model::{
-    Entity, EntityDefinition, Error, Job, JobState, Message, Parameter, Request, Schema, Value,
-};
+use crate::model::step::SYSTEM_USER;
+use crate::model::{EntityDefinition, Error, Job, JobState, Schema};
 use crate::store::JobSelect;
 use crate::wasm::Plugin;
 
@@ -185,7 +182,7 @@ fn prepare(
     }
     if definitions.is_empty() {
         let declared = plugins.iter().flat_map(|plugin| &plugin.declaration().entities);
-        let entities = declared_definitions(declared, &schema)?;
+        let entities = sample::definitions(declared, steps, &schema).map_err(Failure::new)?;
         schema = schema.extended(&entities)?;
         definitions.push(entities);
     }
@@ -200,66 +197,40 @@ fn prepare(
     Ok(Prepared { definitions, requests, made_up })
 }
 
-fn declared_definitions<'d>(
-    declared: impl IntoIterator<Item = &'d EntityDeclaration>,
-    schema: &Schema,
-) -> Result<Vec<EntityDefinition>, Failure> {
-    sample::definitions(declared, schema).map_err(Failure::new)
-}
-
 /// Runs the requests one after the other, each with the jobs that it leads to.
 async fn execute(
     host: &Host,
     requests: Vec<Scripted>,
     wait: Duration,
 ) -> Result<Vec<RequestReport>, Failure> {
-    let mut reports = Vec::new();
-    // Made-up records that do not exist, and the request that should have made them.
-    let mut missing: Vec<(Uuid, usize)> = Vec::new();
-    for (index, scripted) in requests.into_iter().enumerate() {
-        let Scripted { note, expect, request } = scripted;
-        let (number, message) = (index + 1, request.message.clone());
-        let (created, needed) = records(&request);
-        let lacking = missing.iter().find(|(id, _)| needed.contains(id)).filter(|_| expect == Expect::Any);
-        let (ending, trace) = match lacking {
-            Some((_, number)) => {
-                let reason = format!("not tried: its record was not created, see request {number}");
-                (Ending::NotTried(reason), None)
-            }
-            None => {
-                let traced = host.trace(request).await;
-                (traced.result.map_or_else(Ending::Failed, Ending::Succeeded), traced.trace)
-            }
-        };
-        if let (Some(id), false) = (created, matches!(ending, Ending::Succeeded(_))) {
-            missing.push((id, number));
+    let mut reports: Vec<RequestReport> = Vec::new();
+    for scripted in requests {
+        let again = sample::again(&scripted, &host.schema());
+        reports.push(execute_one(host, scripted, reports.len() + 1, wait).await?);
+        // A plugin may refuse a made-up record for an attribute that it has; one without shows more of it.
+        let refused = reports.last().is_some_and(|report| report.verdict() == Verdict::Refused);
+        if let (Some(again), true) = (again, refused) {
+            reports.push(execute_one(host, again, reports.len() + 1, wait).await?);
         }
-        let jobs = match &trace {
-            Some(trace) if trace.error.is_none() => jobs(host, trace.correlation_id, wait).await?,
-            _ => Vec::new(),
-        };
-        reports.push(RequestReport { number, note, expect, message, ending, trace, jobs });
     }
     Ok(reports)
 }
 
-/// The record that a request creates, and those that it needs.
-fn records(request: &Request) -> (Option<Uuid>, Vec<Uuid>) {
-    let references = |entity: &Entity| -> Vec<Uuid> {
-        let id = |value: &Value| match value {
-            Value::EntityReference(reference) => Some(reference.id),
-            _ => None,
-        };
-        entity.attributes.values().filter_map(id).collect()
+async fn execute_one(
+    host: &Host,
+    scripted: Scripted,
+    number: usize,
+    wait: Duration,
+) -> Result<RequestReport, Failure> {
+    let Scripted { note, expect, request } = scripted;
+    let message = request.message.clone();
+    let traced = host.trace(request).await;
+    let jobs = match &traced.trace {
+        Some(trace) if trace.error.is_none() => jobs(host, trace.correlation_id, wait).await?,
+        _ => Vec::new(),
     };
-    match request.parameters.get(parameter::TARGET) {
-        Some(Parameter::Entity(entity)) if request.message == Message::CREATE => {
-            (entity.id, references(entity))
-        }
-        Some(Parameter::Entity(entity)) => (None, references(entity).into_iter().chain(entity.id).collect()),
-        Some(Parameter::Reference(reference)) => (None, vec![reference.id]),
-        _ => (None, Vec::new()),
-    }
+    let (result, trace) = (traced.result, traced.trace);
+    Ok(RequestReport { number, note, expect, message, result, trace, jobs })
 }
 
 /// The jobs that a request led to, after they have ended or the time is up.

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::model::job::{JobError, Settlement};
+use crate::model::trace::StepRun;
 use crate::model::{Error, ErrorKind, Job, JobStatus};
 use crate::pipeline::Pipeline;
 
@@ -23,6 +24,19 @@ const POLL: Duration = Duration::from_secs(1);
 /// The pause after the store failed.
 const BACK_OFF: Duration = Duration::from_secs(1);
 
+/// Is told of every run of an asynchronous step: the job as it was claimed, and what happened.
+pub type Observer = Arc<dyn Fn(&Job, StepRun) + Send + Sync>;
+
+/// How the service runs.
+pub struct Settings {
+    /// What every message request from outside passes: an asynchronous step holds a place in it like any other.
+    pub admission: Arc<Semaphore>,
+    /// Asynchronous steps that run at once.
+    pub workers: u32,
+    /// Who is told of their runs; without one, no traces are made.
+    pub observer: Option<Observer>,
+}
+
 /// The running service.
 pub struct Service {
     stop: Arc<Notify>,
@@ -31,16 +45,14 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts the service on the current runtime. `admission` is what every message request from outside passes: an
-    /// asynchronous step holds a place in it like any other.
-    pub fn start(pipeline: Arc<Pipeline>, admission: Arc<Semaphore>, workers: u32) -> Self {
+    /// Starts the service on the current runtime.
+    pub fn start(pipeline: Arc<Pipeline>, settings: Settings) -> Self {
         let stop = Arc::new(Notify::new());
         let settled = Arc::new(Notify::new());
         let worker = Worker {
             id: Uuid::now_v7(),
             pipeline,
-            admission,
-            workers,
+            settings: Arc::new(settings),
             running: JoinSet::new(),
             claimed: HashMap::new(),
             finished: Vec::new(),
@@ -57,19 +69,26 @@ impl Service {
     }
 
     /// Stops claiming, lets what runs end, and settles it.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         self.stop.notify_one();
-        if let Err(error) = self.task.await {
+        if let Err(error) = (&mut self.task).await {
             tracing::error!(%error, "the asynchronous service broke down");
         }
+    }
+}
+
+impl Drop for Service {
+    /// Without [`Service::stop`] the running jobs are dropped where they are: the next host on the database runs them
+    /// again.
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }
 
 struct Worker {
     id: Uuid,
     pipeline: Arc<Pipeline>,
-    admission: Arc<Semaphore>,
-    workers: u32,
+    settings: Arc<Settings>,
     running: JoinSet<Settlement>,
     /// What a task runs, for the case that it breaks down without saying.
     claimed: HashMap<Id, (Uuid, u32)>,
@@ -108,7 +127,7 @@ impl Worker {
             return Instant::now() + BACK_OFF;
         }
         let busy = u32::try_from(self.running.len()).unwrap_or(u32::MAX);
-        let free = self.workers.saturating_sub(busy);
+        let free = self.settings.workers.saturating_sub(busy);
         if free == 0 {
             return Instant::now() + POLL;
         }
@@ -130,7 +149,7 @@ impl Worker {
 
     fn start(&mut self, job: Job) {
         let claimed = (job.id, job.attempt);
-        let run = attempt(Arc::clone(&self.pipeline), Arc::clone(&self.admission), self.id, job);
+        let run = attempt(Arc::clone(&self.pipeline), Arc::clone(&self.settings), self.id, job);
         let task = self.running.spawn(run);
         self.claimed.insert(task.id(), claimed);
     }
@@ -182,13 +201,16 @@ impl Worker {
 }
 
 /// One attempt at a job.
-async fn attempt(pipeline: Arc<Pipeline>, admission: Arc<Semaphore>, worker: Uuid, job: Job) -> Settlement {
+async fn attempt(pipeline: Arc<Pipeline>, settings: Arc<Settings>, worker: Uuid, job: Job) -> Settlement {
     // Only a host that is going down closes the admission; its jobs are handed back.
-    let place = admission.acquire().await;
+    let place = settings.admission.acquire().await;
     let (status, error, trace) = if place.is_err() {
         (JobStatus::WaitingForResources, None, Vec::new())
     } else {
-        let run = pipeline.run_job(&job).await;
+        let run = pipeline.run_job(&job, settings.observer.is_some()).await;
+        if let (Some(observer), Some(trace)) = (&settings.observer, run.trace) {
+            observer(&job, trace);
+        }
         match run.result {
             Ok(()) => (JobStatus::Succeeded, None, run.lines),
             Err(error) => {

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::message::{self, Operation};
 use crate::model::error::{Error, ErrorKind, Location, Result};
 use crate::model::request::parameter;
-use crate::model::trace::{Event, OperationRun, Trace};
+use crate::model::trace::{Event, OperationRun, StepRun, Trace};
 use crate::model::{
     Attributes, Clock, ColumnSet, Fault, Job, Mode, Parameter, Request, Response, Stage, Value,
 };
@@ -58,6 +58,8 @@ pub struct JobRun {
     pub result: Result<()>,
     /// What the step traced.
     pub lines: Vec<String>,
+    /// What happened in it, if that was asked for and it began.
+    pub trace: Option<StepRun>,
 }
 
 impl Pipeline {
@@ -88,13 +90,20 @@ impl Pipeline {
     }
 
     /// Runs the asynchronous step of a claimed job.
-    pub async fn run_job(self: &Arc<Self>, job: &Job) -> JobRun {
-        let (step, execution) = match self.execution_of(job) {
+    pub async fn run_job(self: &Arc<Self>, job: &Job, traced: bool) -> JobRun {
+        let (step, mut execution) = match self.execution_of(job) {
             Ok(found) => found,
-            Err(error) => return JobRun { result: Err(error), lines: Vec::new() },
+            Err(error) => return JobRun { result: Err(error), lines: Vec::new(), trace: None },
         };
+        let record = traced.then(|| Record::root(&execution.context));
+        execution.record.clone_from(&record);
         let (result, lines) = self.run_step(&step, execution).await;
-        JobRun { result: result.map(drop), lines }
+        let events = record.and_then(|record| record.finish()).into_iter().flat_map(|trace| trace.events);
+        let trace = events.into_iter().find_map(|event| match event {
+            Event::Step(run) => Some(run),
+            _ => None,
+        });
+        JobRun { result: result.map(drop), lines, trace }
     }
 
     /// The whole of a message, stage by stage.
@@ -146,13 +155,16 @@ impl Pipeline {
         let asked = Instant::now();
         let pipeline = Arc::clone(self);
         let (outcome, timing) = transact(&*self.store, begin, Result::is_ok, move |transaction| {
-            let work = async move { pipeline.run_scope(plan, execution, transaction, asked).await };
+            if let Some(record) = execution.record.as_ref().filter(|_| writes) {
+                record.event(Event::Began { waited: asked.elapsed() });
+            }
+            let work = async move { pipeline.run_scope(plan, execution, transaction).await };
             Box::pin(work.in_current_span())
         })
         .await;
 
         let committed = matches!((&outcome, &timing), (Some(Ok(_)), Ok(_)));
-        if let (Some(record), Ok(timing)) = (record, &timing) {
+        if let (Some(record), Ok(timing), true) = (record, &timing, writes) {
             record.event(if committed {
                 Event::Committed { took: timing.ended }
             } else {
@@ -177,11 +189,7 @@ impl Pipeline {
         plan: Plan,
         mut execution: Execution,
         transaction: Arc<dyn Transaction>,
-        asked: Instant,
     ) -> Result<(Execution, bool)> {
-        if let Some(record) = &execution.record {
-            record.event(Event::Began { waited: asked.elapsed() });
-        }
         let scope = Arc::new(Scope::new(transaction));
         execution.scope = Some(Arc::clone(&scope));
         let mut execution = self.run_in_transaction(&plan, execution).await?;
@@ -577,15 +585,14 @@ pub(crate) fn rejection(fault: Fault, last_refusal: Option<Error>) -> Error {
 
 fn too_deep(context: &Context, parent: &Arc<Context>, limit: u32) -> Error {
     let mut path = vec![describe(context)];
+    let mut last = context.request_id;
     let mut ancestor = Some(parent);
     while let Some(context) = ancestor {
-        // The hop from PreValidation is the same request.
-        let label = describe(context);
-        if context.stage != Stage::PreValidation
-            || context.parent.as_ref().is_none_or(|p| p.depth != context.depth)
-        {
-            path.push(label);
+        // The hop from PreValidation is the same request, and named once.
+        if context.request_id != last {
+            path.push(describe(context));
         }
+        last = context.request_id;
         ancestor = context.parent.as_ref();
     }
     path.reverse();

@@ -9,7 +9,7 @@ use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::step::Declaration;
 
 /// Bytes of a component at most: well above the largest that embed a language's runtime (20 MB).
-pub(super) const COMPONENT_BYTES_MAX: u64 = 64 << 20;
+const COMPONENT_BYTES_MAX: u64 = 64 << 20;
 /// The package of the contract.
 const PACKAGE: &str = "stagegate:plugin/";
 /// The contract's version that this host offers.
@@ -31,15 +31,55 @@ pub struct Import {
     pub note: &'static str,
 }
 
-/// What was found in the bytes.
-pub(super) struct Admission {
-    pub(super) imports: Vec<Import>,
-    /// The declaration in the custom section.
-    pub(super) declaration: Option<Declaration>,
+/// What was found in the bytes of a component.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Inspection {
+    /// What it imports, and whether the host has it.
+    pub imports: Vec<Import>,
+    /// The names of what it exports.
+    pub exports: Vec<String>,
+    /// The declaration in its custom section, where it has one.
+    pub declaration: Option<Declaration>,
 }
 
-/// Looks through a component and says what it asks for; an error if it cannot be a plugin for this host.
-pub(super) fn examine(path: &Path, bytes: &[u8]) -> Result<Admission> {
+impl Inspection {
+    /// An error if the component cannot be a plugin for this host.
+    pub(super) fn check(&self, path: &Path) -> Result<()> {
+        check_exports(path, &self.exports)?;
+        match self.imports.iter().find(|import| !import.provided) {
+            Some(lacking) => Err(refused(path, &format!("imports `{}`: {}", lacking.name, lacking.note))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Looks through the component at `path`, also one that this host cannot run: what it would be granted and what it
+/// lacks. Nothing is compiled or run. Reads the file, so it blocks.
+///
+/// Fails with [`ErrorKind::InvalidPlugin`] if the file is no component.
+pub fn inspect(path: &Path) -> Result<Inspection> {
+    examine(path, &read(path)?)
+}
+
+/// Reads a component, if its size is one that a plugin may have.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
+    let unreadable = |error| refused(path, &format!("cannot be read: {error}")).with_source(error);
+    let metadata = std::fs::metadata(path).map_err(|error| {
+        refused(path, &format!("cannot be read: {error}; name a .wasm component")).with_source(error)
+    })?;
+    if !metadata.is_file() {
+        return Err(refused(path, "is not a file; name a .wasm component"));
+    }
+    if metadata.len() > COMPONENT_BYTES_MAX {
+        let (size, most) = (metadata.len() >> 20, COMPONENT_BYTES_MAX >> 20);
+        return Err(refused(path, &format!("has {size} MiB; a plugin has {most} MiB at most, so strip it")));
+    }
+    std::fs::read(path).map_err(unreadable)
+}
+
+/// Looks through a component's bytes.
+pub(super) fn examine(path: &Path, bytes: &[u8]) -> Result<Inspection> {
     let refused = |problem: String| refused(path, &problem);
     if !bytes.starts_with(b"\0asm") {
         return Err(refused("is not WebAssembly: it does not begin with the bytes of a component; build the plugin with \
@@ -87,12 +127,8 @@ pub(super) fn examine(path: &Path, bytes: &[u8]) -> Result<Admission> {
             _ => {}
         }
     }
-    check_exports(path, &exports)?;
-    let imports: Vec<Import> = imports.iter().map(|name| import(name)).collect();
-    if let Some(lacking) = imports.iter().find(|import| !import.provided) {
-        return Err(refused(format!("imports `{}`: {}", lacking.name, lacking.note)));
-    }
-    Ok(Admission { imports, declaration })
+    let imports = imports.iter().map(|name| import(name)).collect();
+    Ok(Inspection { imports, exports, declaration })
 }
 
 fn check_exports(path: &Path, exports: &[String]) -> Result<()> {

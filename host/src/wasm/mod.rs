@@ -10,7 +10,7 @@ mod plugin;
 mod run;
 mod v0_1;
 
-pub use admission::Import;
+pub use admission::{Import, Inspection, inspect};
 pub use engine::{Allocation, Engine, Settings, TICK};
 pub use limits::Limits;
 pub use plugin::{DeclaredBy, LoadReport, Plugin, Source};

@@ -12,7 +12,7 @@ use crate::model::{Clock, SystemClock};
 use crate::pipeline::execution::Execution;
 use crate::pipeline::registry::Step;
 use crate::pipeline::runner::{BoxFuture, Organization, Ran, Runner};
-use crate::wasm::admission::{self, COMPONENT_BYTES_MAX, Import, refused};
+use crate::wasm::admission::{self, Import, refused};
 use crate::wasm::engine::Engine;
 use crate::wasm::limits::Limits;
 use crate::wasm::run::{Run, State, declare};
@@ -181,8 +181,9 @@ struct Prepared {
 }
 
 fn prepare(engine: &Engine, path: PathBuf) -> Result<Prepared> {
-    let bytes = read(&path)?;
-    let admission = admission::examine(&path, &bytes)?;
+    let bytes = admission::read(&path)?;
+    let inspection = admission::examine(&path, &bytes)?;
+    inspection.check(&path)?;
     let (component, source) = compile(engine, &path, &bytes)?;
     let world = engine.linker.instantiate_pre(&component).and_then(WorldPre::new).map_err(|error| {
         refused(
@@ -202,27 +203,16 @@ fn prepare(engine: &Engine, path: PathBuf) -> Result<Prepared> {
         initial_memory_bytes: memory.unwrap_or_default(),
         source,
         took: Duration::ZERO,
-        imports: admission.imports,
-        declared_by: if admission.declaration.is_some() { DeclaredBy::Section } else { DeclaredBy::Function },
+        imports: inspection.imports,
+        declared_by: if inspection.declaration.is_some() {
+            DeclaredBy::Section
+        } else {
+            DeclaredBy::Function
+        },
         path,
     };
     let limits = engine.settings().limits.clone();
-    Ok(Prepared { world, limits, declaration: admission.declaration, report })
-}
-
-fn read(path: &Path) -> Result<Vec<u8>> {
-    let unreadable = |error| refused(path, &format!("cannot be read: {error}")).with_source(error);
-    let metadata = std::fs::metadata(path).map_err(|error| {
-        refused(path, &format!("cannot be read: {error}; name a .wasm component")).with_source(error)
-    })?;
-    if !metadata.is_file() {
-        return Err(refused(path, "is not a file; name a .wasm component"));
-    }
-    if metadata.len() > COMPONENT_BYTES_MAX {
-        let (size, most) = (metadata.len() >> 20, COMPONENT_BYTES_MAX >> 20);
-        return Err(refused(path, &format!("has {size} MiB; a plugin has {most} MiB at most, so strip it")));
-    }
-    std::fs::read(path).map_err(unreadable)
+    Ok(Prepared { world, limits, declaration: inspection.declaration, report })
 }
 
 fn compile(engine: &Engine, path: &Path, bytes: &[u8]) -> Result<(Component, Source)> {

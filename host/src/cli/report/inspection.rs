@@ -79,11 +79,27 @@ pub(in crate::cli) fn render_text(inspection: &Inspection) -> String {
         if imports.is_empty() {
             page.line(1, "nothing");
         }
-        for import in imports {
-            page.line(1, format!("{:<48} {}", clean(&import.name), clean(&import.note)).trim_end());
+        for (package, interfaces, note) in packages(&imports) {
+            page.line(1, &clean(&format!("{package:<28} {note}")));
+            page.paragraph(3, &clean(&interfaces.join(", ")));
         }
     }
     page.finish()
+}
+
+/// Imports with one note, by package: the standard library alone imports a dozen interfaces of one.
+fn packages<'i>(imports: &[&'i Import]) -> Vec<(String, Vec<&'i str>, &'i str)> {
+    let mut packages: Vec<(String, Vec<&str>, &str)> = Vec::new();
+    for import in imports {
+        let (path, version) = import.name.split_once('@').unwrap_or((&import.name, ""));
+        let (package, interface) = path.split_once('/').unwrap_or((path, ""));
+        let package = format!("{package} {version}");
+        match packages.iter_mut().find(|(other, _, note)| *other == package && *note == import.note) {
+            Some((_, interfaces, _)) => interfaces.push(interface),
+            None => packages.push((package, vec![interface], &import.note)),
+        }
+    }
+    packages
 }
 
 #[derive(Serialize)]

@@ -12,12 +12,12 @@ use serde_json::Value as Json;
 use uuid::Uuid;
 
 use super::totals::Totals;
-use super::{Ending, PluginReport, Report, RequestReport, plan};
+use super::{PluginReport, Report, RequestReport, plan};
 use crate::cli::json::to_json;
 use crate::cli::requests::Expect;
 use crate::model::request::parameter;
 use crate::model::trace::{Change, Event, StepRun};
-use crate::model::{DateTime, Entity, Error, Image, Job, Mode, Parameter, Stage, Trace, Value, ValueType};
+use crate::model::{DateTime, Entity, Error, Image, Job, Mode, Response, Stage, Trace, Value, ValueType};
 
 /// The version of the shape.
 pub(in crate::cli) const FORMAT: u32 = 1;
@@ -133,8 +133,6 @@ struct Request<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    not_tried: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     trace: Option<TraceJson<'a>>,
     jobs: Vec<JobJson<'a>>,
 }
@@ -151,23 +149,8 @@ impl<'a> From<&'a RequestReport> for Request<'a> {
                 Expect::Any => "any",
             },
             outcome: request.verdict().name(),
-            response: match &request.ending {
-                Ending::Succeeded(response) => Some(ResponseJson {
-                    id: response.id(),
-                    entity: response.entity().map(Into::into),
-                    entities: response
-                        .parameters
-                        .get(parameter::BUSINESS_ENTITY_COLLECTION)
-                        .is_some_and(|parameter| matches!(parameter, Parameter::Entities(_)))
-                        .then(|| response.entities().iter().map(Into::into).collect()),
-                }),
-                Ending::Failed(_) | Ending::NotTried(_) => None,
-            },
-            error: request.error().map(Into::into),
-            not_tried: match &request.ending {
-                Ending::NotTried(reason) => Some(reason),
-                Ending::Succeeded(_) | Ending::Failed(_) => None,
-            },
+            response: request.result.as_ref().ok().map(Into::into),
+            error: request.result.as_ref().err().map(Into::into),
             trace: request.trace.as_ref().map(Into::into),
             jobs: request.jobs.iter().map(Into::into).collect(),
         }
@@ -182,6 +165,17 @@ struct ResponseJson<'a> {
     entity: Option<EntityJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     entities: Option<Vec<EntityJson<'a>>>,
+}
+
+impl<'a> From<&'a Response> for ResponseJson<'a> {
+    fn from(response: &'a Response) -> Self {
+        let collection = response.parameters.get(parameter::BUSINESS_ENTITY_COLLECTION);
+        Self {
+            id: response.id(),
+            entity: response.entity().map(Into::into),
+            entities: collection.map(|_| response.entities().iter().map(Into::into).collect()),
+        }
+    }
 }
 
 #[derive(Serialize)]

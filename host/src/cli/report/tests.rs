@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::plan::{self, Registered};
 use super::totals::Totals;
-use super::{Ending, PluginReport, Report, RequestReport, Verdict, json, text};
+use super::{PluginReport, Report, RequestReport, Verdict, json, text};
 use crate::cli::Exit;
 use crate::cli::requests::Expect;
 use crate::model::job::JobError;
@@ -101,7 +101,7 @@ fn accepted() -> RequestReport {
         note: Some("raise the limit".into()),
         expect: Expect::Success,
         message: "Update".into(),
-        ending: Ending::Succeeded(Response::default()),
+        result: Ok(Response::default()),
         trace: Some(trace("Update", 4_000, events)),
         jobs: vec![queued],
     }
@@ -126,7 +126,7 @@ fn refused() -> RequestReport {
         note: None,
         expect: Expect::Fault,
         message: "Update".into(),
-        ending: Ending::Failed(error),
+        result: Err(error),
         trace: Some(trace),
         jobs: Vec::new(),
     }
@@ -203,7 +203,8 @@ Update of any other entity
     assert!(words.starts_with(expected), "{words}");
     let expected = "\
 The requests
-1 Update account 00000000-0000-0000-0000-000000000acc committed — raise the limit 4.00 ms
+1 Update account 00000000-0000-0000-0000-000000000acc committed 4.00 ms
+raise the limit
 10 PreValidation
 · check_name credit-guard skipped: the target carries none of name
 waited for the database 1.50 ms
@@ -212,7 +213,7 @@ waited for the database 1.50 ms
 │ credit limit 500 -> 900
 │ forged\\u{1b}[2J
 ✓ ↳ Retrieve systemuser 0000…000acc 0.30 ms
-approved: (absent) -> true
++ approved: true
 30 MainOperation
 ✓ write account 0.40 ms
 creditlimit: 500 -> 900
@@ -234,7 +235,6 @@ code 0x80040265 (-2147220891)
 limit 1000
 trace
 │ credit limit 900 -> 5000
-
 
 Where the time went
 waiting for admission 0.01 ms 0 %
@@ -310,10 +310,10 @@ fn the_json_report_keeps_its_shape() {
 
 #[test]
 fn the_exit_code_follows_what_was_expected() {
-    let ended = |expect, ending| RequestReport { expect, ending, ..accepted() };
-    let broken = || Ending::Failed(Error::new(ErrorKind::Trapped, "unreachable"));
-    let rejected = || Ending::Failed(Error::rejected(Fault::new("no")));
-    let done = || Ending::Succeeded(Response::default());
+    let ended = |expect, result| RequestReport { expect, result, ..accepted() };
+    let broken = || Err(Error::new(ErrorKind::Trapped, "unreachable"));
+    let rejected = || Err(Error::rejected(Fault::new("no")));
+    let done = || Ok(Response::default());
     let cases = [
         (ended(Expect::Success, done()), Verdict::Succeeded, Exit::Done),
         (ended(Expect::Success, rejected()), Verdict::Failed, Exit::RequestFailed),
@@ -321,10 +321,9 @@ fn the_exit_code_follows_what_was_expected() {
         (ended(Expect::Fault, done()), Verdict::NotRefused, Exit::RequestFailed),
         (ended(Expect::Any, rejected()), Verdict::Refused, Exit::Done),
         (ended(Expect::Any, broken()), Verdict::Failed, Exit::RequestFailed),
-        (ended(Expect::Any, Ending::NotTried("no record".into())), Verdict::NotTried, Exit::Done),
     ];
     for (request, verdict, exit) in cases {
-        assert_eq!(request.verdict(), verdict, "{:?} {:?}", request.expect, request.ending);
+        assert_eq!(request.verdict(), verdict, "{:?} {:?}", request.expect, request.result);
         assert_eq!(report(vec![request]).exit(), exit);
     }
 }

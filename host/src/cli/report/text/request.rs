@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::style::{BAD, CHANGE, DIM, GOOD, NAME, Page, WARNING, clean, duration, short};
-use crate::cli::report::{Ending, RequestReport, Verdict};
+use crate::cli::report::{RequestReport, Verdict};
 use crate::model::step::StepKey;
 use crate::model::trace::{Change, Event, OperationRun, StepRun};
-use crate::model::{Entity, Error, Job, JobStatus, Stage, Trace, Value};
+use crate::model::{Entity, Error, Job, JobStatus, Message, Stage, Trace, Value};
 
 /// Lines of a guest's backtrace at most: its own frames are first.
 const BACKTRACE_LINES_MAX: usize = 24;
@@ -22,8 +22,8 @@ pub(super) fn render(page: &mut Page, request: &RequestReport) {
         events(page, indent, trace);
         jobs(page, indent, trace);
     }
-    match &request.ending {
-        Ending::Succeeded(response) => {
+    match &request.result {
+        Ok(response) => {
             for entity in response.entity().into_iter().chain(response.entities()).take(RECORDS_SHOWN_MAX) {
                 record(page, entity);
             }
@@ -31,8 +31,7 @@ pub(super) fn render(page: &mut Page, request: &RequestReport) {
                 page.line(1, &format!("{DIM}← and {} more records{DIM:#}", more + 1));
             }
         }
-        Ending::Failed(failure) => error(page, failure, request.verdict()),
-        Ending::NotTried(reason) => page.line(1, &clean(reason)),
+        Err(failure) => error(page, failure, request.verdict()),
     }
     if request.verdict() == Verdict::NotRefused {
         page.line(1, &format!("{BAD}✗{BAD:#} the request says `\"expect\": \"fault\"`, and it succeeded"));
@@ -49,7 +48,6 @@ fn headline(page: &mut Page, request: &RequestReport) {
         Verdict::NotRefused => {
             (BAD, format!("{}, not as expected", ended(request.trace.as_ref(), "succeeded")))
         }
-        Verdict::NotTried => (WARNING, "not tried".to_owned()),
     };
     let text = match (verdict, request.expect) {
         (Verdict::Refused, crate::cli::requests::Expect::Any) => ended(request.trace.as_ref(), "refused"),
@@ -64,18 +62,19 @@ fn headline(page: &mut Page, request: &RequestReport) {
         let _ = write!(left, " {DIM}{id}{DIM:#}");
     }
     let _ = write!(left, "  {style}{text}{style:#}");
-    if let Some(note) = &request.note {
-        let _ = write!(left, "  — {}", clean(note));
-    }
     let took = request.trace.as_ref().map(|trace| duration(trace.duration)).unwrap_or_default();
     page.row(0, &left, &took);
+    if let Some(note) = &request.note {
+        page.paragraph(1, &clean(note));
+    }
 }
 
 /// What became of the transaction, or `else` where there was none.
 fn ended(trace: Option<&Trace>, otherwise: &str) -> String {
     let mut events = trace.into_iter().flat_map(|trace| &trace.events).rev();
+    let reads = trace.is_some_and(is_read);
     let end = events.find_map(|event| match event {
-        Event::Committed { .. } => Some("committed"),
+        Event::Committed { .. } if !reads => Some("committed"),
         Event::RolledBack { .. } => Some("rolled back"),
         _ => None,
     });
@@ -84,6 +83,10 @@ fn ended(trace: Option<&Trace>, otherwise: &str) -> String {
         (Some(end), _) => end.to_owned(),
         (None, _) => otherwise.to_owned(),
     }
+}
+
+fn is_read(trace: &Trace) -> bool {
+    matches!(trace.message.as_str(), Message::RETRIEVE | Message::RETRIEVE_MULTIPLE)
 }
 
 /// Where a tree stands on the page, with the jobs that its request led to.
@@ -118,6 +121,8 @@ fn events(page: &mut Page, indent: Indent<'_>, trace: &Trace) {
             Event::Step(run) => step(page, indent.deeper(1), run),
             Event::Operation(run) => operation(page, level + 1, trace, run),
             Event::Queued { job, step } => queued(page, indent.deeper(1), *job, step),
+            // Of a read there is nothing to keep.
+            Event::Committed { .. } if is_read(trace) => {}
             Event::Committed { took } => page.row(level, &format!("{DIM}commit{DIM:#}"), &duration(*took)),
             Event::RolledBack { took } => {
                 page.row(level, &format!("{WARNING}rollback{WARNING:#}"), &duration(*took));
@@ -194,9 +199,9 @@ fn nested(page: &mut Page, indent: Indent<'_>, trace: &Trace) {
 
 fn operation(page: &mut Page, level: usize, trace: &Trace, run: &OperationRun) {
     let what = match trace.message.as_str() {
-        "Create" => "insert",
-        "Update" => "write",
-        "Delete" => "delete",
+        Message::CREATE => "insert",
+        Message::UPDATE => "write",
+        Message::DELETE => "delete",
         _ => "read",
     };
     let entity = trace.entity.as_deref().unwrap_or_default();
@@ -231,6 +236,9 @@ fn jobs(page: &mut Page, indent: Indent<'_>, trace: &Trace) {
         let bad = matches!(job.status, JobStatus::Failed | JobStatus::Canceled);
         let mark = if bad { format!("{BAD}✗{BAD:#}") } else { format!("{GOOD}✓{GOOD:#}") };
         let mut left = format!("{mark} {}  job {DIM}{}{DIM:#} {}", name(&job.step), job.id, status(job));
+        if !queued.contains(&job.id) {
+            left.push_str(", queued by another job");
+        }
         if job.attempt > 1 {
             let _ = write!(left, " at attempt {}", job.attempt);
         }
@@ -340,10 +348,16 @@ fn trace_line(page: &mut Page, level: usize, line: &str) {
     }
 }
 
+/// An attribute that was added, changed or taken out, as a diff shows lines.
 fn changed(page: &mut Page, level: usize, change: &Change) {
-    let side = |value: &Option<Value>| value.as_ref().map_or_else(|| "(absent)".to_owned(), shown);
-    let (old, new) = (side(&change.old), side(&change.new));
-    page.line(level, &format!("{CHANGE}{}{CHANGE:#}: {old} -> {new}", clean(&change.attribute)));
+    let name = clean(&change.attribute);
+    let text = match (&change.old, &change.new) {
+        (Some(old), Some(new)) => format!("  {CHANGE}{name}{CHANGE:#}: {} -> {}", shown(old), shown(new)),
+        (None, Some(new)) => format!("{GOOD}+{GOOD:#} {CHANGE}{name}{CHANGE:#}: {}", shown(new)),
+        (Some(old), None) => format!("{BAD}-{BAD:#} {CHANGE}{name}{CHANGE:#}: {}", shown(old)),
+        (None, None) => return,
+    };
+    page.line(level, &text);
 }
 
 /// A value. Its text is escaped by its own display, and cut if it is long.

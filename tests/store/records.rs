@@ -1,0 +1,171 @@
+//! Insert, update, delete, retrieve, and what points to a record.
+
+use stagegate::model::error::ErrorKind;
+use stagegate::model::{Attributes, ColumnSet, Entity, EntityReference, Value};
+use stagegate::store::Access;
+
+use super::support::*;
+
+pub(super) async fn insert_writes_exactly_what_is_given(database: Database) {
+    let store = database.with_samples().await;
+    insert(&store, "account", id(1), attributes([("name", string("Contoso"))])).await;
+    let expected = Entity::new("account")
+        .with_id(id(1))
+        .with("name", string("Contoso"))
+        .with("number", Value::Null)
+        .with("createdon", Value::DateTime(at(1_000)))
+        .with("modifiedon", Value::DateTime(at(1_000)))
+        .with("versionnumber", Value::BigInteger(1));
+    assert_eq!(retrieve(&store, "account", id(1)).await, Some(expected));
+}
+
+pub(super) async fn insert_of_a_taken_identifier_is_a_duplicate(database: Database) {
+    let store = database.with_samples().await;
+    insert(&store, "account", id(1), attributes([("name", string("first"))])).await;
+    let account = definition(&store, "account");
+    let result = attempt(&store, begin(Access::Write, "a write"), move |tx| async move {
+        tx.insert(&account, id(1), &attributes([("name", string("second"))])).await
+    });
+    let error = expect_error(result.await, ErrorKind::Duplicate);
+    assert!(error.message().contains("account") && error.message().contains(&id(1).to_string()), "{error}");
+    assert_eq!(value(&store, "account", id(1), "name").await, string("first"));
+    // The same identifier in another entity is another record.
+    insert(&store, "task", id(1), Attributes::new()).await;
+}
+
+pub(super) async fn update_writes_the_given_and_raises_the_version(database: Database) {
+    let store = database.with_samples().await;
+    let both = attributes([("name", string("a")), ("number", Value::Integer(1))]);
+    insert(&store, "account", id(1), both.clone()).await;
+    insert(&store, "account", id(2), both).await;
+    let account = definition(&store, "account");
+    let found = write(&store, move |tx| async move {
+        let change = attributes([("name", string("b"))]);
+        let found = tx.update(&account, id(1), &change).await?;
+        assert!(tx.update(&account, id(1), &Attributes::new()).await?, "no attribute is a write too");
+        assert!(!tx.update(&account, id(3), &change).await?, "a record that does not exist");
+        Ok(found)
+    });
+    assert!(found.await);
+    let record = retrieve(&store, "account", id(1)).await.expect("it exists");
+    assert_eq!(record.get("name"), Some(&string("b")));
+    assert_eq!(record.get("number"), Some(&Value::Integer(1)));
+    assert_eq!(record.get("versionnumber"), Some(&Value::BigInteger(3)));
+    assert_eq!(value(&store, "account", id(2), "name").await, string("a"), "others stay");
+    assert_eq!(retrieve(&store, "account", id(3)).await, None);
+}
+
+pub(super) async fn update_can_set_the_version(database: Database) {
+    let store = database.with_samples().await;
+    insert(&store, "account", id(1), Attributes::new()).await;
+    let account = definition(&store, "account");
+    let change =
+        attributes([("versionnumber", Value::BigInteger(41)), ("modifiedon", Value::DateTime(at(7)))]);
+    write(&store, move |tx| async move { tx.update(&account, id(1), &change).await }).await;
+    let record = retrieve(&store, "account", id(1)).await.expect("it exists");
+    assert_eq!(record.get("versionnumber"), Some(&Value::BigInteger(41)));
+    assert_eq!(record.get("modifiedon"), Some(&Value::DateTime(at(7))));
+    assert_eq!(record.get("createdon"), Some(&Value::DateTime(at(1_000))));
+}
+
+pub(super) async fn delete_takes_one_record(database: Database) {
+    let store = database.with_samples().await;
+    insert(&store, "account", id(1), Attributes::new()).await;
+    insert(&store, "account", id(2), Attributes::new()).await;
+    let account = definition(&store, "account");
+    let (first, again) = write(&store, move |tx| async move {
+        Ok((tx.delete(&account, id(1)).await?, tx.delete(&account, id(1)).await?))
+    })
+    .await;
+    assert!(first && !again);
+    assert_eq!(retrieve(&store, "account", id(1)).await, None);
+    assert!(retrieve(&store, "account", id(2)).await.is_some());
+}
+
+pub(super) async fn retrieve_reads_the_columns_asked_for(database: Database) {
+    let store = database.with_samples().await;
+    insert(&store, "account", id(1), attributes([("name", string("a"))])).await;
+    let account = definition(&store, "account");
+    let (few, none, missing) = read(&store, move |tx| async move {
+        let few = ColumnSet::named(["number", "accountid", "versionnumber", "name", "name"]);
+        let none = ColumnSet::Named(Vec::new());
+        Ok((
+            tx.retrieve(&account, id(1), &few).await?,
+            tx.retrieve(&account, id(1), &none).await?,
+            tx.retrieve(&account, id(2), &none).await?,
+        ))
+    })
+    .await;
+    let expected = Entity::new("account")
+        .with_id(id(1))
+        .with("number", Value::Null)
+        .with("accountid", Value::UniqueIdentifier(id(1)))
+        .with("versionnumber", Value::BigInteger(1))
+        .with("name", string("a"));
+    assert_eq!(few, Some(expected));
+    assert_eq!(none, Some(Entity::new("account").with_id(id(1))));
+    assert_eq!(missing, None);
+}
+
+pub(super) async fn retrieve_of_an_unknown_column_is_refused(database: Database) {
+    let store = database.with_samples().await;
+    let account = definition(&store, "account");
+    let result = attempt(&store, begin(Access::Read, "a read"), move |tx| async move {
+        tx.retrieve(&account, id(1), &ColumnSet::named(["nam"])).await
+    });
+    let error = expect_error(result.await, ErrorKind::InvalidRequest);
+    assert!(error.message().contains("`name`"), "it names the attribute that is meant: {error}");
+}
+
+pub(super) async fn a_transaction_reads_what_it_wrote(database: Database) {
+    let store = database.with_samples().await;
+    let account = definition(&store, "account");
+    let name = write(&store, move |tx| async move {
+        tx.insert(&account, id(1), &with_system(attributes([("name", string("a"))]))).await?;
+        tx.update(&account, id(1), &attributes([("name", string("b"))])).await?;
+        Ok(tx.retrieve(&account, id(1), &ColumnSet::All).await?.expect("it exists"))
+    });
+    assert_eq!(name.await.get("name"), Some(&string("b")));
+}
+
+pub(super) async fn unlink_clears_what_points_to_a_record(database: Database) {
+    let store = database.with_samples().await;
+    insert(&store, "account", id(1), Attributes::new()).await;
+    // Points with one lookup; with the other; to the same identifier of another entity; elsewhere; nowhere.
+    insert(&store, "task", id(11), attributes([("accountid", reference("account", id(1)))])).await;
+    insert(&store, "task", id(12), attributes([("regarding", reference("account", id(1)))])).await;
+    insert(&store, "task", id(13), attributes([("regarding", reference("task", id(1)))])).await;
+    insert(&store, "task", id(14), attributes([("accountid", reference("account", id(2)))])).await;
+    insert(&store, "task", id(15), Attributes::new()).await;
+    let task = definition(&store, "task");
+    let target = EntityReference::new("account", id(1));
+    write(&store, move |tx| async move {
+        assert!(tx.is_referenced(&task, "accountid", &target).await?);
+        assert!(tx.is_referenced(&task, "regarding", &target).await?);
+        assert!(!tx.is_referenced(&task, "accountid", &EntityReference::new("account", id(3))).await?);
+        assert_eq!(tx.unlink(&task, "regarding", &target).await?, 1);
+        assert!(!tx.is_referenced(&task, "regarding", &target).await?);
+        assert!(tx.is_referenced(&task, "regarding", &EntityReference::new("task", id(1))).await?);
+        assert_eq!(tx.unlink(&task, "accountid", &target).await?, 1);
+        assert_eq!(tx.unlink(&task, "accountid", &target).await?, 0);
+        Ok(())
+    })
+    .await;
+    assert_eq!(value(&store, "task", id(11), "accountid").await, Value::Null);
+    assert_eq!(value(&store, "task", id(11), "versionnumber").await, Value::BigInteger(2));
+    assert_eq!(value(&store, "task", id(12), "regarding").await, Value::Null);
+    assert_eq!(value(&store, "task", id(13), "regarding").await, reference("task", id(1)));
+    assert_eq!(value(&store, "task", id(14), "accountid").await, reference("account", id(2)));
+    assert_eq!(value(&store, "task", id(14), "versionnumber").await, Value::BigInteger(1));
+}
+
+pub(super) async fn unlink_of_what_is_no_lookup_is_refused(database: Database) {
+    let store = database.with_samples().await;
+    for (lookup, entity) in [("subject", "account"), ("accountid", "task"), ("nothing", "account")] {
+        let task = definition(&store, "task");
+        let result = attempt(&store, begin(Access::Write, "a write"), move |tx| async move {
+            tx.unlink(&task, lookup, &EntityReference::new(entity, id(1))).await
+        });
+        expect_error(result.await, ErrorKind::InvalidRequest);
+    }
+}
