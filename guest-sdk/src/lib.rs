@@ -84,7 +84,7 @@
 //!
 //! A [`Fault`] cancels the message and rolls its transaction back. [`ensure!`] and [`bail!`] write the user's message;
 //! `?` on any other error gives the user a general sentence and its text to the trace; [`Fault::retry`] has an
-//! asynchronous step run again. A panic is a defect: the host reports it as one, with its text.
+//! asynchronous step run again, and [`Context::create_once`] keeps it from creating a record twice. A panic is a defect: the host reports it as one, with its text.
 //!
 //! # From step to step
 //!

@@ -242,8 +242,8 @@ fn target<D: Shape>(context: &Context) -> Result<(Option<D::Reference>, D)> {
     Ok((id, D::from_record(record, Side::Target)?))
 }
 
-/// The pre-image, if the step asked for one: all of it in one call. Which it is is known to the compiler, so that a
-/// component imports no function for an image that none of its steps has.
+/// The pre-image, if the step asked for one: all of it in one call. The compiler knows whether it did, so a component
+/// imports no function for an image that none of its steps has.
 fn before<S: Step, D: Shape>(context: &Context) -> Result<D> {
     let record = const { image::<S>(ImageType::PreImage) }
         .and_then(|image| context.services().pre_image(image.alias, &image.columns()));

@@ -216,3 +216,28 @@ impl<E: Entity> From<Ref<E>> for EntityReference {
         Self::new(E::LOGICAL_NAME, reference.id)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn derived_identifiers_are_told_apart_by_job_entity_and_key() {
+        let first: UniqueIdentifier = "0198c0de-0000-7000-8000-000000000000".parse().unwrap();
+        let jobs = (0..60).map(|bit| UniqueIdentifier(first.0 ^ 1 << bit)).chain([first]);
+        let mut seen = BTreeSet::new();
+        for job in jobs {
+            for key in 0..200 {
+                assert!(seen.insert(job.derive(&["task", &key.to_string()])), "{job} {key}");
+            }
+            // The same letters, cut in another place.
+            assert!(
+                seen.insert(job.derive(&["tas", "k1"])) && seen.insert(job.derive(&["", "task1"])),
+                "{job}"
+            );
+        }
+        assert_eq!(first.derive(&["task", "1"]), first.derive(&["task", "1"]));
+    }
+}
