@@ -619,10 +619,10 @@ impl From<AttributeDefinition> for RawAttribute {
         match definition.attribute_type {
             AttributeType::String { max_length } => raw.max_length = Some(max_length),
             AttributeType::Decimal { precision } | AttributeType::Money { precision } => {
-                raw.precision = Some(precision)
+                raw.precision = Some(precision);
             }
             AttributeType::Choice { options } | AttributeType::Choices { options } => {
-                raw.options = Some(options)
+                raw.options = Some(options);
             }
             AttributeType::Lookup { targets } => raw.targets = Some(targets),
             _ => {}

@@ -1,6 +1,6 @@
 //! The pipeline: the stages of a message, in order, around one transaction.
 //!
-//! [`Pipeline::execute`] reads as the specification. Steps run through the [`Runner`] trait and reach back through
+//! [`Pipeline`] reads as the specification. Steps run through the [`Runner`](runner::Runner) trait and reach back through
 //! [`Organization`], so that nothing here knows what a step is made of.
 
 pub mod execution;
@@ -136,11 +136,7 @@ impl Pipeline {
             let id = result.as_ref().ok().and_then(|execution| execution.context.record);
             record.end_request(id, result.as_ref().err());
         }
-        result.map(|execution| {
-            let mut response = Response::default();
-            response.parameters = execution.context.output;
-            response
-        })
+        result.map(|execution| Response { parameters: execution.context.output })
     }
 
     /// Opens the transaction, runs the rest in it, writes the effects, commits.
@@ -326,7 +322,7 @@ impl Pipeline {
         if execution.record.is_some() && traits.pre_image {
             // A trace shows what the core operation changes, so it needs the old values.
             let changed = execution.context.target().map(|target| target.attributes.keys().cloned());
-            let changed = changed.map(ColumnSet::named).unwrap_or(ColumnSet::Named(Vec::new()));
+            let changed = changed.map_or(ColumnSet::Named(Vec::new()), ColumnSet::named);
             columns.get_or_insert(ColumnSet::Named(Vec::new())).extend(&changed);
         }
         if let Some(columns) = columns {
