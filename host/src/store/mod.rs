@@ -20,6 +20,7 @@ use crate::model::{
     Attributes, ColumnSet, DateTime, Entity, EntityDefinition, EntityReference, Job, Query, Schema,
 };
 
+#[cfg(feature = "sqlite")]
 pub(crate) mod check;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
