@@ -18,8 +18,6 @@ use crate::wasm::limits::Limits;
 use crate::wasm::run::{Run, State, declare};
 use crate::wasm::v0_1::WorldPre;
 
-/// wasmtime counts a component's initial memory in pages.
-const WASM_PAGE_BYTES: u64 = 64 << 10;
 /// The time that a plugin has to declare its steps, where it must be run for that.
 const DECLARE_TIME: Duration = Duration::from_secs(1);
 
@@ -185,7 +183,7 @@ struct Prepared {
 fn prepare(engine: &Engine, path: PathBuf) -> Result<Prepared> {
     let bytes = admission::read(&path)?;
     let inspection = admission::examine(&path, &bytes)?;
-    inspection.check(&path)?;
+    inspection.check(&path, &engine.settings().limits)?;
     let (component, source) = compile(engine, &path, &bytes)?;
     let world = engine.linker.instantiate_pre(&component).and_then(WorldPre::new).map_err(|error| {
         refused(
@@ -197,12 +195,11 @@ fn prepare(engine: &Engine, path: PathBuf) -> Result<Prepared> {
     component.initialize_copy_on_write_image().map_err(|error| {
         refused(&path, &format!("has an initial memory that cannot be mapped: {error:#}"))
     })?;
-    let pages = component.resources_required().and_then(|resources| resources.max_initial_memory_size);
     let report = LoadReport {
         hash: blake3::hash(&bytes).to_hex().to_string(),
         component_bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
         code_bytes: u64::try_from(component.text().len()).unwrap_or(u64::MAX),
-        initial_memory_bytes: pages.unwrap_or_default().saturating_mul(WASM_PAGE_BYTES),
+        initial_memory_bytes: inspection.initial_memory_bytes,
         source,
         took: Duration::ZERO,
         imports: inspection.imports,
