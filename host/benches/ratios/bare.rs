@@ -51,6 +51,13 @@ impl Bare {
         Self { plugin, context: Arc::new(context()), target: Arc::new(convert(target)) }
     }
 
+    /// Runs of the step `touch`, one after another.
+    pub(crate) async fn calls(&self, count: u32) {
+        for _ in 0..count {
+            self.call("touch").await;
+        }
+    }
+
     /// One run of a step.
     pub(crate) async fn call(&self, step: &str) {
         let state = State {

@@ -46,13 +46,7 @@ pub(crate) fn measure(effort: Effort, report: &mut Report) {
             effort.rounds(101),
             [
                 Box::new(|count| (0..count).for_each(|_| alone.create())),
-                Box::new(|count| {
-                    runtime.block_on(async {
-                        for _ in 0..count {
-                            bare.call("touch").await;
-                        }
-                    });
-                }),
+                Box::new(|count| runtime.block_on(bare.calls(count))),
                 creates(&none),
                 creates(&native),
                 creates(&wasm),

@@ -39,11 +39,7 @@ pub(crate) fn measure(effort: Effort, report: &mut Report) {
     let theirs = |runtime: &Arc<Runtime>, count: u32| {
         spread(runtime, || {
             let bare = bare.clone();
-            async move {
-                for _ in 0..count * OPERATIONS {
-                    bare.call("touch").await;
-                }
-            }
+            async move { bare.calls(count * OPERATIONS).await }
         });
     };
     let [ours_one, ours_two, bare_one, bare_two] = interleave(
