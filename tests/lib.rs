@@ -1,5 +1,7 @@
 //! What the tests share: the built components, a host on a temporary database, and short names for what they say.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 

@@ -54,6 +54,23 @@ fn only_wasm_names_wasmtime() {
     }
 }
 
+#[test]
+fn the_readme_shows_code_that_compiles() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let read = |path: &str| fs::read_to_string(root.join(path)).unwrap();
+    let readme = read("README.md");
+    let plugin = read("sample-plugins/credit-guard/src/lib.rs");
+    let plugin = plugin.split("#[cfg(test)]").next().unwrap().trim_end();
+    for (path, code) in
+        [("credit-guard/src/lib.rs", plugin), ("embed.rs", read("host/examples/embed.rs").trim_end())]
+    {
+        assert!(
+            readme.contains(&format!("```rust,ignore\n{code}\n```")),
+            "the README does not show {path} as it is"
+        );
+    }
+}
+
 fn position(layer: &str) -> usize {
     LAYERS.iter().position(|name| *name == layer).unwrap()
 }

@@ -4,11 +4,13 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::Result;
+use crate::entity::Shape;
 use crate::organization::Organization;
+use crate::record::ColumnSet;
 // The glob, as the trait is in use for the component's handle only: a trait object's methods need no import.
 use crate::services::*;
 use crate::shared::Shared;
-use crate::value::{AttributeType, DateTime, UniqueIdentifier, Value};
+use crate::value::{AttributeType, DateTime, EntityReference, UniqueIdentifier, Value};
 
 /// A moment of a message's pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,6 +79,11 @@ impl Context {
         &self.execution.entity_name
     }
 
+    /// The message's record. None where it has none, and in a Create before PostOperation.
+    pub fn record(&self) -> Option<EntityReference> {
+        self.execution.record()
+    }
+
     /// Who the step acts as.
     pub fn user(&self) -> UniqueIdentifier {
         self.execution.user
@@ -110,6 +117,33 @@ impl Context {
     /// Whether the step's own writes are part of a transaction that a fault rolls back.
     pub fn is_in_transaction(&self) -> bool {
         self.execution.is_in_transaction
+    }
+
+    /// Creates a record once per system job, however often an asynchronous step is run again: an attempt that finds the
+    /// record of an earlier one answers its reference.
+    ///
+    /// The record's identifier comes from the job's, the entity's name and `key`, which tells apart the records of one
+    /// entity that one job creates: a word, an index, or another record's identifier, and the same in every attempt.
+    /// An identifier that a [`Record`](crate::Record) brings along stays.
+    ///
+    /// It is meant for asynchronous steps, where each request is a transaction of its own and a failed one dooms
+    /// nothing. In a synchronous step, which is not run again, it is [`Organization::create`].
+    ///
+    /// # Errors
+    /// Those of [`Organization::create`].
+    pub fn create_once<D: Shape>(&self, key: impl fmt::Display, entity: D) -> Result<D::Reference> {
+        let Some(job) = self.operation_id() else { return self.org().create(entity) };
+        let mut record = entity.into_record();
+        let id = *record.id.get_or_insert_with(|| job.derive(&[&record.logical_name, &key.to_string()]));
+        let reference = EntityReference::new(record.logical_name.as_str(), id);
+        match self.services.create(record) {
+            // The fault may be about a record that a plugin creates along with this one. So: is this one there?
+            Err(fault) if fault.is_duplicate() => {
+                let kept = self.services.retrieve(reference.clone(), &ColumnSet::Named(Vec::new()));
+                kept.map_err(|_| fault).map(|_| D::refer(reference))
+            }
+            created => created.map(|_| D::refer(reference)),
+        }
     }
 
     /// The host's time. Use it and not a clock of one's own: tests and replays set it.
@@ -175,10 +209,6 @@ impl Context {
     fn find_shared(&self, name: &str) -> Option<Value> {
         self.services.shared_variable(name).or_else(|| self.services.parent_shared_variable(1, name))
     }
-
-    pub(crate) fn entity_id(&self) -> Option<UniqueIdentifier> {
-        self.execution.entity_id
-    }
 }
 
 /// The context of a message that this one descends from.
@@ -215,8 +245,8 @@ impl ParentContext {
     }
 
     /// Its record.
-    pub fn entity_id(&self) -> Option<UniqueIdentifier> {
-        self.execution.entity_id
+    pub fn record(&self) -> Option<EntityReference> {
+        self.execution.record()
     }
 
     /// Who it acts as.

@@ -4,6 +4,7 @@
 use crate::Step;
 use crate::context::{Mode, Stage};
 use crate::message::Message;
+use crate::record::ColumnSet;
 use crate::step::Entry;
 
 /// The version of the contract that this SDK is written for.
@@ -46,6 +47,15 @@ pub struct ImageDeclaration {
     pub image_type: ImageType,
     /// The attributes to read; empty for all.
     pub attributes: &'static [&'static str],
+}
+
+impl ImageDeclaration {
+    pub(crate) fn columns(&self) -> ColumnSet {
+        match self.attributes {
+            [] => ColumnSet::All,
+            names => ColumnSet::named(names.iter().copied()),
+        }
+    }
 }
 
 /// Which side of the core operation an image shows.
@@ -110,6 +120,7 @@ impl Declaration {
     /// }
     ///
     /// plugin!(on, again);
+    /// # fn main() {}
     /// ```
     #[expect(clippy::indexing_slicing, reason = "the indexes are below the length; `get` is not const here")]
     pub const fn new(
@@ -210,6 +221,7 @@ pub(crate) const fn same(one: &str, other: &str) -> bool {
 /// }
 ///
 /// plugin!(on);
+/// # fn main() {}
 /// ```
 #[expect(clippy::indexing_slicing, reason = "the index is below the length; `get` is not const here")]
 pub(crate) const fn checked<S: Step>() -> StepDeclaration {

@@ -120,6 +120,16 @@ impl Fault {
         &self.details
     }
 
+    /// Whether a record that was to be created exists already: [`code::DUPLICATE_RECORD`].
+    pub fn is_duplicate(&self) -> bool {
+        self.code == code::DUPLICATE_RECORD
+    }
+
+    /// Whether a record does not exist: [`code::OBJECT_DOES_NOT_EXIST`].
+    pub fn is_not_found(&self) -> bool {
+        self.code == code::OBJECT_DOES_NOT_EXIST
+    }
+
     /// A defect of the plugin or of its registration, for its author.
     pub(crate) fn defect(message: impl Into<String>) -> Self {
         Self::new(message).with_code(code::ISV_UNEXPECTED)

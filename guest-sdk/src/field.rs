@@ -18,6 +18,7 @@ use crate::{Fault, Result};
 /// assert_eq!(limit.or_default(), Money::ZERO);
 /// limit = Money::new(10).into();
 /// assert_eq!(limit.get(), Some(&Money::new(10)));
+/// assert!(limit.is(Money::new(10)));
 /// limit.clear();
 /// assert!(limit.is_null());
 /// ```
@@ -85,6 +86,26 @@ impl<T> Field<T> {
         matches!(self.0, State::Null(_))
     }
 
+    /// Whether there is no value, as the column is absent or null. An empty text is a value.
+    pub const fn is_empty(&self) -> bool {
+        self.get().is_none()
+    }
+
+    /// Whether the column has this value: `ctx.target.casestatus.is(Status::Closed)`.
+    pub fn is(&self, value: impl Into<T>) -> bool
+    where
+        T: PartialEq,
+    {
+        self.get() == Some(&value.into())
+    }
+
+    /// This column if it is present, and otherwise the other one: `ctx.target.name.over(&ctx.before.name)` is what an
+    /// Update leaves the record with.
+    #[must_use]
+    pub const fn over<'a>(&'a self, earlier: &'a Self) -> &'a Self {
+        if self.is_present() { self } else { earlier }
+    }
+
     /// Gives it a value.
     pub fn set(&mut self, value: impl Into<T>) {
         self.0 = State::Value(value.into());
@@ -103,7 +124,7 @@ impl<T> Field<T> {
 
 impl<T: Clone> Field<T> {
     /// The value, or `other` if the column is absent or null.
-    pub fn or(&self, other: T) -> T {
+    pub fn value_or(&self, other: T) -> T {
         self.get().cloned().unwrap_or(other)
     }
 

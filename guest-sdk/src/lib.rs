@@ -40,6 +40,7 @@
 //! // A native test, in memory:
 //! use stagegate_sdk::testing::Fake;
 //!
+//! # fn main() {
 //! let org = Fake::new();
 //! let clerk = org.add(User { approvallimit: Money::new(1_000).into() });
 //! let acme = org.add(Account { creditlimit: Money::new(500).into(), ..default() });
@@ -50,6 +51,7 @@
 //!
 //! let target = org.as_user(clerk).run::<approve_rise>(acme, rise(900)).unwrap();
 //! assert_eq!(target.creditapprovedon, org.now().into());
+//! # }
 //! ```
 //!
 //! # A step reads as a sentence
@@ -82,7 +84,7 @@
 //!
 //! A [`Fault`] cancels the message and rolls its transaction back. [`ensure!`] and [`bail!`] write the user's message;
 //! `?` on any other error gives the user a general sentence and its text to the trace; [`Fault::retry`] has an
-//! asynchronous step run again. A panic is a defect: the host reports it as one, with its text.
+//! asynchronous step run again, and [`Context::create_once`] keeps it from creating a record twice. A panic is a defect: the host reports it as one, with its text.
 //!
 //! # From step to step
 //!
@@ -142,8 +144,8 @@ pub mod prelude {
     pub use crate::{
         AnyMessage, AttributeType, Choice, Choices, ColumnSet, Context, Create, DateTime, Decimal, Delete,
         Entity, EntityReference, Fault, Field, Message, Mode, Money, Organization, Query, Record, Ref,
-        Result, Retrieve, Row, Shared, Stage, Step, UniqueIdentifier, Update, Value, bail, default, ensure,
-        plugin, step, trace,
+        Result, Retrieve, Row, Shared, Stage, Step, UniqueIdentifier, Update, Value, bail, code, default,
+        ensure, plugin, step, trace,
     };
 }
 
@@ -163,8 +165,3 @@ pub mod __private {
     pub use crate::wit::bindings::stagegate::plugin::types::Fault as FaultOut;
     pub use crate::wit::{bindings, declare, execute};
 }
-
-/// The example of the README is tested.
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;

@@ -3,13 +3,13 @@
 use std::ops::Deref;
 
 use crate::context::{Context, Stage};
-use crate::declaration::{ImageType, StepDeclaration};
+use crate::declaration::{ImageDeclaration, ImageType};
 use crate::entity::Shape;
-use crate::record::{ColumnSet, Record, Side};
+use crate::record::{Record, Side};
 // The glob, as the trait is in use for the component's handle only: a trait object's methods need no import.
 use crate::services::*;
-use crate::value::{EntityReference, Value};
-use crate::{Fault, Result};
+use crate::value::Value;
+use crate::{Fault, Result, Step};
 
 /// A message as the argument of a step: [`Create`], [`Update`], [`Delete`], [`Retrieve`] or [`AnyMessage`].
 #[diagnostic::on_unimplemented(
@@ -26,7 +26,7 @@ pub trait Message: Sized {
     const NAME: &'static str;
 
     #[doc(hidden)]
-    fn load(context: Context, step: &StepDeclaration) -> Result<Self>;
+    fn load<S: Step>(context: Context) -> Result<Self>;
 
     #[doc(hidden)]
     fn store(self) -> Result;
@@ -146,9 +146,9 @@ impl<D: Shape> Message for Create<D> {
     type Data = D;
     const NAME: &'static str = "Create";
 
-    fn load(context: Context, step: &StepDeclaration) -> Result<Self> {
+    fn load<S: Step>(context: Context) -> Result<Self> {
         let (id, target) = target::<D>(&context)?;
-        let after = image(&context, step, Side::After)?;
+        let after = after::<S, D>(&context)?;
         Ok(Self { id, read: target.to_record(), target, after, context })
     }
 
@@ -161,11 +161,11 @@ impl<D: Shape> Message for Update<D> {
     type Data = D;
     const NAME: &'static str = "Update";
 
-    fn load(context: Context, step: &StepDeclaration) -> Result<Self> {
+    fn load<S: Step>(context: Context) -> Result<Self> {
         let (id, target) = target::<D>(&context)?;
         let id = id.ok_or_else(|| without_record(&context))?;
-        let before = image(&context, step, Side::Before)?;
-        let after = image(&context, step, Side::After)?;
+        let before = before::<S, D>(&context)?;
+        let after = after::<S, D>(&context)?;
         Ok(Self { id, read: target.to_record(), target, before, after, context })
     }
 
@@ -178,9 +178,9 @@ impl<D: Shape> Message for Delete<D> {
     type Data = D;
     const NAME: &'static str = "Delete";
 
-    fn load(context: Context, step: &StepDeclaration) -> Result<Self> {
+    fn load<S: Step>(context: Context) -> Result<Self> {
         let id = primary::<D>(&context).ok_or_else(|| without_record(&context))?;
-        let before = image(&context, step, Side::Before)?;
+        let before = before::<S, D>(&context)?;
         Ok(Self { id, before, context })
     }
 
@@ -193,7 +193,7 @@ impl<D: Shape> Message for Retrieve<D> {
     type Data = D;
     const NAME: &'static str = "Retrieve";
 
-    fn load(context: Context, _: &StepDeclaration) -> Result<Self> {
+    fn load<S: Step>(context: Context) -> Result<Self> {
         let id = primary::<D>(&context).ok_or_else(|| without_record(&context))?;
         let read = match context.stage() {
             Stage::PostOperation => context.services().output_entity(&D::columns()),
@@ -217,10 +217,10 @@ impl<D: Shape> Message for AnyMessage<D> {
     type Data = D;
     const NAME: &'static str = "";
 
-    fn load(context: Context, step: &StepDeclaration) -> Result<Self> {
+    fn load<S: Step>(context: Context) -> Result<Self> {
         let (id, target) = target::<D>(&context)?;
-        let before = image(&context, step, Side::Before)?;
-        let after = image(&context, step, Side::After)?;
+        let before = before::<S, D>(&context)?;
+        let after = after::<S, D>(&context)?;
         Ok(Self { id, read: target.to_record(), target, before, after, context })
     }
 
@@ -231,8 +231,7 @@ impl<D: Shape> Message for AnyMessage<D> {
 
 /// Which record the message is about.
 fn primary<D: Shape>(context: &Context) -> Option<D::Reference> {
-    let id = context.entity_id()?;
-    Some(D::refer(EntityReference { entity: context.entity_name().to_owned(), id }))
+    context.record().map(D::refer)
 }
 
 /// The target's columns in one call, and which record it is.
@@ -243,24 +242,32 @@ fn target<D: Shape>(context: &Context) -> Result<(Option<D::Reference>, D)> {
     Ok((id, D::from_record(record, Side::Target)?))
 }
 
-/// The image of one side, if the step asked for one: all of it in one call.
-fn image<D: Shape>(context: &Context, step: &StepDeclaration, side: Side) -> Result<D> {
-    let (alias, image_type) = match side {
-        Side::After => ("after", ImageType::PostImage),
-        _ => ("before", ImageType::PreImage),
-    };
-    let declared = step.images.iter().find(|image| image.image_type == image_type);
-    let record = declared.and_then(|image| {
-        let columns = match image.attributes {
-            [] => ColumnSet::All,
-            names => ColumnSet::named(names.iter().copied()),
-        };
-        match side {
-            Side::After => context.services().post_image(alias, &columns),
-            _ => context.services().pre_image(alias, &columns),
+/// The pre-image, if the step asked for one: all of it in one call. The compiler knows whether it did, so a component
+/// imports no function for an image that none of its steps has.
+fn before<S: Step, D: Shape>(context: &Context) -> Result<D> {
+    let record = const { image::<S>(ImageType::PreImage) }
+        .and_then(|image| context.services().pre_image(image.alias, &image.columns()));
+    D::from_record(record.unwrap_or_else(|| Record::new(context.entity_name())), Side::Before)
+}
+
+/// The post-image, if the step asked for one.
+fn after<S: Step, D: Shape>(context: &Context) -> Result<D> {
+    let record = const { image::<S>(ImageType::PostImage) }
+        .and_then(|image| context.services().post_image(image.alias, &image.columns()));
+    D::from_record(record.unwrap_or_else(|| Record::new(context.entity_name())), Side::After)
+}
+
+#[expect(clippy::indexing_slicing, reason = "the index is below the length; `get` is not const here")]
+const fn image<S: Step>(side: ImageType) -> Option<&'static ImageDeclaration> {
+    let images = S::DECLARATION.images;
+    let mut index = 0;
+    while index < images.len() {
+        if images[index].image_type as u8 == side as u8 {
+            return Some(&images[index]);
         }
-    });
-    D::from_record(record.unwrap_or_else(|| Record::new(context.entity_name())), side)
+        index += 1;
+    }
+    None
 }
 
 fn store_target(services: &Handle, read: &Record, now: &Record) -> Result {

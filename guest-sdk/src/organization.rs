@@ -35,8 +35,8 @@ impl Organization {
         self.create_record(entity.into_record()).map(D::refer)
     }
 
-    /// Creates a record under an identifier of one's own: with the `operation_id` of an asynchronous step, a retry
-    /// cannot create a second one.
+    /// Creates a record under an identifier of one's own. For an asynchronous step that may be run again there is
+    /// [`Context::create_once`](crate::Context::create_once).
     ///
     /// # Errors
     /// If a record with that identifier exists already.
@@ -100,6 +100,14 @@ impl Organization {
     /// If the query names an attribute that the entity does not define, or a column is not of the struct's type.
     pub fn retrieve_multiple<D: Shape>(&self, query: Query<D>) -> Result<Vec<D::Found>> {
         self.services.retrieve_multiple(query.into_inner())?.into_iter().map(D::found).collect()
+    }
+
+    /// Reads the first record that a query selects, in its order; none if there is none.
+    ///
+    /// # Errors
+    /// Those of [`Organization::retrieve_multiple`].
+    pub fn retrieve_first<D: Shape>(&self, query: Query<D>) -> Result<Option<D::Found>> {
+        Ok(self.retrieve_multiple(query.top(1))?.pop())
     }
 
     fn create_record(&self, record: Record) -> Result<EntityReference> {

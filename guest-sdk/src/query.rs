@@ -22,7 +22,7 @@ use crate::value::{AttributeType, Value};
 /// let worst = Query::<Incident>::new()
 ///     .filter(Incident::COLUMNS.severity.ge(3))
 ///     .filter(ne("title", "test"))
-///     .order_by_descending("severity")
+///     .order_by_descending(Incident::COLUMNS.severity)
 ///     .top(10);
 /// # drop(worst);
 /// ```
@@ -95,13 +95,13 @@ impl<D: Shape> Query<D> {
         self
     }
 
-    /// Smallest first, nulls before everything; after the orders given before.
+    /// Smallest first, nulls before everything; after the orders given before. The attribute is a [`Column`] or a name.
     #[must_use]
     pub fn order_by(self, attribute: impl Into<String>) -> Self {
         self.order(attribute.into(), false)
     }
 
-    /// Largest first, nulls after everything; after the orders given before.
+    /// Largest first, nulls after everything; after the orders given before. The attribute is a [`Column`] or a name.
     #[must_use]
     pub fn order_by_descending(self, attribute: impl Into<String>) -> Self {
         self.order(attribute.into(), true)
@@ -171,7 +171,7 @@ pub fn is_in<V: Into<Value>>(attribute: impl Into<String>, values: impl IntoIter
     condition(attribute, "in", values.into_iter().map(Into::into).collect())
 }
 
-/// Holds if the attribute is none of the values.
+/// Holds if the attribute is none of the values. A null never is.
 pub fn is_not_in<V: Into<Value>>(
     attribute: impl Into<String>,
     values: impl IntoIterator<Item = V>,
@@ -179,61 +179,8 @@ pub fn is_not_in<V: Into<Value>>(
     condition(attribute, "not-in", values.into_iter().map(Into::into).collect())
 }
 
-macro_rules! comparisons {
-    ($($name:ident, $operator:literal, $meaning:literal;)+) => {
-        $(
-            #[doc = concat!("Holds if the attribute ", $meaning, ". A null never does.")]
-            pub fn $name(attribute: impl Into<String>, value: impl Into<Value>) -> Filter {
-                condition(attribute, $operator, vec![value.into()])
-            }
-        )+
-    };
-}
-
-comparisons! {
-    eq, "eq", "equals the value";
-    ne, "ne", "differs from the value";
-    gt, "gt", "is larger than the value";
-    ge, "ge", "is the value or larger";
-    lt, "lt", "is smaller than the value";
-    le, "le", "is the value or smaller";
-    like, "like", "is text like the pattern, with `%` for any text and `_` for one character";
-    not_like, "not-like", "is text unlike the pattern";
-    begins_with, "begins-with", "is text that begins with the value";
-}
-
 /// Conditions whose values have the column's type.
 impl<T: AttributeType> Column<T> {
-    /// Holds if the column equals the value.
-    pub fn eq(self, value: impl Into<T>) -> Filter {
-        eq(self, value.into())
-    }
-
-    /// Holds if the column differs from the value.
-    pub fn ne(self, value: impl Into<T>) -> Filter {
-        ne(self, value.into())
-    }
-
-    /// Holds if the column is larger than the value.
-    pub fn gt(self, value: impl Into<T>) -> Filter {
-        gt(self, value.into())
-    }
-
-    /// Holds if the column is the value or larger.
-    pub fn ge(self, value: impl Into<T>) -> Filter {
-        ge(self, value.into())
-    }
-
-    /// Holds if the column is smaller than the value.
-    pub fn lt(self, value: impl Into<T>) -> Filter {
-        lt(self, value.into())
-    }
-
-    /// Holds if the column is the value or smaller.
-    pub fn le(self, value: impl Into<T>) -> Filter {
-        le(self, value.into())
-    }
-
     /// Holds if the column is null.
     pub fn is_null(self) -> Filter {
         is_null(self)
@@ -243,4 +190,50 @@ impl<T: AttributeType> Column<T> {
     pub fn is_not_null(self) -> Filter {
         is_not_null(self)
     }
+
+    /// Holds if the column is one of the values.
+    pub fn is_in<V: Into<T>>(self, values: impl IntoIterator<Item = V>) -> Filter {
+        is_in(self, values.into_iter().map(Into::into))
+    }
+
+    /// Holds if the column is none of the values. A null never is.
+    pub fn is_not_in<V: Into<T>>(self, values: impl IntoIterator<Item = V>) -> Filter {
+        is_not_in(self, values.into_iter().map(Into::into))
+    }
+}
+
+/// Each comparison twice: of an attribute by its name, and of a column of the type.
+macro_rules! comparisons {
+    (of $type:ty $(where $parameter:ident)?: $($name:ident, $operator:literal, $meaning:literal;)+) => {
+        $(
+            #[doc = concat!("Holds if the attribute ", $meaning, ". A null never does.")]
+            pub fn $name(attribute: impl Into<String>, value: impl Into<Value>) -> Filter {
+                condition(attribute, $operator, vec![value.into()])
+            }
+        )+
+
+        impl$(<$parameter: AttributeType>)? Column<$type> {
+            $(
+                #[doc = concat!("Holds if the column ", $meaning, ". A null never does.")]
+                pub fn $name(self, value: impl Into<$type>) -> Filter {
+                    $name(self, value.into())
+                }
+            )+
+        }
+    };
+}
+
+comparisons! { of T where T:
+    eq, "eq", "equals the value";
+    ne, "ne", "differs from the value";
+    gt, "gt", "is larger than the value";
+    ge, "ge", "is the value or larger";
+    lt, "lt", "is smaller than the value";
+    le, "le", "is the value or smaller";
+}
+
+comparisons! { of String:
+    like, "like", "is text like the pattern, with `%` for any text and `_` for one character";
+    not_like, "not-like", "is text unlike the pattern";
+    begins_with, "begins-with", "is text that begins with the value";
 }

@@ -16,6 +16,7 @@ use crate::value::{AttributeType, EntityReference, UniqueIdentifier, Value};
 /// let entry = Record::new("auditentry").with("attribute", "creditlimit").with("newvalue", "900.00");
 /// assert_eq!(entry.value::<String>("attribute").as_deref(), Some("creditlimit"));
 /// assert!(entry.get("oldvalue").is_none());
+/// assert!(entry.value_or_null("oldvalue").is_null());
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Record {
@@ -49,7 +50,12 @@ impl Record {
 
     /// Sets an attribute; [`Value::Null`] clears it.
     pub fn set(&mut self, attribute: impl Into<String>, value: impl Into<Value>) {
-        self.attributes.insert(attribute.into(), value.into());
+        self.insert(attribute.into(), value.into());
+    }
+
+    /// Not generic, so that a component holds it once.
+    pub(crate) fn insert(&mut self, attribute: String, value: Value) {
+        self.attributes.insert(attribute, value);
     }
 
     /// Takes an attribute out, so that it is absent.
@@ -60,6 +66,11 @@ impl Record {
     /// An attribute; none if it is absent, `Some(Value::Null)` if it is there and empty.
     pub fn get(&self, attribute: &str) -> Option<&Value> {
         self.attributes.get(attribute)
+    }
+
+    /// An attribute; null if it is absent.
+    pub fn value_or_null(&self, attribute: &str) -> &Value {
+        self.get(attribute).unwrap_or(&Value::Null)
     }
 
     /// An attribute as a `T`; none if it is absent, null or of another type.

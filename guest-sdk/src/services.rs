@@ -26,6 +26,13 @@ pub(crate) struct Execution {
     pub(crate) is_in_transaction: bool,
 }
 
+impl Execution {
+    /// The message's record.
+    pub(crate) fn record(&self) -> Option<EntityReference> {
+        self.entity_id.map(|id| EntityReference { entity: self.entity_name.clone(), id })
+    }
+}
+
 /// What a context holds on to. In a component it is the host, known to the compiler, so that a function of the contract
 /// that the plugin never calls is not among the component's imports.
 #[cfg(target_arch = "wasm32")]

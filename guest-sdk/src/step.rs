@@ -51,7 +51,7 @@ impl Entry {
 
 /// Reads what the step asked for, calls it, and sends back what it changed, if it returned `Ok`.
 pub(crate) fn run<S: Step>(context: Context) -> Result {
-    let mut message = S::Message::load(context, &S::DECLARATION)?;
+    let mut message = S::Message::load::<S>(context)?;
     S::run(&mut message)?;
     message.store()
 }

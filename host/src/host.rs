@@ -93,7 +93,6 @@ pub struct PlannedStep {
 
 impl Host {
     /// Starts to describe a host.
-    #[must_use]
     pub fn builder() -> HostBuilder {
         HostBuilder::default()
     }

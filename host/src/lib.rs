@@ -1,4 +1,27 @@
 //! A plugin host: WebAssembly components as steps of a transactional message pipeline.
+//!
+//! A service puts a [`Host`] in the middle of its writes. Each [`Request`] passes four stages: PreValidation (10), before the
+//! database transaction; PreOperation (20), inside it and before the write, where a step changes the record with no second
+//! update; MainOperation (30), the write; PostOperation (40), after it and still inside. Steps are other people's plugins,
+//! sandboxed [components](wasm::Plugin), or the service's own [closures](NativeStep). A synchronous step that fails rolls
+//! everything back; an asynchronous one is queued in the transaction and runs after it.
+//!
+//! # A tour
+//!
+//! - [`Host`] and [`HostBuilder`]: put a database, plugins and native steps together, and run requests.
+//! - [`Request`], [`Response`], [`Entity`], [`Value`]: what goes in and comes out. [`Error`] says what failed and where.
+//! - [`EntityDefinition`]: the shape of records, defined at run time ([`Host::define`]).
+//! - [`StepDefinition`]: where a step joins the pipeline.
+//! - [`wasm::Engine`] compiles and loads plugins; [`wasm::Limits`] bounds what one run of them may use.
+//! - [`Trace`] ([`Host::trace`]): what happened in a request, also in one that was rolled back.
+//! - [`Job`] ([`Host::jobs`]): asynchronous steps and how they ended.
+//! - [`store::Store`]: the seam to the database.
+//!
+//! The example at [`Host`] is a whole service.
+//!
+//! # Features
+//!
+//! `sqlite` (default): the embedded store. `cli` (default): the `stagegate` program as a library, [`cli`].
 
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -11,11 +34,11 @@ pub mod store;
 pub mod wasm;
 
 pub use host::{Host, HostBuilder, PlannedStep, Traced};
-pub use model::definition::{AttributeDefinition, AttributeType, EntityDefinition, Schema};
+pub use model::definition::{AttributeDefinition, AttributeType, EntityDefinition};
 pub use model::error::{Error, ErrorKind, Location, Result};
 pub use model::{
     Attributes, Clock, ColumnSet, DateTime, Entity, EntityReference, Fault, Filter, FixedClock, Image,
     ImageType, Job, JobStatus, Message, Mode, OperationStatus, Operator, Order, Parameter, Parameters, Query,
-    Request, Response, Stage, StepDefinition, SystemClock, Trace, Value,
+    Request, Response, Schema, Stage, StepDefinition, SystemClock, Trace, Value,
 };
 pub use pipeline::native::{NativeStep, StepContext};

@@ -1,5 +1,7 @@
 //! Plugins and files that cannot be used: each error names the thing and the way out.
 
+use stagegate::cli::Exit;
+
 use super::program::Program;
 
 /// A core module, empty.
@@ -24,10 +26,24 @@ fn a_file_that_is_no_plugin_is_named_for_what_it_is() {
 }
 
 #[test]
-fn inspect_refuses_the_same_files() {
+fn inspect_names_what_is_no_component_and_looks_into_what_is_one() {
     let program = Program::new();
     let core = program.file("core.wasm", CORE_MODULE);
     program.run(["inspect".as_ref(), core.as_path()]).unusable(&["core.wasm", "core WebAssembly module"]);
+
+    // Imports `stagegate:plugin/clairvoyance@0.9.0`, an empty instance, and exports nothing.
+    let name = b"stagegate:plugin/clairvoyance@0.9.0";
+    let length = u8::try_from(name.len()).unwrap();
+    let instance_type = [0x07, 0x03, 0x01, 0x42, 0x00];
+    let import = [&[0x0a, length + 5, 0x01, 0x00, length], name.as_slice(), &[0x05, 0x00]].concat();
+    let other = program.file("other.wasm", [COMPONENT, &instance_type, &import].concat());
+    let ran = program.run(["inspect".as_ref(), other.as_path()]);
+    assert_eq!(ran.exit, Exit::Unusable, "{ran:?}");
+    for part in
+        ["refused", "another world", "Lacks", "stagegate:plugin 0.9.0", "clairvoyance", "update the host"]
+    {
+        assert!(ran.output.contains(part), "`{part}` is not in:\n{}", ran.output);
+    }
 }
 
 #[test]

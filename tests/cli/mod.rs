@@ -1,7 +1,8 @@
 //! The command line, run in this process: what it refuses and how it says so.
 
-mod program;
+pub(crate) mod program;
 
 mod arguments;
 mod bad_input;
 mod requests_file;
+mod runs;

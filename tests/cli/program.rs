@@ -1,41 +1,39 @@
 //! Runs the program with captured streams.
 
-#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
-
 use std::ffi::OsString;
 use std::io::{self, Cursor, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use stagegate::cli::{self, Exit, Output, Surroundings, Tools};
 
 /// What a run of the program left behind.
 #[derive(Debug)]
-pub(super) struct Ran {
-    pub(super) exit: Exit,
-    pub(super) output: String,
-    pub(super) errors: String,
+pub(crate) struct Ran {
+    pub(crate) exit: Exit,
+    pub(crate) output: String,
+    pub(crate) errors: String,
 }
 
 /// A folder with the files of a test, and the program in it.
-pub(super) struct Program {
+pub(crate) struct Program {
     folder: tempfile::TempDir,
-    pub(super) input: String,
-    pub(super) tools: Tools,
+    pub(crate) input: String,
+    pub(crate) tools: Tools,
 }
 
 impl Program {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap(), input: String::new(), tools: Tools::of_process() }
     }
 
     /// The path of a file in the folder.
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// Writes a file and returns its path.
-    pub(super) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, content).unwrap();
@@ -43,7 +41,7 @@ impl Program {
     }
 
     /// Runs the program with these arguments.
-    pub(super) fn run<A: AsRef<Path>>(&self, args: impl IntoIterator<Item = A>) -> Ran {
+    pub(crate) fn run<A: AsRef<Path>>(&self, args: impl IntoIterator<Item = A>) -> Ran {
         let (output, errors) = (Captured::default(), Captured::default());
         let mut surroundings = Surroundings {
             input: Box::new(Cursor::new(self.input.clone())),
@@ -60,10 +58,28 @@ impl Program {
     }
 }
 
+/// The credit guard's component, built once by the program itself.
+pub(crate) fn component() -> &'static Path {
+    static COMPONENT: OnceLock<PathBuf> = OnceLock::new();
+    COMPONENT.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sample-plugins/credit-guard");
+        let built = Program::new().run([
+            "inspect".as_ref(),
+            folder.as_os_str(),
+            "--format".as_ref(),
+            "json".as_ref(),
+        ]);
+        assert_eq!(built.exit, Exit::Done, "{}", built.errors);
+        assert!(built.errors.contains("building credit-guard for wasm32-wasip2 ..."), "{}", built.errors);
+        let inspection: serde_json::Value = serde_json::from_str(&built.output).unwrap();
+        inspection["path"].as_str().unwrap().into()
+    })
+}
+
 impl Ran {
     /// Asserts that nothing ran, and that the error says all of `parts`.
     #[track_caller]
-    pub(super) fn unusable(&self, parts: &[&str]) {
+    pub(crate) fn unusable(&self, parts: &[&str]) {
         assert_eq!(self.exit, Exit::Unusable, "{self:?}");
         for part in parts {
             assert!(self.errors.contains(part), "`{part}` is not in:\n{}", self.errors);

@@ -42,7 +42,7 @@ async fn a_step_that_triggers_itself_is_stopped_at_the_depth_limit() {
         let depths: Vec<String> = (1..=expected).map(|depth: u32| depth.to_string()).collect();
         assert_eq!(log.all(), depths);
         let path = vec!["Create probe"; expected as usize + 1].join(" -> ");
-        assert!(error.message().contains(&path), "{error} does not show {path}");
+        assert!(error.message().contains(&format!("deep: {path};")), "{error} does not show {path}");
         assert_eq!(world.names("probe").await, Vec::<String>::new());
     }
 }

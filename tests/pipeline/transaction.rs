@@ -201,3 +201,24 @@ async fn a_dropped_request_is_rolled_back_and_the_next_one_works() {
     assert_eq!(world.names("probe").await, ["next"]);
     assert_eq!(world.names("inner").await, Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn a_native_step_that_panics_fails_its_message_alone() {
+    for stage in [Stage::PreValidation, Stage::PreOperation, Stage::PostOperation] {
+        let world = World::new(|host| {
+            let panics = NativeStep::new(|cx| async move {
+                let name = cx.target()?.map(|target| text(&target, "name"));
+                assert_ne!(name.as_deref(), Some("bad"), "a defect of the service");
+                Ok(())
+            });
+            host.native_step("p", on_create("panics", stage), panics)
+        })
+        .await;
+        let error = world.create("bad").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Panicked);
+        assert!(error.message().contains("a defect of the service"), "{error}");
+        assert_eq!(error.location().unwrap().step.step, "panics");
+        world.create("good").await.unwrap();
+        assert_eq!(world.names("probe").await, ["good"]);
+    }
+}

@@ -75,6 +75,7 @@ macro_rules! conformance {
                     a_deadline_while_waiting_names_the_holder,
                     a_deadline_ends_a_transaction_that_runs,
                     a_deadline_interrupts_a_query,
+                    a_caller_that_goes_interrupts_its_query,
                     a_deadline_interrupts_a_write_and_undoes_it,
                     readers_see_what_is_committed,
                     a_reader_cannot_write,

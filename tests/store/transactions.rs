@@ -218,20 +218,24 @@ pub(super) async fn a_deadline_ends_a_transaction_that_runs(database: Database) 
     }
 }
 
-pub(super) async fn a_deadline_interrupts_a_query(database: Database) {
-    let store = database.with_samples().await;
-    let sample = definition(&store, "sample");
+/// A query that looks at every character of much text, many times over: a minute if nobody ends it.
+async fn slow_query(store: &Arc<dyn Store>) -> Query {
+    let sample = definition(store, "sample");
     let text = string(&"a".repeat(2_000));
-    write(&store, move |tx| async move {
+    write(store, move |tx| async move {
         for number in 1..=2_000 {
             tx.insert(&sample, id(number), &attributes([("select", text.clone())])).await?;
         }
         Ok(())
     })
     .await;
-    // Each condition holds, after a look at every character: minutes in all.
-    let slow = |_| Filter::condition("select", Operator::NotLike, string("%ab%ab%b"));
-    let query = Query { filter: Some(Filter::All((0..500).map(slow).collect())), ..Query::new("sample") };
+    let condition = |_| Filter::condition("select", Operator::NotLike, string("%ab%ab%b"));
+    Query { filter: Some(Filter::All((0..500).map(condition).collect())), ..Query::new("sample") }
+}
+
+pub(super) async fn a_deadline_interrupts_a_query(database: Database) {
+    let store = database.with_samples().await;
+    let query = slow_query(&store).await;
     for access in [Access::Read, Access::Write] {
         let (sample, query) = (definition(&store, "sample"), query.clone());
         let deadline = Instant::now() + Duration::from_millis(100);
@@ -243,6 +247,31 @@ pub(super) async fn a_deadline_interrupts_a_query(database: Database) {
         assert!(error.message().contains("RetrieveMultiple sample"), "{error}");
     }
     insert(&store, "account", id(1), Default::default()).await;
+}
+
+pub(super) async fn a_caller_that_goes_interrupts_its_query(database: Database) {
+    let store = database.with_samples().await;
+    let query = slow_query(&store).await;
+    let (started, starting) = oneshot::channel();
+    let caller = {
+        let (store, sample) = (Arc::clone(&store), definition(&store, "sample"));
+        tokio::spawn(async move {
+            write(&store, move |tx| async move {
+                started.send(()).expect("the test waits");
+                tx.query(&sample, &query).await
+            })
+            .await
+        })
+    };
+    starting.await.expect("it starts");
+    caller.abort();
+    // It gets its turn long before the query would be through.
+    let account = definition(&store, "account");
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let result = attempt(&store, until(Access::Write, "a write", deadline), move |tx| async move {
+        tx.insert(&account, id(1), &with_system(Default::default())).await
+    });
+    result.await.expect("the writer is free");
 }
 
 pub(super) async fn a_deadline_interrupts_a_write_and_undoes_it(database: Database) {
@@ -258,7 +287,7 @@ pub(super) async fn a_deadline_interrupts_a_write_and_undoes_it(database: Databa
     })
     .await;
     let (account, task) = (definition(&store, "account"), definition(&store, "task"));
-    let deadline = Instant::now() + Duration::from_millis(20);
+    let deadline = Instant::now() + Duration::from_millis(300);
     let later = Arc::new(Mutex::new(None));
     let slot = Arc::clone(&later);
     let work: stagegate::store::Work = Box::new(move |tx| {

@@ -58,7 +58,8 @@ pub fn step(arguments: TokenStream, function: TokenStream) -> TokenStream {
     }
 }
 
-/// Lists the plugin's steps, once, at the root of its crate: `plugin!(approve_rise, follow_up);`
+/// Lists the plugin's steps, once, at the root of its crate: `plugin!(approve_rise, follow_up);`. A step of a module
+/// is `cases::close_children`.
 ///
 /// It makes the component's export, and the declaration that a host reads without running the component. The entities
 /// of the steps' messages are declared by themselves; `uses(User, Task)` after the steps adds those that the plugin

@@ -1,9 +1,10 @@
 //! `plugin!`
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
+use syn::spanned::Spanned;
 use syn::{Error, Path, Token, Type, parenthesized};
 
 pub(crate) struct Plugin {
@@ -40,7 +41,7 @@ impl Parse for Plugin {
 /// The constants are evaluated for every target, so that a native build finds the mistakes; the export and the section
 /// are the component's.
 pub(crate) fn expand(plugin: &Plugin) -> TokenStream {
-    let (steps, uses) = (&plugin.steps, &plugin.uses);
+    let (steps, uses) = (plugin.steps.iter().map(entry), &plugin.uses);
     quote! {
         const _: () = {
             const DECLARATION: ::stagegate_sdk::Declaration = ::stagegate_sdk::Declaration::new(
@@ -49,10 +50,7 @@ pub(crate) fn expand(plugin: &Plugin) -> TokenStream {
                     ::core::env!("CARGO_PKG_VERSION"),
                     ::core::env!("CARGO_PKG_DESCRIPTION"),
                 ],
-                &[#({
-                    type Listed = #steps;
-                    ::stagegate_sdk::__private::Entry::of::<Listed>()
-                }),*],
+                &[#(#steps),*],
                 &[#(&<#uses as ::stagegate_sdk::Entity>::DECLARATION),*],
             );
             const LEN: ::core::primitive::usize = ::stagegate_sdk::__private::json_len(&DECLARATION);
@@ -83,4 +81,32 @@ pub(crate) fn expand(plugin: &Plugin) -> TokenStream {
             );
         };
     }
+}
+
+/// A step's entry in the list.
+///
+/// `#[step]` makes a type of the function's name. For a function without it, rustc would say no more than that it
+/// expected a type. So the import brings in what there is of that name, and where that is no type, a type that is not
+/// a step takes its place, as an import by `*` gives way to one by name. The error is then that of the trait.
+fn entry(step: &Path) -> TokenStream {
+    let Some(name) = step.segments.last().map(|segment| &segment.ident) else { return TokenStream::new() };
+    // Without `self`, a dependency of that name would make it ambiguous.
+    let own = (step.segments.len() == 1 && step.leading_colon.is_none())
+        .then(|| quote_spanned!(step.span()=> self::));
+    let import = quote_spanned!(step.span()=> use #own #step as Listed;);
+    let of = quote_spanned!(step.span()=> ::stagegate_sdk::__private::Entry::of::<Listed>());
+    quote!({
+        #[allow(non_camel_case_types, dead_code, unreachable_pub, reason = "the name of a function")]
+        mod plain {
+            mod named {
+                pub struct #name {}
+            }
+            pub use named::#name as Listed;
+        }
+        #[allow(unused_imports, reason = "for a step it is the other one that counts")]
+        use plain::*;
+        #[allow(unused_imports, reason = "a step's function is in it too")]
+        #import
+        #of
+    })
 }

@@ -57,6 +57,7 @@ type Data<S> = <<S as Step>::Message as Message>::Data;
 pub struct Fake {
     world: Rc<RefCell<World>>,
     user: UniqueIdentifier,
+    job: Option<(UniqueIdentifier, DateTime)>,
     depth: u32,
     remaining: Duration,
     configuration: Option<String>,
@@ -76,6 +77,7 @@ impl Fake {
         Self {
             user: world.new_id(),
             world: Rc::new(RefCell::new(world)),
+            job: None,
             depth: 1,
             remaining: Duration::from_secs(120),
             configuration: None,
@@ -93,6 +95,13 @@ impl Fake {
     #[must_use]
     pub fn at_depth(&self, depth: u32) -> Self {
         Self { depth, ..self.clone() }
+    }
+
+    /// The same organization, where asynchronous steps are run by this system job, created at this time. To run a step
+    /// twice in one such view is to retry it. In any other view each run is a new job of its own.
+    #[must_use]
+    pub fn as_job(&self, operation_id: impl Into<UniqueIdentifier>, created_on: DateTime) -> Self {
+        Self { job: Some((operation_id.into(), created_on)), ..self.clone() }
     }
 
     /// The same organization, with so much time left for each message.
@@ -312,6 +321,7 @@ impl Fake {
         let mut world = self.world.borrow_mut();
         let known = message != "Create" || stage == Stage::PostOperation;
         let (record, target) = about.unzip();
+        let job = asynchronous.then(|| self.job.unwrap_or_else(|| (world.new_id(), world.now)));
         let execution = Execution {
             message: message.to_owned(),
             stage,
@@ -323,8 +333,8 @@ impl Fake {
             initiating_user: self.user,
             correlation_id: world.new_id(),
             request_id: world.new_id(),
-            operation_id: asynchronous.then(|| world.new_id()),
-            operation_created_on: asynchronous.then_some(world.now),
+            operation_id: job.map(|(id, _)| id),
+            operation_created_on: job.map(|(_, created_on)| created_on),
             is_in_transaction: stage != Stage::PreValidation && !asynchronous,
         };
         FakeServices::new(self, execution, target)

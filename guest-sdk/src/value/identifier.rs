@@ -25,6 +25,21 @@ impl UniqueIdentifier {
     pub const fn is_nil(self) -> bool {
         self.0 == 0
     }
+
+    /// An identifier made from this one and some texts: the same each time, and another for other texts.
+    ///
+    /// It is the hash FNV-1a of the texts, with this identifier in place of the offset. Its operations keep the lowest
+    /// bit in which two identifiers differ, and the six bits that mark a UUID are alike in all of one version. So two
+    /// jobs never come to the same identifier by the same texts.
+    pub(crate) fn derive(self, texts: &[&str]) -> Self {
+        const PRIME: u128 = (1 << 88) + 0x13b;
+        const MARKED: u128 = 0xf000_c000_0000_0000_0000;
+        const MARK: u128 = 0x8000_8000_0000_0000_0000;
+        // A byte that no text has ends each of them.
+        let bytes = texts.iter().flat_map(|text| text.bytes().chain([0xff]));
+        let hash = bytes.fold(self.0, |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(PRIME));
+        Self(hash & !MARKED | MARK)
+    }
 }
 
 /// `01234567-89ab-cdef-0123-456789abcdef`
@@ -199,5 +214,30 @@ impl From<EntityReference> for UniqueIdentifier {
 impl<E: Entity> From<Ref<E>> for EntityReference {
     fn from(reference: Ref<E>) -> Self {
         Self::new(E::LOGICAL_NAME, reference.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn derived_identifiers_are_told_apart_by_job_entity_and_key() {
+        let first: UniqueIdentifier = "0198c0de-0000-7000-8000-000000000000".parse().unwrap();
+        let jobs = (0..60).map(|bit| UniqueIdentifier(first.0 ^ 1 << bit)).chain([first]);
+        let mut seen = BTreeSet::new();
+        for job in jobs {
+            for key in 0..200 {
+                assert!(seen.insert(job.derive(&["task", &key.to_string()])), "{job} {key}");
+            }
+            // The same letters, cut in another place.
+            assert!(
+                seen.insert(job.derive(&["tas", "k1"])) && seen.insert(job.derive(&["", "task1"])),
+                "{job}"
+            );
+        }
+        assert_eq!(first.derive(&["task", "1"]), first.derive(&["task", "1"]));
     }
 }

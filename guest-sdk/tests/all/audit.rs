@@ -7,7 +7,7 @@ use stagegate_sdk::testing::Fake;
 fn audit(ctx: &mut Update<Record>) -> Result {
     let id = ctx.id();
     for (attribute, new) in &ctx.after.attributes {
-        let old = ctx.before.get(attribute).unwrap_or(&Value::Null);
+        let old = ctx.before.value_or_null(attribute);
         if old != new {
             let entry = Record::new("auditentry")
                 .with("record", id.clone())

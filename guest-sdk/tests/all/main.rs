@@ -5,5 +5,7 @@ mod audit;
 mod bindings;
 mod declaration;
 mod diagnostics;
+mod jobs;
 mod messages;
 mod organization;
+mod readme;

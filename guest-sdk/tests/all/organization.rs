@@ -2,7 +2,6 @@
 
 use stagegate_sdk::prelude::*;
 use stagegate_sdk::testing::Fake;
-use stagegate_sdk::{Decimal, code};
 
 #[derive(Entity, Default, Debug)]
 #[entity("incident")]
@@ -39,6 +38,11 @@ fn queries_filter_sort_and_cut() {
     assert_eq!(titles(&org, all().filter(either).order_by("title")), ["a", "C"]);
     let both = all().filter(Incident::COLUMNS.severity.ge(2)).filter(Incident::COLUMNS.severity.lt(3));
     assert_eq!(titles(&org, both), ["a"]);
+    let severe = all().filter(Incident::COLUMNS.severity.is_in([2, 3]));
+    let sorted = severe.order_by_descending(Incident::COLUMNS.severity).order_by(Incident::COLUMNS.title);
+    assert_eq!(titles(&org, sorted), ["b", "C", "a"]);
+    let other = all().filter(Incident::COLUMNS.title.is_not_in(["a", "root"]));
+    assert_eq!(titles(&org, other.filter(Incident::COLUMNS.title.like("_"))), ["b", "C"]);
     // The column's order, and no value: nothing compares with a null.
     assert!(titles(&org, all().filter(gt("cost", Decimal::ZERO))).is_empty());
 }
@@ -57,6 +61,7 @@ fn records_without_a_struct_go_the_same_way() {
     org.delete(first.clone()).unwrap();
     let fault = org.retrieve_record(first, ColumnSet::All).unwrap_err();
     assert_eq!(fault.code(), code::OBJECT_DOES_NOT_EXIST);
+    assert!(fault.is_not_found() && !fault.is_duplicate());
     let fault = org.update_record(Record::new("note")).unwrap_err();
     assert!(fault.message().contains("Record::with_id"), "{fault}");
 }
@@ -69,7 +74,22 @@ fn a_chosen_identifier_is_there_once() {
     assert_eq!(created.id(), id);
     let again = org.create_with_id(id, incident("two", 1)).unwrap_err();
     assert_eq!(again.code(), code::DUPLICATE_RECORD);
+    assert!(again.is_duplicate() && !again.is_not_found());
     assert_eq!(org.retrieve::<Incident>(id).unwrap().title, "one".into());
+}
+
+#[test]
+fn the_first_record_is_the_first_of_the_order() {
+    let org = Fake::new();
+    for (title, severity) in [("b", 2), ("a", 2), ("c", 1)] {
+        org.add(incident(title, severity));
+    }
+    let first =
+        |query| org.org().retrieve_first(query).unwrap().map(|row: Row<Incident>| row.title.or_default());
+    let severe = || Query::<Incident>::new().filter(ge("severity", 2));
+    assert_eq!(first(severe().order_by("title")).as_deref(), Some("a"));
+    assert_eq!(first(severe().order_by_descending("title")).as_deref(), Some("b"));
+    assert_eq!(first(severe().filter(ge("severity", 3))), None);
 }
 
 #[test]

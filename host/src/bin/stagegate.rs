@@ -15,6 +15,9 @@ fn main() -> ExitCode {
     let mut surroundings = Surroundings::of_process();
     runtime.block_on(async {
         tokio::select! {
+            // In this order, an interrupt keeps its usual effect until the program first waits: while it reads standard
+            // input, or while Cargo builds.
+            biased;
             exit = cli::run(std::env::args_os(), &mut surroundings) => exit.into(),
             _ = tokio::signal::ctrl_c() => {
                 eprintln!("interrupted: the request that ran is rolled back");

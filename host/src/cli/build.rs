@@ -13,12 +13,15 @@ use super::surroundings::Surroundings;
 /// What plugins are built for.
 const TARGET: &str = "wasm32-wasip2";
 
-/// Builds the plugin crate in `folder` and returns its component. Blocks: nothing else is going on yet, and an interrupt
-/// from the keyboard reaches Cargo as well.
-pub(super) fn build(folder: &Path, surroundings: &mut Surroundings) -> Result<PathBuf, Failure> {
-    let package = find_package(folder, surroundings)?;
-    add_target(folder, surroundings)?;
-    compile(folder, &package, surroundings)
+/// The component at `path`, or that of the plugin crate in the folder `path`, which is built first. Blocks: nothing else
+/// is going on yet, and an interrupt from the keyboard reaches Cargo as well.
+pub(super) fn component(path: &Path, surroundings: &mut Surroundings) -> Result<PathBuf, Failure> {
+    if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    let package = find_package(path, surroundings)?;
+    add_target(path, surroundings)?;
+    compile(path, &package, surroundings)
 }
 
 #[derive(Deserialize)]
@@ -172,7 +175,7 @@ fn compile(folder: &Path, package: &Package, surroundings: &mut Surroundings) ->
         .with_output(said));
     }
     progress.done(&mut surroundings.errors, &format!("built {name}"));
-    component(&messages, package).ok_or_else(|| {
+    component_of(&messages, package).ok_or_else(|| {
         Failure::new(format!(
             "Cargo built `{name}` but names no `.wasm` file of it; build it by hand and name the file"
         ))
@@ -180,7 +183,7 @@ fn compile(folder: &Path, package: &Package, surroundings: &mut Surroundings) ->
 }
 
 /// The component of `package` among the files that Cargo's messages name.
-fn component(messages: &[u8], package: &Package) -> Option<PathBuf> {
+fn component_of(messages: &[u8], package: &Package) -> Option<PathBuf> {
     let mut found = None;
     for line in messages.split(|byte| *byte == b'\n') {
         let Ok(message) = serde_json::from_slice::<CargoMessage>(line) else { continue };
@@ -230,7 +233,7 @@ mod tests {
             "\nnot json\n",
             r#"{"reason":"build-finished","success":true}"#,
         );
-        assert_eq!(component(messages.as_bytes(), &package), Some("/t/b.wasm".into()));
-        assert_eq!(component(b"{\"reason\":\"build-finished\"}", &package), None);
+        assert_eq!(component_of(messages.as_bytes(), &package), Some("/t/b.wasm".into()));
+        assert_eq!(component_of(b"{\"reason\":\"build-finished\"}", &package), None);
     }
 }

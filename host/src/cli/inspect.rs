@@ -1,23 +1,29 @@
-//! `stagegate inspect`: what a plugin is, without running it.
+//! `stagegate inspect`: what a component is, also one that this host cannot run.
+
+use std::path::Path;
 
 use super::args::{Format, InspectArguments};
 use super::failure::Failure;
-use super::report::inspection::{self, Import, Inspection};
+use super::report::inspection::{self, Import, Inspection, Loaded};
 use super::report::plan::{self, Registered};
 use super::surroundings::Surroundings;
-use super::{Exit, load};
-use crate::model::step::StepKey;
-use crate::wasm::{DeclaredBy, Plugin, Source};
+use super::{Exit, build, load};
+use crate::model::StepDefinition;
+use crate::model::step::{Declaration, StepKey};
+use crate::wasm::{self, DeclaredBy, Plugin};
 
-/// Loads the plugin and shows what is known about it.
+/// Looks into the component, loads it if it can be loaded, and shows what is known about it.
 pub(super) async fn run(
     arguments: &InspectArguments,
     surroundings: &mut Surroundings,
 ) -> Result<Exit, Failure> {
+    let path = build::component(&arguments.path, surroundings)?;
+    // Before loading, since what a component lacks is best seen where it is refused.
+    let found = wasm::inspect(&path)?;
     let options = load::Options { no_cache: arguments.no_cache, ..Default::default() };
     let engine = load::engine(options, surroundings)?;
-    let plugin = load::plugin(&engine, &arguments.path, surroundings).await?;
-    let inspection = inspect(&plugin);
+    let loaded = load::component(&engine, &path, surroundings).await;
+    let inspection = inspect(&path, found, loaded);
     let text = match arguments.format {
         Format::Text => inspection::render_text(&inspection),
         Format::Json => inspection::render_json(&inspection)
@@ -25,38 +31,49 @@ pub(super) async fn run(
             .map_err(|error| Failure::new(format!("the inspection cannot be written as JSON: {error}")))?,
     };
     surroundings.output.write(&text);
-    Ok(Exit::Done)
+    Ok(inspection.exit())
 }
 
-fn inspect(plugin: &Plugin) -> Inspection {
-    let report = plugin.report();
-    let declaration = plugin.declaration();
-    let registered = |definition: &crate::model::StepDefinition| Registered {
-        key: StepKey { plugin: plugin.name().to_owned(), step: definition.name.clone() },
+fn inspect(path: &Path, found: wasm::Inspection, loaded: Result<Plugin, Failure>) -> Inspection {
+    let (declaration, loaded) = match loaded {
+        Ok(plugin) => (Some(plugin.declaration().clone()), Ok(facts(&plugin))),
+        Err(failure) => (found.declaration, Err(failure.to_string())),
+    };
+    let import = |import: wasm::Import| Import {
+        name: import.name,
+        provided: import.provided,
+        note: import.note.to_owned(),
+    };
+    let name = loaded.as_ref().map(|loaded| loaded.plugin.name.clone()).ok();
+    Inspection {
+        path: path.to_owned(),
+        component_bytes: std::fs::metadata(path).map(|metadata| metadata.len()).unwrap_or_default(),
+        plan: declaration.as_ref().map(|declaration| plan_of(declaration, name)).unwrap_or_default(),
+        loaded,
+        declaration,
+        imports: found.imports.into_iter().map(import).collect(),
+        exports: found.exports,
+    }
+}
+
+fn facts(plugin: &Plugin) -> Loaded {
+    Loaded {
+        plugin: load::report(plugin),
+        initial_memory_bytes: plugin.report().initial_memory_bytes,
+        declared_by: match plugin.report().declared_by {
+            DeclaredBy::Section => "its custom section, without running it",
+            DeclaredBy::Function => "its function `declare`, run in a sandbox",
+        },
+    }
+}
+
+fn plan_of(declaration: &Declaration, name: Option<String>) -> Vec<plan::Line> {
+    let plugin = name.or_else(|| declaration.properties.get("name").cloned()).unwrap_or_default();
+    let registered = |definition: &StepDefinition| Registered {
+        key: StepKey { plugin: plugin.clone(), step: definition.name.clone() },
         definition: definition.clone(),
         native: false,
     };
     let steps: Vec<Registered> = declaration.steps.iter().map(registered).collect();
-    let import = |import: &crate::wasm::Import| Import {
-        name: import.name.clone(),
-        provided: import.provided,
-        note: import.note.to_string(),
-    };
-    Inspection {
-        name: plugin.name().to_owned(),
-        path: report.path.clone(),
-        hash: report.hash.clone(),
-        cached: report.source == Source::Cached,
-        load: report.took,
-        component_bytes: report.component_bytes,
-        code_bytes: report.code_bytes,
-        initial_memory_bytes: report.initial_memory_bytes,
-        declared_by: match report.declared_by {
-            DeclaredBy::Section => "its custom section, without running it",
-            DeclaredBy::Function => "its function `declare`, run in a sandbox",
-        },
-        plan: plan::lines(&steps),
-        declaration: declaration.clone(),
-        imports: report.imports.iter().map(import).collect(),
-    }
+    plan::lines(&steps)
 }

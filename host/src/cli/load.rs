@@ -47,15 +47,24 @@ fn user_cache() -> Option<PathBuf> {
     directories::ProjectDirs::from("", "", "stagegate").map(|folders| folders.cache_dir().join("compiled"))
 }
 
-/// Loads a component, after building it if `path` is the folder of a plugin crate.
+/// Loads the plugin that the user named, after building it if it is a crate.
 pub(super) async fn plugin(
     engine: &Engine,
     path: &Path,
     surroundings: &mut Surroundings,
 ) -> Result<Plugin, Failure> {
-    let component = if path.is_dir() { build::build(path, surroundings)? } else { path.to_owned() };
-    let progress = surroundings.errors.progress(&format!("loading {}", component.display()));
-    let plugin = engine.load(&component).await?;
+    let path = build::component(path, surroundings)?;
+    component(engine, &path, surroundings).await
+}
+
+/// Loads a component.
+pub(super) async fn component(
+    engine: &Engine,
+    path: &Path,
+    surroundings: &mut Surroundings,
+) -> Result<Plugin, Failure> {
+    let progress = surroundings.errors.progress(&format!("loading {}", path.display()));
+    let plugin = engine.load(path).await?;
     let done = match plugin.report().source {
         Source::Compiled => format!("compiled {}", plugin.name()),
         Source::Cached => format!("loaded {} from the cache", plugin.name()),

@@ -7,14 +7,17 @@ use uuid::Uuid;
 
 use super::report::plan::Registered;
 use super::requests::{Expect, Scripted};
-use crate::model::step::EntityDeclaration;
+use crate::model::step::{EntityDeclaration, SYSTEM_USER};
 use crate::model::{
-    AttributeType, ColumnSet, DateTime, Entity, EntityDefinition, EntityReference, Message, Query, Request,
-    Schema, Value,
+    AttributeDefinition, AttributeType, ColumnSet, DateTime, Entity, EntityDefinition, EntityReference,
+    Message, Parameter, Query, Request, Schema, Value, request::parameter,
 };
 
-/// The entity for plugins whose steps run on every entity and that declare none.
+/// The entity on which steps for every entity are tried.
 const STAND_IN: &str = "sample";
+
+/// The entity of users, as the platform calls it.
+const USER_ENTITY: &str = "systemuser";
 
 /// 2030-01-31T12:00:00Z: a fixed moment, so that two runs make up the same records.
 const MOMENT: DateTime = DateTime(1_896_091_200_000);
@@ -23,6 +26,7 @@ const MOMENT: DateTime = DateTime(1_896_091_200_000);
 /// lookup mentions is defined without attributes.
 pub(super) fn definitions<'d>(
     declared: impl IntoIterator<Item = &'d EntityDeclaration>,
+    steps: &[Registered],
     schema: &Schema,
 ) -> Result<Vec<EntityDefinition>, String> {
     let mut definitions: BTreeMap<&str, EntityDefinition> = BTreeMap::new();
@@ -50,11 +54,20 @@ pub(super) fn definitions<'d>(
         |name: &&String| !definitions.contains_key(name.as_str()) && !schema.entities.contains_key(*name);
     let bare: Vec<EntityDefinition> = targets.iter().filter(missing).map(EntityDefinition::new).collect();
     let mut all: Vec<EntityDefinition> = definitions.into_values().chain(bare).collect();
-    if all.is_empty() && schema.entities.is_empty() {
+    if steps.iter().any(|step| needs_stand_in(steps, step)) {
         let name = AttributeType::String { max_length: 100 };
         all.push(EntityDefinition::new(STAND_IN).with("name", name));
     }
     Ok(all)
+}
+
+/// Whether a step is on every entity and no other step of its message names one. An entity that its plugin declares would
+/// not do: it is what the step works with, for example the audit log, and often left out by it.
+fn needs_stand_in(steps: &[Registered], step: &Registered) -> bool {
+    let names_one = |other: &Registered| {
+        other.definition.entity.is_some() && other.definition.message == step.definition.message
+    };
+    step.definition.entity.is_none() && !steps.iter().any(names_one)
 }
 
 fn lookup_targets(definition: &EntityDefinition) -> Vec<String> {
@@ -74,27 +87,38 @@ pub(super) fn requests(
     new_id: &mut dyn FnMut() -> Uuid,
 ) -> Vec<Scripted> {
     let mut wanted: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    let fallback = schema.entities.keys().next().map(String::as_str);
     for step in steps {
-        // A step on every entity is tried on those that other steps name, or else on the first.
-        let definition = &step.definition;
-        let named = steps
-            .iter()
-            .any(|other| other.definition.entity.is_some() && other.definition.message == definition.message);
-        let entity = match definition.entity.as_deref() {
-            Some(entity) => Some(entity),
-            None if named => continue,
-            None => fallback,
+        let entity = match step.definition.entity.as_deref() {
+            Some(entity) => entity,
+            // Without the stand-in, the step is tried with those that other steps name.
+            None if needs_stand_in(steps, step) => STAND_IN,
+            None => continue,
         };
-        if let Some(entity) = entity {
-            wanted.entry(entity).or_default().insert(&definition.message);
-        }
+        wanted.entry(entity).or_default().insert(&step.definition.message);
     }
     let mut made = Maker { schema, user, new_id, records: BTreeMap::new(), scripted: Vec::new() };
+    if user == SYSTEM_USER {
+        made.caller(wanted.contains_key(USER_ENTITY));
+    }
     for (entity, messages) in wanted {
         made.life_of(entity, &messages);
     }
     made.scripted
+}
+
+/// A second try for a Create with a made-up record, should it be refused: with the required attributes alone.
+pub(super) fn again(scripted: &Scripted, schema: &Schema) -> Option<Scripted> {
+    let Scripted { expect: Expect::Any, request, .. } = scripted else { return None };
+    let Some(Parameter::Entity(target)) = request.parameters.get(parameter::TARGET) else { return None };
+    let definition = schema.entities.get(&target.logical_name)?;
+    let mut bare = Entity::clone(target);
+    bare.attributes.retain(|name, _| definition.attribute(name).is_some_and(|attribute| attribute.required));
+    if request.message != Message::CREATE || bare.attributes == target.attributes {
+        return None;
+    }
+    let note = Some("again, with nothing but required attributes".to_owned());
+    let request = Request::create(bare).as_user(request.user);
+    Some(Scripted { note, expect: Expect::Any, request })
 }
 
 struct Maker<'a> {
@@ -107,9 +131,17 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
+    /// Where users are records, whoever asks should be one: steps look their caller up.
+    fn caller(&mut self, is_tried: bool) {
+        let Some(definition) = self.schema.entities.get(USER_ENTITY).cloned() else { return };
+        if !is_tried {
+            self.user = self.create(&definition, Variant::Background, &mut BTreeSet::new());
+        }
+    }
+
     fn life_of(&mut self, entity: &str, messages: &BTreeSet<&str>) {
         let Some(definition) = self.schema.entities.get(entity).cloned() else { return };
-        let id = self.create(&definition, &mut BTreeSet::new());
+        let id = self.create(&definition, Variant::First, &mut BTreeSet::new());
         let reference = EntityReference::new(entity, id);
         let columns = ColumnSet::All;
         if messages.contains(Message::RETRIEVE) {
@@ -122,19 +154,23 @@ impl Maker<'_> {
         }
         if messages.contains(Message::UPDATE) {
             // Every attribute, so that no filter holds a step back, and other values than before.
-            let mut target = self.record(&definition, Variant::Second);
-            target.id = Some(id);
+            let target = self.record(&definition, Variant::Second, id);
             self.push("changes it", Request::update(target));
         }
         if messages.contains(Message::DELETE) {
             // A record of its own: others may point to the first.
-            let id = self.create_another(&definition);
+            let id = self.create_another(&definition, Variant::First);
             self.push("deletes it", Request::delete(EntityReference::new(entity, id)));
         }
     }
 
     /// The entity's record, created first if there is none yet, and before it those that it points to.
-    fn create(&mut self, definition: &EntityDefinition, under_way: &mut BTreeSet<String>) -> Uuid {
+    fn create(
+        &mut self,
+        definition: &EntityDefinition,
+        variant: Variant,
+        under_way: &mut BTreeSet<String>,
+    ) -> Uuid {
         if let Some(id) = self.records.get(&definition.logical_name) {
             return *id;
         }
@@ -145,57 +181,63 @@ impl Maker<'_> {
                 && !under_way.contains(&target)
                 && let Some(other) = self.schema.entities.get(&target).cloned()
             {
-                self.create(&other, under_way);
+                self.create(&other, Variant::Background, under_way);
             }
         }
-        let id = self.create_another(definition);
+        let id = self.create_another(definition, variant);
         self.records.insert(definition.logical_name.clone(), id);
         id
     }
 
-    fn create_another(&mut self, definition: &EntityDefinition) -> Uuid {
+    fn create_another(&mut self, definition: &EntityDefinition, variant: Variant) -> Uuid {
         let id = (self.new_id)();
-        let target = self.record(definition, Variant::First).with_id(id);
+        let target = self.record(definition, variant, id);
         self.push("made-up record", Request::create(target));
         id
     }
 
-    fn record(&self, definition: &EntityDefinition, variant: Variant) -> Entity {
-        let mut record = Entity::new(&definition.logical_name);
+    fn record(&self, definition: &EntityDefinition, variant: Variant, id: Uuid) -> Entity {
+        let mut record = Entity::new(&definition.logical_name).with_id(id);
         for attribute in &definition.attributes {
-            if let Some(value) = self.value(&attribute.name, &attribute.attribute_type, variant) {
+            if let Some(value) = self.value(attribute, variant, id) {
                 record.attributes.insert(attribute.name.clone(), value);
             }
         }
         record
     }
 
-    /// A plausible value; none for a lookup without a record to point to.
-    fn value(&self, name: &str, attribute_type: &AttributeType, variant: Variant) -> Option<Value> {
+    /// A plausible value for the record `id`; none for a lookup without another record to point to.
+    fn value(&self, attribute: &AttributeDefinition, variant: Variant, id: Uuid) -> Option<Value> {
         let number: i32 = match variant {
             Variant::First => 1,
             Variant::Second => 2,
+            Variant::Background => 1_000,
         };
-        Some(match attribute_type {
-            AttributeType::Boolean => Value::Boolean(variant == Variant::First),
+        Some(match &attribute.attribute_type {
+            AttributeType::Boolean => Value::Boolean(variant != Variant::Second),
             AttributeType::Integer => Value::Integer(number * 10),
             AttributeType::BigInteger => Value::BigInteger(i64::from(number) * 1000),
             AttributeType::Double => Value::Double(f64::from(number) / 2.0),
             AttributeType::Decimal { .. } => Value::Decimal(Decimal::from(number * 10)),
             AttributeType::Money { .. } => Value::Money(Decimal::from(number * 100)),
-            AttributeType::String { max_length } => Value::String(text(name, variant, *max_length)),
-            AttributeType::DateTime => {
-                Value::DateTime(DateTime(MOMENT.0 + i64::from(number - 1) * 86_400_000))
+            AttributeType::String { max_length } => {
+                Value::String(text(&attribute.name, variant, *max_length))
             }
+            AttributeType::DateTime => Value::DateTime(match variant {
+                Variant::Second => DateTime(MOMENT.0 + 86_400_000),
+                Variant::First | Variant::Background => MOMENT,
+            }),
             AttributeType::UniqueIdentifier => {
                 Value::UniqueIdentifier(Uuid::from_u128(u128::from(number.unsigned_abs())))
             }
-            AttributeType::Choice { options } => Value::Choice(option(options, variant)),
-            AttributeType::Choices { options } => Value::Choices(vec![option(options, variant)]),
+            AttributeType::Choice { options } => Value::Choice(option(options, variant, number)),
+            AttributeType::Choices { options } => Value::Choices(vec![option(options, variant, number)]),
             AttributeType::Lookup { targets } => {
-                let (target, id) =
-                    targets.iter().find_map(|target| self.records.get(target).map(|id| (target, *id)))?;
-                Value::EntityReference(EntityReference::new(target, id))
+                let other = |target: &String| {
+                    let other = *self.records.get(target)?;
+                    (other != id).then(|| EntityReference::new(target, other))
+                };
+                Value::EntityReference(targets.iter().find_map(other)?)
             }
         })
     }
@@ -206,11 +248,15 @@ impl Maker<'_> {
     }
 }
 
-/// Which of two records of the same entity: an Update must change something.
+/// Which values a record gets.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Variant {
+    /// Those of a new record.
     First,
+    /// Others: an Update must change something.
     Second,
+    /// Those of a record that is only there for others: ample numbers, since they tend to be limits.
+    Background,
 }
 
 /// A text that fits the attribute's name, where the name says what it holds.
@@ -224,25 +270,25 @@ fn text(name: &str, variant: Variant, max_length: u32) -> String {
         _ => [format!("Sample {name}"), format!("Sample {name} changed")],
     };
     let text = match variant {
-        Variant::First => first,
+        Variant::First | Variant::Background => first,
         Variant::Second => second,
     };
     text.chars().take(usize::try_from(max_length).unwrap_or(usize::MAX)).collect()
 }
 
-fn option(options: &[i32], variant: Variant) -> i32 {
+fn option(options: &[i32], variant: Variant, number: i32) -> i32 {
     let chosen = match variant {
-        Variant::First => options.first(),
+        Variant::First | Variant::Background => options.first(),
         Variant::Second => options.last(),
     };
-    chosen.copied().unwrap_or(1)
+    chosen.copied().unwrap_or(number)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::step::{AttributeDeclaration, StepKey};
-    use crate::model::{Parameter, Stage, StepDefinition, request::parameter};
+    use crate::model::{Stage, StepDefinition};
 
     fn declared(entity: &str, attributes: &[(&str, &str, &[&str])]) -> EntityDeclaration {
         let attribute = |(name, attribute_type, targets): &(&str, &str, &[&str])| AttributeDeclaration {
@@ -268,7 +314,7 @@ mod tests {
 
     fn tried(steps: &[Registered], declared: &[EntityDeclaration]) -> Vec<String> {
         let schema = Schema::default();
-        let definitions = definitions(declared, &schema).unwrap();
+        let definitions = definitions(declared, steps, &schema).unwrap();
         let schema = schema.extended(&definitions).unwrap();
         let mut next = 0;
         let mut new_id = || {
@@ -351,7 +397,7 @@ mod tests {
     #[test]
     fn an_unknown_type_is_named() {
         let declared = [declared("account", &[("shape", "polygon", &[])])];
-        let error = definitions(&declared, &Schema::default()).unwrap_err();
+        let error = definitions(&declared, &[], &Schema::default()).unwrap_err();
         assert!(error.contains("`shape` of `account`") && error.contains("`polygon`"), "{error}");
     }
 }

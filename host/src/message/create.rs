@@ -17,14 +17,7 @@ impl CoreOperation for Create {
     }
 
     fn traits(&self) -> Traits {
-        Traits {
-            writes: true,
-            pre_image: false,
-            post_image: true,
-            filtering: false,
-            target_is_written: true,
-            parent_hop: true,
-        }
+        Traits { writes: true, post_image: true, target_is_written: true, parent_hop: true, ..Traits::READ }
     }
 
     fn check(&self, schema: &Schema, input: &Parameters) -> Result<Subject> {

@@ -15,14 +15,7 @@ impl CoreOperation for Delete {
     }
 
     fn traits(&self) -> Traits {
-        Traits {
-            writes: true,
-            pre_image: true,
-            post_image: false,
-            filtering: false,
-            target_is_written: false,
-            parent_hop: true,
-        }
+        Traits { writes: true, pre_image: true, parent_hop: true, ..Traits::READ }
     }
 
     fn check(&self, schema: &Schema, input: &Parameters) -> Result<Subject> {

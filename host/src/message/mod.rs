@@ -77,6 +77,18 @@ pub struct Traits {
     pub parent_hop: bool,
 }
 
+impl Traits {
+    /// Of a message that reads: no images, no filter, nothing to write.
+    pub const READ: Self = Self {
+        writes: false,
+        pre_image: false,
+        post_image: false,
+        filtering: false,
+        target_is_written: false,
+        parent_hop: false,
+    };
+}
+
 /// What a message request is about.
 #[derive(Clone, Debug)]
 pub struct Subject {

@@ -18,14 +18,7 @@ impl CoreOperation for RetrieveMultiple {
     }
 
     fn traits(&self) -> Traits {
-        Traits {
-            writes: false,
-            pre_image: false,
-            post_image: false,
-            filtering: false,
-            target_is_written: false,
-            parent_hop: false,
-        }
+        Traits::READ
     }
 
     fn check(&self, schema: &Schema, input: &Parameters) -> Result<Subject> {

@@ -1,11 +1,9 @@
 //! Entity definitions: data that is created and extended at run time, and the checks that follow from them.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+use crate::model::attribute_json::RawAttribute;
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::{Attributes, ColumnSet, Entity, Value, ValueType};
 
@@ -165,113 +163,6 @@ impl AttributeType {
     }
 }
 
-/// The definitions of an organization at one version.
-#[derive(Clone, Debug, Default)]
-pub struct Schema {
-    /// Grows with every change; statements and plans are cached by it.
-    pub version: u64,
-    /// The entities by logical name.
-    pub entities: BTreeMap<String, Arc<EntityDefinition>>,
-}
-
-impl Schema {
-    /// The definition of an entity, or an error that says which there are.
-    pub fn entity(&self, logical_name: &str) -> Result<&Arc<EntityDefinition>> {
-        self.entities.get(logical_name).ok_or_else(|| {
-            let known = nearest(logical_name, self.entities.keys().map(String::as_str));
-            Error::new(
-                ErrorKind::InvalidRequest,
-                format!("the entity `{logical_name}` is not defined{known}"),
-            )
-        })
-    }
-
-    /// The schema with `definitions` added: a new entity, or one that gains attributes. An attribute that is there
-    /// already must be the same; nothing is taken away. An error leaves `self` as it was.
-    pub fn extended(&self, definitions: &[EntityDefinition]) -> Result<Self> {
-        let mut schema = Self { version: self.version + 1, entities: self.entities.clone() };
-        for definition in definitions {
-            definition.check()?;
-            let merged = match self.entities.get(&definition.logical_name) {
-                Some(existing) => existing.merged(definition)?,
-                None => definition.clone(),
-            };
-            schema.entities.insert(merged.logical_name.clone(), Arc::new(merged));
-        }
-        for definition in definitions {
-            schema.check_lookups(definition)?;
-        }
-        Ok(schema)
-    }
-
-    fn check_lookups(&self, definition: &EntityDefinition) -> Result<()> {
-        for attribute in &definition.attributes {
-            let AttributeType::Lookup { targets } = &attribute.attribute_type else { continue };
-            for target in targets {
-                if !self.entities.contains_key(target) {
-                    return Err(invalid(format!(
-                        "the lookup `{}` of entity `{}` points to `{target}`, which is not defined; define it in the \
-                         same request or before",
-                        attribute.name, definition.logical_name
-                    )));
-                }
-            }
-        }
-        self.check_required_cycle(&definition.logical_name)
-    }
-
-    /// Entities whose required lookups form a cycle could never get a first record.
-    fn check_required_cycle(&self, start: &str) -> Result<()> {
-        let mut path = vec![start.to_owned()];
-        let mut seen = std::collections::BTreeSet::new();
-        if self.required_path_to(start, start, &mut seen, &mut path) {
-            return Err(invalid(format!(
-                "the required lookups {} form a cycle, so no record could be the first; make one of them optional",
-                path.join(" -> ")
-            )));
-        }
-        Ok(())
-    }
-
-    fn required_path_to(
-        &self,
-        from: &str,
-        goal: &str,
-        seen: &mut std::collections::BTreeSet<String>,
-        path: &mut Vec<String>,
-    ) -> bool {
-        let Some(definition) = self.entities.get(from) else { return false };
-        for attribute in definition.attributes.iter().filter(|attribute| attribute.required) {
-            // A lookup to several entities is no cycle as long as one of them is outside.
-            let AttributeType::Lookup { targets } = &attribute.attribute_type else { continue };
-            let [target] = targets.as_slice() else { continue };
-            path.push(target.clone());
-            if target == goal
-                || (seen.insert(target.clone()) && self.required_path_to(target, goal, seen, path))
-            {
-                return true;
-            }
-            path.pop();
-        }
-        false
-    }
-
-    /// The lookups that can point to `entity`: the defining entity and the attribute.
-    pub fn lookups_to<'a>(
-        &'a self,
-        entity: &'a str,
-    ) -> impl Iterator<Item = (&'a Arc<EntityDefinition>, &'a AttributeDefinition)> {
-        self.entities.values().flat_map(move |definition| {
-            definition.attributes.iter().filter_map(move |attribute| match &attribute.attribute_type {
-                AttributeType::Lookup { targets } if targets.iter().any(|target| target == entity) => {
-                    Some((definition, attribute))
-                }
-                _ => None,
-            })
-        })
-    }
-}
-
 impl EntityDefinition {
     /// An entity without attributes of its own.
     pub fn new(logical_name: impl Into<String>) -> Self {
@@ -381,7 +272,7 @@ impl EntityDefinition {
         request_error(format!("the entity `{}` has no attribute `{name}`{known}", self.logical_name))
     }
 
-    fn merged(&self, other: &Self) -> Result<Self> {
+    pub(super) fn merged(&self, other: &Self) -> Result<Self> {
         let mut merged = self.clone();
         for attribute in &other.attributes {
             match self.attribute(&attribute.name) {
@@ -408,7 +299,7 @@ impl EntityDefinition {
         Ok(merged)
     }
 
-    fn check(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         check_name("entity", &self.logical_name)?;
         if self.attributes.len() > ATTRIBUTES_MAX {
             return Err(invalid(format!(
@@ -517,7 +408,7 @@ fn check_name(what: &str, name: &str) -> Result<()> {
 }
 
 /// A hint with the known name that is most like the one given, or the known names where they are few.
-fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.collect();
     let close = known.iter().find(|other| {
         other.eq_ignore_ascii_case(name)
@@ -541,92 +432,10 @@ fn distance_is_one(a: &str, b: &str) -> bool {
     matches!((left, right), (0..=1, 0..=1)) || (left == 2 && right == 2)
 }
 
-fn invalid(message: String) -> Error {
+pub(super) fn invalid(message: String) -> Error {
     Error::new(ErrorKind::InvalidDefinition, message)
 }
 
 fn request_error(message: String) -> Error {
     Error::new(ErrorKind::InvalidRequest, message)
-}
-
-/// An attribute as JSON spells it: the type's name, and the constraints that apply to it.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawAttribute {
-    name: String,
-    #[serde(rename = "type")]
-    attribute_type: ValueType,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    required: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    max_length: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    precision: Option<u8>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    options: Option<Vec<i32>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    targets: Option<Vec<String>>,
-}
-
-impl TryFrom<RawAttribute> for AttributeDefinition {
-    type Error = String;
-
-    fn try_from(mut raw: RawAttribute) -> Result<Self, String> {
-        let attribute_type = match raw.attribute_type {
-            ValueType::Boolean => AttributeType::Boolean,
-            ValueType::Integer => AttributeType::Integer,
-            ValueType::BigInteger => AttributeType::BigInteger,
-            ValueType::Double => AttributeType::Double,
-            ValueType::Decimal => AttributeType::Decimal {
-                precision: raw.precision.take().unwrap_or(DECIMAL_PRECISION_DEFAULT),
-            },
-            ValueType::Money => {
-                AttributeType::Money { precision: raw.precision.take().unwrap_or(MONEY_PRECISION_DEFAULT) }
-            }
-            ValueType::String => {
-                AttributeType::String { max_length: raw.max_length.take().unwrap_or(STRING_LENGTH_DEFAULT) }
-            }
-            ValueType::DateTime => AttributeType::DateTime,
-            ValueType::UniqueIdentifier => AttributeType::UniqueIdentifier,
-            ValueType::Choice => AttributeType::Choice { options: raw.options.take().unwrap_or_default() },
-            ValueType::Choices => AttributeType::Choices { options: raw.options.take().unwrap_or_default() },
-            ValueType::Lookup => AttributeType::Lookup { targets: raw.targets.take().unwrap_or_default() },
-        };
-        let left = [
-            ("max_length", raw.max_length.is_some()),
-            ("precision", raw.precision.is_some()),
-            ("options", raw.options.is_some()),
-            ("targets", raw.targets.is_some()),
-        ];
-        if let Some((constraint, _)) = left.iter().find(|(_, present)| *present) {
-            return Err(format!("`{constraint}` does not apply to `{}`, a {}", raw.name, raw.attribute_type));
-        }
-        Ok(Self { name: raw.name, attribute_type, required: raw.required })
-    }
-}
-
-impl From<AttributeDefinition> for RawAttribute {
-    fn from(definition: AttributeDefinition) -> Self {
-        let mut raw = Self {
-            name: definition.name,
-            attribute_type: definition.attribute_type.value_type(),
-            required: definition.required,
-            max_length: None,
-            precision: None,
-            options: None,
-            targets: None,
-        };
-        match definition.attribute_type {
-            AttributeType::String { max_length } => raw.max_length = Some(max_length),
-            AttributeType::Decimal { precision } | AttributeType::Money { precision } => {
-                raw.precision = Some(precision)
-            }
-            AttributeType::Choice { options } | AttributeType::Choices { options } => {
-                raw.options = Some(options)
-            }
-            AttributeType::Lookup { targets } => raw.targets = Some(targets),
-            _ => {}
-        }
-        raw
-    }
 }

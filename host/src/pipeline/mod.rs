@@ -1,8 +1,9 @@
 //! The pipeline: the stages of a message, in order, around one transaction.
 //!
-//! [`Pipeline::execute`] reads as the specification. Steps run through the [`Runner`] trait and reach back through
+//! [`Pipeline`] reads as the specification. Steps run through the [`Runner`](runner::Runner) trait and reach back through
 //! [`Organization`], so that nothing here knows what a step is made of.
 
+pub mod asynchronous;
 pub mod execution;
 pub mod native;
 pub mod plan;
@@ -20,13 +21,11 @@ use uuid::Uuid;
 use crate::message::{self, Operation};
 use crate::model::error::{Error, ErrorKind, Location, Result};
 use crate::model::request::parameter;
-use crate::model::trace::{Event, OperationRun, StepRun, Trace};
-use crate::model::{
-    Attributes, Clock, ColumnSet, Fault, Job, Mode, Parameter, Request, Response, Stage, Value,
-};
-use crate::pipeline::execution::{Context, Execution, Nested, OperationContext, Scope, Side};
+use crate::model::trace::{Event, OperationRun, Trace};
+use crate::model::{Clock, ColumnSet, Fault, Mode, Parameter, Request, Response, Stage};
+use crate::pipeline::execution::{Context, Execution, Nested, Scope, Side};
 use crate::pipeline::plan::{Choice, Plan};
-use crate::pipeline::recorder::{Record, StepEnd, changes};
+use crate::pipeline::recorder::{Record, StepEnd, operation_changes, step_changes};
 use crate::pipeline::registry::{Registry, Step};
 use crate::pipeline::runner::{Organization, Ran};
 use crate::store::{Access, Begin, BoxFuture, Store, Transaction, transact};
@@ -50,16 +49,6 @@ pub struct Pipeline {
     pub time_limit: Duration,
     /// Rung after a commit that left jobs behind.
     pub doorbell: Arc<Notify>,
-}
-
-/// How a run of an asynchronous step ended.
-pub struct JobRun {
-    /// What came of it.
-    pub result: Result<()>,
-    /// What the step traced.
-    pub lines: Vec<String>,
-    /// What happened in it, if that was asked for and it began.
-    pub trace: Option<StepRun>,
 }
 
 impl Pipeline {
@@ -87,23 +76,6 @@ impl Pipeline {
         execution.record = Some(record.clone());
         let result = self.run(execution).await;
         (result, record.finish())
-    }
-
-    /// Runs the asynchronous step of a claimed job.
-    pub async fn run_job(self: &Arc<Self>, job: &Job, traced: bool) -> JobRun {
-        let (step, mut execution) = match self.execution_of(job) {
-            Ok(found) => found,
-            Err(error) => return JobRun { result: Err(error), lines: Vec::new(), trace: None },
-        };
-        let record = traced.then(|| Record::root(&execution.context));
-        execution.record.clone_from(&record);
-        let (result, lines) = self.run_step(&step, execution).await;
-        let events = record.and_then(|record| record.finish()).into_iter().flat_map(|trace| trace.events);
-        let trace = events.into_iter().find_map(|event| match event {
-            Event::Step(run) => Some(run),
-            _ => None,
-        });
-        JobRun { result: result.map(drop), lines, trace }
     }
 
     /// The whole of a message, stage by stage.
@@ -136,11 +108,7 @@ impl Pipeline {
             let id = result.as_ref().ok().and_then(|execution| execution.context.record);
             record.end_request(id, result.as_ref().err());
         }
-        result.map(|execution| {
-            let mut response = Response::default();
-            response.parameters = execution.context.output;
-            response
-        })
+        result.map(|execution| Response { parameters: execution.context.output })
     }
 
     /// Opens the transaction, runs the rest in it, writes the effects, commits.
@@ -326,7 +294,7 @@ impl Pipeline {
         if execution.record.is_some() && traits.pre_image {
             // A trace shows what the core operation changes, so it needs the old values.
             let changed = execution.context.target().map(|target| target.attributes.keys().cloned());
-            let changed = changed.map(ColumnSet::named).unwrap_or(ColumnSet::Named(Vec::new()));
+            let changed = changed.map_or(ColumnSet::Named(Vec::new()), ColumnSet::named);
             columns.get_or_insert(ColumnSet::Named(Vec::new())).extend(&changed);
         }
         if let Some(columns) = columns {
@@ -442,83 +410,6 @@ impl Pipeline {
         }
         Ok(execution)
     }
-
-    /// Asynchronous steps become jobs in the effects of the transaction, each with a snapshot of the context.
-    fn queue_asynchronous_steps(&self, plan: &Plan, execution: Execution) -> Result<Execution> {
-        let scope = open_scope(&execution)?;
-        let context = &execution.context;
-        let target = context.target().map(|target| &target.attributes);
-        for choice in plan.choose(Stage::PostOperation, Mode::Asynchronous, target) {
-            match choice {
-                Choice::Skip(step, reason) => {
-                    if let Some(record) = &execution.record {
-                        let stage = Stage::PostOperation;
-                        record.event(Event::Skipped { step: step.key.clone(), stage, reason });
-                    }
-                }
-                Choice::Run(step) => {
-                    let job = self.job_of(step, context)?;
-                    if let Some(record) = &execution.record {
-                        record.event(Event::Queued { job: job.id, step: step.key.clone() });
-                    }
-                    scope.queue(job);
-                }
-            }
-        }
-        Ok(execution)
-    }
-
-    fn job_of(&self, step: &Step, context: &Context) -> Result<Job> {
-        let snapshot = Context { mode: Mode::Asynchronous, is_in_transaction: false, ..context.clone() };
-        let mut job = Job::new(Uuid::now_v7(), step.key.clone(), self.clock.now());
-        job.message.clone_from(&context.message);
-        job.regarding = context
-            .entity
-            .as_ref()
-            .zip(context.record)
-            .map(|(entity, id)| crate::model::EntityReference::new(entity, id));
-        job.owner = context.user;
-        job.correlation_id = context.correlation_id;
-        job.depth = context.depth;
-        job.context = serde_json::to_vec(&snapshot).map_err(|error| {
-            Error::new(ErrorKind::Internal, format!("cannot write the context of a job of step {}", step.key))
-                .with_source(error)
-        })?;
-        Ok(job)
-    }
-
-    /// The execution that a job was queued with.
-    fn execution_of(&self, job: &Job) -> Result<(Arc<Step>, Execution)> {
-        let step = self.registry.find(&job.step).ok_or_else(|| {
-            Error::new(
-                ErrorKind::InvalidRegistration,
-                format!(
-                    "the step {} of system job {} is not registered; load its plugin and retry",
-                    job.step, job.id
-                ),
-            )
-        })?;
-        let mut context: Context = serde_json::from_slice(&job.context).map_err(|error| {
-            let problem = format!("the context of system job {} (step {}) is not readable", job.id, job.step);
-            Error::new(ErrorKind::Internal, problem).with_source(error)
-        })?;
-        context.operation = Some(OperationContext { id: job.id, created_on: job.created_on });
-        let schema = self.store.schema();
-        let operation = message::find(&context.message)?;
-        let subject = operation.check(&schema, &context.input)?;
-        let deadline = Instant::now().checked_add(self.time_limit);
-        let execution = Execution {
-            context,
-            schema,
-            operation,
-            subject,
-            deadline,
-            inherited: false,
-            scope: None,
-            record: None,
-        };
-        Ok((Arc::clone(step), execution))
-    }
 }
 
 impl Organization for Pipeline {
@@ -615,38 +506,4 @@ fn describe(context: &Context) -> String {
         Some(entity) => format!("{} {entity}", context.message),
         None => context.message.clone(),
     }
-}
-
-fn step_changes(before: &Context, after: &Context) -> Vec<crate::model::Change> {
-    let attributes = |context: &Context| -> Attributes {
-        let output = match context.output.get(parameter::BUSINESS_ENTITY) {
-            Some(Parameter::Entity(entity)) => Some(entity.attributes.clone()),
-            _ => None,
-        };
-        output.or_else(|| context.target().map(|target| target.attributes.clone())).unwrap_or_default()
-    };
-    let mut all = changes(&attributes(before), &attributes(after));
-    let shared = changes(&before.shared, &after.shared);
-    all.extend(shared.into_iter().map(|mut change| {
-        change.attribute = format!("shared variable {}", change.attribute);
-        change
-    }));
-    all
-}
-
-/// What the core operation changed in the record: the target against the pre-image.
-fn operation_changes(context: &Context) -> Vec<crate::model::Change> {
-    let none = Attributes::new();
-    let old = context.pre_image.as_ref().map_or(&none, |image| &image.attributes);
-    let Some(target) = context.target() else { return Vec::new() };
-    target
-        .attributes
-        .iter()
-        .filter(|(name, value)| old.get(*name) != Some(value))
-        .map(|(name, value)| crate::model::Change {
-            attribute: name.clone(),
-            old: old.get(name).filter(|old| **old != Value::Null).cloned(),
-            new: Some(value.clone()),
-        })
-        .collect()
 }

@@ -1,7 +1,9 @@
 //! Native steps: Rust closures of the embedding service, with its full trust.
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
@@ -88,12 +90,12 @@ impl Runner for NativeStep {
                 lines: Mutex::default(),
                 last_refusal: Mutex::default(),
             });
-            let work = (self.closure)(StepContext { cell: Arc::clone(&cell) });
+            let work = catch_panic((self.closure)(StepContext { cell: Arc::clone(&cell) }));
             let outcome = match deadline.filter(|_| self.bounded) {
-                None => Ok(work.await),
+                None => work.await,
                 Some(deadline) => {
                     let bounded = tokio::time::timeout_at(deadline.into(), work).await;
-                    bounded.map_err(|_elapsed| timed_out(deadline))
+                    bounded.unwrap_or_else(|_elapsed| Err(timed_out(deadline)))
                 }
             };
             let last_refusal = cell.last_refusal.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -122,6 +124,21 @@ impl Runner for NativeStep {
     fn is_native(&self) -> bool {
         true
     }
+}
+
+/// Turns a panic of the closure into an error that names the step, like that of a guest: it fails its message, not the
+/// thread that it runs on.
+async fn catch_panic<T>(mut work: BoxFuture<'static, T>) -> Result<T> {
+    std::future::poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
+        Ok(poll) => poll.map(Ok),
+        Err(panic) => {
+            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+            let text = text.unwrap_or_else(|| "no message".into());
+            Poll::Ready(Err(Error::new(ErrorKind::Panicked, format!("the native step panicked: {text}"))))
+        }
+    })
+    .await
 }
 
 /// What a native step works with: the message's context, the organization service and the tracing service.

@@ -6,8 +6,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::model::request::parameter;
 use crate::model::trace::{Event, StepRun, Trace};
-use crate::model::{Attributes, Change, Error, Value};
+use crate::model::{Attributes, Change, Error, Parameter, Value};
 use crate::pipeline::execution::Context;
 use crate::pipeline::registry::Step;
 
@@ -176,7 +177,7 @@ fn step(nodes: &[Node], node: &Node, run: &StepRun) -> StepRun {
 }
 
 /// What differs between two states of the same attributes.
-pub(crate) fn changes(before: &Attributes, after: &Attributes) -> Vec<Change> {
+fn changes(before: &Attributes, after: &Attributes) -> Vec<Change> {
     let change = |attribute: &String, old: Option<&Value>, new: Option<&Value>| Change {
         attribute: attribute.clone(),
         old: old.cloned(),
@@ -191,4 +192,39 @@ pub(crate) fn changes(before: &Attributes, after: &Attributes) -> Vec<Change> {
         .filter(|(name, _)| !after.contains_key(*name))
         .map(|(name, value)| change(name, Some(value), None));
     changed.chain(removed).collect()
+}
+
+/// What a step changed in its message: the target, or the output of a Retrieve, and the shared variables.
+pub(crate) fn step_changes(before: &Context, after: &Context) -> Vec<Change> {
+    let attributes = |context: &Context| -> Attributes {
+        let output = match context.output.get(parameter::BUSINESS_ENTITY) {
+            Some(Parameter::Entity(entity)) => Some(entity.attributes.clone()),
+            _ => None,
+        };
+        output.or_else(|| context.target().map(|target| target.attributes.clone())).unwrap_or_default()
+    };
+    let mut all = changes(&attributes(before), &attributes(after));
+    let shared = changes(&before.shared, &after.shared);
+    all.extend(shared.into_iter().map(|mut change| {
+        change.attribute = format!("shared variable {}", change.attribute);
+        change
+    }));
+    all
+}
+
+/// What the core operation changed in the record: the target against the pre-image.
+pub(crate) fn operation_changes(context: &Context) -> Vec<Change> {
+    let none = Attributes::new();
+    let old = context.pre_image.as_ref().map_or(&none, |image| &image.attributes);
+    let Some(target) = context.target() else { return Vec::new() };
+    target
+        .attributes
+        .iter()
+        .filter(|(name, value)| old.get(*name) != Some(value))
+        .map(|(name, value)| Change {
+            attribute: name.clone(),
+            old: old.get(name).filter(|old| **old != Value::Null).cloned(),
+            new: Some(value.clone()),
+        })
+        .collect()
 }

@@ -1,7 +1,7 @@
 //! What every store checks of a query before it asks its database, so that none answers what another refuses.
 
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::model::{EntityDefinition, Filter, Operator, Query, Value, ValueType};
+use crate::model::{AttributeType, EntityDefinition, Filter, Operator, Query, Value, ValueType};
 
 /// Conditions of a query at most, as on the platform. Databases limit the depth of an expression.
 const CONDITIONS_MAX: usize = 500;
@@ -98,7 +98,7 @@ fn condition(
             return wrong(format!("needs a finite number, not {number}"));
         }
         if let Value::EntityReference(reference) = value
-            && let Some(crate::model::AttributeType::Lookup { targets }) =
+            && let Some(AttributeType::Lookup { targets }) =
                 definition.attribute(attribute).map(|attribute| &attribute.attribute_type)
             && !targets.contains(&reference.entity)
         {

@@ -20,6 +20,7 @@ use crate::model::{
     Attributes, ColumnSet, DateTime, Entity, EntityDefinition, EntityReference, Job, Query, Schema,
 };
 
+#[cfg(feature = "sqlite")]
 pub(crate) mod check;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
@@ -84,6 +85,8 @@ pub trait Store: Send + Sync + 'static {
     async fn define(&self, definitions: Vec<EntityDefinition>) -> Result<Arc<Schema>>;
 
     /// Locks up to `limit` jobs that are ready for `worker` and returns them, oldest first, with `attempt` raised.
+    /// Await it to its end: a caller that is dropped may leave jobs locked that nobody runs, until the next
+    /// [`Store::recover_jobs`].
     async fn claim_jobs(&self, worker: Uuid, limit: u32, now: DateTime) -> Result<Vec<Job>>;
 
     /// Ends attempts, all in one transaction, and returns the jobs whose settlement counted: those still locked by

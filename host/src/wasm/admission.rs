@@ -7,9 +7,12 @@ use wasmparser::{Encoding, Parser, Payload};
 
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::step::Declaration;
+use crate::wasm::limits::Limits;
 
 /// Bytes of a component at most: well above the largest that embed a language's runtime (20 MB).
 const COMPONENT_BYTES_MAX: u64 = 64 << 20;
+/// Bytes of a page of linear memory.
+const WASM_PAGE_BYTES: u64 = 64 << 10;
 /// The package of the contract.
 const PACKAGE: &str = "stagegate:plugin/";
 /// The contract's version that this host offers.
@@ -41,11 +44,23 @@ pub struct Inspection {
     pub exports: Vec<String>,
     /// The declaration in its custom section, where it has one.
     pub declaration: Option<Declaration>,
+    /// The linear memory that it starts with, all its memories together.
+    pub initial_memory_bytes: u64,
 }
 
 impl Inspection {
-    /// An error if the component cannot be a plugin for this host.
-    pub(super) fn check(&self, path: &Path) -> Result<()> {
+    /// An error if the component cannot be a plugin for this host, with these limits.
+    pub(super) fn check(&self, path: &Path, limits: &Limits) -> Result<()> {
+        let most = u64::try_from(limits.memory_bytes).unwrap_or(u64::MAX);
+        if self.initial_memory_bytes > most {
+            let (needs, most) = (self.initial_memory_bytes >> 10, most >> 10);
+            return Err(refused(
+                path,
+                &format!(
+                    "starts with {needs} KiB of memory, and {most} KiB is the limit of a plugin; raise the limit"
+                ),
+            ));
+        }
         check_exports(path, &self.exports)?;
         match self.imports.iter().find(|import| !import.provided) {
             Some(lacking) => Err(refused(path, &format!("imports `{}`: {}", lacking.name, lacking.note))),
@@ -88,6 +103,7 @@ pub(super) fn examine(path: &Path, bytes: &[u8]) -> Result<Inspection> {
     let mut imports = Vec::new();
     let mut exports = Vec::new();
     let mut declaration = None;
+    let mut initial_memory_bytes = 0_u64;
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(bytes) {
         let payload = payload.map_err(|error| {
@@ -113,6 +129,12 @@ pub(super) fn examine(path: &Path, bytes: &[u8]) -> Result<Inspection> {
                     exports.push(export.name.name.to_owned());
                 }
             }
+            Payload::MemorySection(section) => {
+                for memory in section.into_iter().flatten() {
+                    let bytes = memory.initial.saturating_mul(WASM_PAGE_BYTES);
+                    initial_memory_bytes = initial_memory_bytes.saturating_add(bytes);
+                }
+            }
             Payload::CustomSection(section) if section.name() == Declaration::SECTION => {
                 if declaration.is_some() {
                     return Err(refused(format!("has two custom sections `{}`", Declaration::SECTION)));
@@ -128,7 +150,7 @@ pub(super) fn examine(path: &Path, bytes: &[u8]) -> Result<Inspection> {
         }
     }
     let imports = imports.iter().map(|name| import(name)).collect();
-    Ok(Inspection { imports, exports, declaration })
+    Ok(Inspection { imports, exports, declaration, initial_memory_bytes })
 }
 
 fn check_exports(path: &Path, exports: &[String]) -> Result<()> {

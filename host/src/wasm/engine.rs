@@ -97,7 +97,11 @@ impl Engine {
         Ok(Self { wasmtime, linker: Arc::new(linker), cache, settings: Arc::new(settings) })
     }
 
-    /// Loads a component as a plugin: reads it, checks it, and compiles it unless it is cached. See [`Plugin::load`].
+    /// Loads a component as a plugin: reads it, checks it, and compiles it unless it is cached. The blocking work runs off
+    /// the runtime's workers.
+    ///
+    /// Fails with [`ErrorKind::InvalidPlugin`] and a message that says what the file is instead of a plugin for this host,
+    /// and the way out.
     pub async fn load(&self, path: impl AsRef<Path>) -> Result<Plugin> {
         Plugin::load(self, path.as_ref()).await
     }

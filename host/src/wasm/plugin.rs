@@ -183,7 +183,7 @@ struct Prepared {
 fn prepare(engine: &Engine, path: PathBuf) -> Result<Prepared> {
     let bytes = admission::read(&path)?;
     let inspection = admission::examine(&path, &bytes)?;
-    inspection.check(&path)?;
+    inspection.check(&path, &engine.settings().limits)?;
     let (component, source) = compile(engine, &path, &bytes)?;
     let world = engine.linker.instantiate_pre(&component).and_then(WorldPre::new).map_err(|error| {
         refused(
@@ -195,12 +195,11 @@ fn prepare(engine: &Engine, path: PathBuf) -> Result<Prepared> {
     component.initialize_copy_on_write_image().map_err(|error| {
         refused(&path, &format!("has an initial memory that cannot be mapped: {error:#}"))
     })?;
-    let memory = component.resources_required().and_then(|resources| resources.max_initial_memory_size);
     let report = LoadReport {
         hash: blake3::hash(&bytes).to_hex().to_string(),
         component_bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
         code_bytes: u64::try_from(component.text().len()).unwrap_or(u64::MAX),
-        initial_memory_bytes: memory.unwrap_or_default(),
+        initial_memory_bytes: inspection.initial_memory_bytes,
         source,
         took: Duration::ZERO,
         imports: inspection.imports,

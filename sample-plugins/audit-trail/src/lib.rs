@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use stagegate_sdk::{code, prelude::*};
+use stagegate_sdk::prelude::*;
 
 #[derive(Entity, Default)]
 #[entity("auditentry")]
@@ -45,25 +45,22 @@ fn keep(ctx: &Context, before: &Record, after: &Record) -> Result {
     let entry = AuditEntry {
         operation: ctx.message().into(),
         entityname: ctx.entity_name().into(),
-        recordid: after.id.or(before.id).map(|id| id.to_string()).into(),
+        recordid: ctx.record().map(|record| record.id.to_string()).into(),
         userid: ctx.initiating_user().into(),
         changes: changes(before, after).into(),
         // When the job was queued, in the transaction of the change. It may run much later.
         occurredon: ctx.operation_created_on().unwrap_or(ctx.now()).into(),
     };
-    // A job that is run again has the same operation id, and finds the entry of the attempt before.
-    let id = ctx.operation_id().unwrap_or(ctx.request_id());
-    match ctx.org().create_with_id(id, entry) {
-        Err(fault) if fault.code() == code::DUPLICATE_RECORD => Ok(()),
-        created => created.map(drop),
-    }
+    // A job that is run again finds the entry of the attempt before.
+    ctx.create_once("entry", entry)?;
+    Ok(())
 }
 
 /// A line for each attribute that differs, by name. An attribute without value is the same as one that is not there.
 fn changes(before: &Record, after: &Record) -> String {
     let names: BTreeSet<&String> = before.attributes.keys().chain(after.attributes.keys()).collect();
     let line = |name: &String| {
-        let [old, new] = [before, after].map(|record| record.get(name).unwrap_or(&Value::Null));
+        let (old, new) = (before.value_or_null(name), after.value_or_null(name));
         let is_change = old != new && !KEPT_BY_HOST.contains(&name.as_str());
         is_change.then(|| format!("{name}: {} -> {}", shown(old), shown(new)))
     };

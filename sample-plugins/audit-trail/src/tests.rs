@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use stagegate_sdk::testing::Fake;
 
 use super::*;
@@ -99,13 +101,26 @@ fn the_trail_does_not_keep_itself() {
 fn a_job_that_is_run_again_keeps_nothing_twice() {
     let rename = || Record::new("account").with("name", "Acme Ltd");
     let (org, _, acme) = fixture();
-    org.run::<audit_update>(acme, rename()).unwrap();
-    let kept = entries(&org)[0].id;
+    let queued_on = org.now();
+    let job = org.as_job(UniqueIdentifier::from_u128(0x10b), queued_on);
+    job.run::<audit_update>(acme.clone(), rename()).unwrap();
+    org.set_now(queued_on + Duration::from_hours(1));
+    job.run::<audit_update>(acme.clone(), rename()).unwrap();
 
-    // The same history once more, so its job has the same operation id; but the entry is there already.
-    let (again, _, acme) = fixture();
-    again.add_with_id(kept, AuditEntry { operation: "of the first attempt".into(), ..default() });
-    again.run::<audit_update>(acme, rename()).unwrap();
-    assert!(again.created().is_empty());
-    assert_eq!(again.get::<AuditEntry>(kept).unwrap().operation, "of the first attempt".into());
+    let entries_of_job = entries(&org);
+    assert_eq!(entries_of_job.len(), 1);
+    assert_eq!(entries_of_job[0].changes, "name: \"Acme\" -> \"Acme Ltd\"".into());
+
+    // The same change as another job is another entry.
+    org.run::<audit_update>(acme, rename()).unwrap();
+    assert_eq!(entries(&org).len(), 2);
+}
+
+#[test]
+fn an_entry_is_dated_to_when_its_job_was_queued() {
+    let (org, _, acme) = fixture();
+    let queued_on = org.now();
+    org.set_now(queued_on + Duration::from_hours(9));
+    org.as_job(UniqueIdentifier::from_u128(0x10b), queued_on).run_delete::<audit_delete>(acme).unwrap();
+    assert_eq!(entries(&org)[0].occurredon, queued_on.into());
 }

@@ -26,7 +26,7 @@ struct Sequence {
 #[step(PreValidation)]
 fn refuse_own_number(ctx: &mut Create<Invoice>) -> Result {
     ensure!(
-        ctx.target.invoicenumber.get().is_none(),
+        ctx.target.invoicenumber.is_empty(),
         "an invoice gets its number when it is created: leave `invoicenumber` out"
     );
     Ok(())
@@ -42,12 +42,12 @@ fn keep_number(_: &mut Update<Invoice>) -> Result {
 #[step(PreOperation, configuration = "invoice")]
 fn give_number(ctx: &mut Create<Invoice>) -> Result {
     let name = ctx.configuration().unwrap_or_default();
-    let named = Query::<Sequence>::new().filter(Sequence::COLUMNS.name.eq(name.as_str())).top(1);
-    let Some(sequence) = ctx.org().retrieve_multiple(named)?.pop() else {
+    let named = Query::<Sequence>::new().filter(Sequence::COLUMNS.name.eq(name.as_str()));
+    let Some(sequence) = ctx.org().retrieve_first(named)? else {
         bail!("there is no number sequence `{name}`: create a `numbersequence` record of that name");
     };
 
-    let number = sequence.nextnumber.or(1);
+    let number = sequence.nextnumber.value_or(1);
     ctx.org().update(sequence.id, Sequence { nextnumber: (number + 1).into(), ..default() })?;
 
     let (prefix, width) = (sequence.prefix.or_default(), sequence.width.or_default().clamp(0, WIDTH_MAX));

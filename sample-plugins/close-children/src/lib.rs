@@ -21,8 +21,7 @@ enum Status {
 /// deeper.
 #[step(PostOperation, changed(casestatus), before(title, casestatus))]
 fn close_children(ctx: &mut Update<Case>) -> Result {
-    let closed = Field::new(Status::Closed);
-    if ctx.target.casestatus != closed || ctx.before.casestatus == closed {
+    if !ctx.target.casestatus.is(Status::Closed) || ctx.before.casestatus.is(Status::Closed) {
         return Ok(());
     }
     let children = Query::<Case>::new()
@@ -32,7 +31,7 @@ fn close_children(ctx: &mut Update<Case>) -> Result {
         let (case, title) = (ctx.before.title.or_default(), child.title.or_default());
         // The fault rolls back what this request has closed so far, all the way up.
         ensure!(
-            child.casestatus != Status::Blocked.into(),
+            !child.casestatus.is(Status::Blocked),
             "`{case}` cannot be closed: its child `{title}` is blocked; unblock it first"
         );
         trace!("depth {}: `{case}` closes `{title}`", ctx.depth());

@@ -11,7 +11,7 @@ fn become_(status: Status) -> Case {
 }
 
 fn is_closed(org: &Fake, case: Ref<Case>) -> bool {
-    org.get::<Case>(case).unwrap().casestatus == Status::Closed.into()
+    org.get::<Case>(case).unwrap().casestatus.is(Status::Closed)
 }
 
 /// A case with two open children, one of which has a child of its own, beside a case that has nothing to do with it.

@@ -59,9 +59,8 @@ fn follow_up(ctx: &mut Update<Account>) -> Result {
         scheduledend: (ctx.now() + WITHIN).into(),
         regardingobjectid: ctx.id().into(),
     };
-    // A retry of the job has the same operation id, and so cannot leave a second task.
-    let id = ctx.operation_id().unwrap_or(ctx.request_id());
-    ctx.org().create_with_id(id, task)?;
+    // The job may be run again after the task is committed: that attempt finds the task and is done.
+    ctx.create_once("follow-up", task)?;
     Ok(())
 }
 

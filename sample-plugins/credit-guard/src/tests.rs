@@ -53,6 +53,20 @@ fn a_rise_leaves_a_task() {
 }
 
 #[test]
+fn a_job_that_is_run_again_leaves_no_second_task() {
+    let (org, acme) = fixture();
+    org.share(Rise { from: Money::new(500), to: Money::new(900) });
+    let job = org.as_job(UniqueIdentifier::from_u128(0x10b), org.now());
+    job.run::<follow_up>(acme, limit(900)).unwrap();
+    job.run::<follow_up>(acme, limit(900)).unwrap();
+    assert_eq!(org.created().len(), 1);
+
+    // The next rise is another job.
+    org.run::<follow_up>(acme, limit(900)).unwrap();
+    assert_eq!(org.created().len(), 2);
+}
+
+#[test]
 fn a_cut_leaves_no_task() {
     let (org, acme) = fixture();
     org.run::<follow_up>(acme, limit(100)).unwrap();

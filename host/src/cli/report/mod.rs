@@ -16,7 +16,8 @@ use uuid::Uuid;
 
 use super::Exit;
 use super::requests::Expect;
-use crate::model::{Error, Job, JobStatus, Response, Trace};
+use crate::model::trace::StepRun;
+use crate::model::{Error, ErrorKind, Job, JobStatus, Response, Trace};
 
 /// All that a run shows.
 #[derive(Debug)]
@@ -60,25 +61,22 @@ pub(super) struct RequestReport {
     pub(super) expect: Expect,
     /// The message, also of a request that did not begin.
     pub(super) message: String,
-    pub(super) ending: Ending,
+    pub(super) result: Result<Response, Error>,
     /// What happened; none if the request did not begin.
     pub(super) trace: Option<Trace>,
     /// The jobs that it led to, oldest first.
-    pub(super) jobs: Vec<Job>,
+    pub(super) jobs: Vec<JobReport>,
 }
 
-/// How a request ended.
+/// A system job and what its runs did.
 #[derive(Debug)]
-pub(super) enum Ending {
-    /// With this response.
-    Succeeded(Response),
-    /// With this error.
-    Failed(Error),
-    /// It was not tried, for that reason.
-    NotTried(String),
+pub(super) struct JobReport {
+    pub(super) job: Job,
+    /// One for each attempt that this program made.
+    pub(super) runs: Vec<StepRun>,
 }
 
-/// What an ending means for who wrote the request.
+/// What the result means for who wrote the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// It succeeded, as it should.
@@ -89,29 +87,17 @@ pub(super) enum Verdict {
     Failed,
     /// It succeeded and should not.
     NotRefused,
-    /// It was not tried.
-    NotTried,
 }
 
 impl RequestReport {
-    /// Whether the ending is what was expected.
+    /// Whether the result is what was expected.
     pub(super) fn verdict(&self) -> Verdict {
-        match (&self.ending, self.expect) {
-            (Ending::NotTried(_), _) => Verdict::NotTried,
-            (Ending::Succeeded(_), Expect::Success | Expect::Any) => Verdict::Succeeded,
-            (Ending::Succeeded(_), Expect::Fault) => Verdict::NotRefused,
-            (Ending::Failed(_), Expect::Fault) => Verdict::Refused,
-            // Of a made-up record a plugin may say no; to break down over it is a defect.
-            (Ending::Failed(error), Expect::Any) if error.is_rejected() => Verdict::Refused,
-            (Ending::Failed(_), Expect::Success | Expect::Any) => Verdict::Failed,
-        }
-    }
-
-    /// The error with which it failed.
-    pub(super) fn error(&self) -> Option<&Error> {
-        match &self.ending {
-            Ending::Failed(error) => Some(error),
-            Ending::Succeeded(_) | Ending::NotTried(_) => None,
+        match (&self.result, self.expect) {
+            (Ok(_), Expect::Success | Expect::Any) => Verdict::Succeeded,
+            (Ok(_), Expect::Fault) => Verdict::NotRefused,
+            (Err(_), Expect::Fault) => Verdict::Refused,
+            (Err(error), Expect::Any) if is_no(error.kind()) => Verdict::Refused,
+            (Err(_), Expect::Success | Expect::Any) => Verdict::Failed,
         }
     }
 
@@ -119,6 +105,21 @@ impl RequestReport {
     pub(super) fn record(&self) -> Option<Uuid> {
         self.trace.as_ref().and_then(|trace| trace.record)
     }
+}
+
+/// Whether an error is a plugin's no, which a made-up record may well get, and no breakdown, which is a defect whatever
+/// the record.
+fn is_no(kind: ErrorKind) -> bool {
+    use ErrorKind as Kind;
+    matches!(
+        kind,
+        Kind::Rejected
+            | Kind::InvalidRequest
+            | Kind::NotFound
+            | Kind::Duplicate
+            | Kind::Restricted
+            | Kind::Doomed
+    )
 }
 
 impl Verdict {
@@ -134,7 +135,6 @@ impl Verdict {
             Self::Refused => "refused",
             Self::Failed => "failed",
             Self::NotRefused => "not_refused",
-            Self::NotTried => "not_tried",
         }
     }
 }
@@ -143,7 +143,8 @@ impl Report {
     /// How the program ends.
     pub(super) fn exit(&self) -> Exit {
         let failed = |request: &RequestReport| {
-            request.verdict().is_failure() || request.jobs.iter().any(|job| job.status == JobStatus::Failed)
+            request.verdict().is_failure()
+                || request.jobs.iter().any(|report| report.job.status == JobStatus::Failed)
         };
         if self.requests.iter().any(failed) { Exit::RequestFailed } else { Exit::Done }
     }

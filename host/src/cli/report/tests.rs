@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::plan::{self, Registered};
 use super::totals::Totals;
-use super::{Ending, PluginReport, Report, RequestReport, Verdict, json, text};
+use super::{JobReport, PluginReport, Report, RequestReport, Verdict, json, text};
 use crate::cli::Exit;
 use crate::cli::requests::Expect;
 use crate::model::job::JobError;
@@ -96,14 +96,18 @@ fn accepted() -> RequestReport {
     queued.started_on = Some(DateTime(5));
     queued.completed_on = Some(DateTime(7));
     queued.trace = vec!["made a task".into()];
+    let mut run = step("follow_up", Stage::PostOperation, 1_200);
+    run.mode = Mode::Asynchronous;
+    run.memory_bytes = 1_310_720;
+    run.lines = queued.trace.clone();
     RequestReport {
         number: 1,
         note: Some("raise the limit".into()),
         expect: Expect::Success,
         message: "Update".into(),
-        ending: Ending::Succeeded(Response::default()),
+        result: Ok(Response::default()),
         trace: Some(trace("Update", 4_000, events)),
-        jobs: vec![queued],
+        jobs: vec![JobReport { job: queued, runs: vec![run] }],
     }
 }
 
@@ -126,7 +130,7 @@ fn refused() -> RequestReport {
         note: None,
         expect: Expect::Fault,
         message: "Update".into(),
-        ending: Ending::Failed(error),
+        result: Err(error),
         trace: Some(trace),
         jobs: Vec::new(),
     }
@@ -168,7 +172,7 @@ fn report(requests: Vec<RequestReport>) -> Report {
 
 fn totals(report: &Report) -> Totals {
     let native = BTreeSet::from(["credit-guard/count".to_owned()]);
-    Totals::of(report.requests.iter().filter_map(|request| request.trace.as_ref()), &native)
+    Totals::of(&report.requests, &native)
 }
 
 fn plain(text: &str) -> String {
@@ -203,7 +207,8 @@ Update of any other entity
     assert!(words.starts_with(expected), "{words}");
     let expected = "\
 The requests
-1 Update account 00000000-0000-0000-0000-000000000acc committed — raise the limit 4.00 ms
+1 Update account 00000000-0000-0000-0000-000000000acc committed 4.00 ms
+raise the limit
 10 PreValidation
 · check_name credit-guard skipped: the target carries none of name
 waited for the database 1.50 ms
@@ -212,7 +217,7 @@ waited for the database 1.50 ms
 │ credit limit 500 -> 900
 │ forged\\u{1b}[2J
 ✓ ↳ Retrieve systemuser 0000…000acc 0.30 ms
-approved: (absent) -> true
++ approved: true
 30 MainOperation
 ✓ write account 0.40 ms
 creditlimit: 500 -> 900
@@ -235,7 +240,6 @@ limit 1000
 trace
 │ credit limit 900 -> 5000
 
-
 Where the time went
 waiting for admission 0.01 ms 0 %
 waiting for the database 1.50 ms 32 % ▪▪▪▪▪▪▪▪
@@ -246,8 +250,9 @@ core operations 0.60 ms 13 % ▪▪▪
 commit and rollback 0.90 ms 19 % ▪▪▪▪▪
 pipeline 0.45 ms 10 % ▪▪
 all requests 4.71 ms
+asynchronous steps 1.20 ms on their own, after the commits
 
-load time 154 ms (1 compiled), peak memory of a guest 1.1 MiB of 128.0 MiB, all in all 200 ms
+load time 154 ms (1 compiled), peak memory of a guest 1.2 MiB of 128.0 MiB, all in all 200 ms
 2 requests, 1 succeeded, 1 refused as expected or allowed, 1 job succeeded
 ";
     let from = words.find("The requests").unwrap();
@@ -300,6 +305,8 @@ fn the_json_report_keeps_its_shape() {
         serde_json::json!({"attribute": "approved", "type": "boolean", "new": true})
     );
     assert_eq!(at("/requests/0/jobs/0/status"), "succeeded");
+    assert_eq!(at("/requests/0/jobs/0/runs/0/lines/0"), "made a task");
+    assert_eq!(at("/totals/asynchronous_steps_us"), 1_200);
     assert_eq!(at("/requests/1/outcome"), "refused");
     assert_eq!(at("/requests/1/error/kind"), "rejected");
     assert_eq!(at("/requests/1/error/code_hex"), "0x80040265");
@@ -310,10 +317,10 @@ fn the_json_report_keeps_its_shape() {
 
 #[test]
 fn the_exit_code_follows_what_was_expected() {
-    let ended = |expect, ending| RequestReport { expect, ending, ..accepted() };
-    let broken = || Ending::Failed(Error::new(ErrorKind::Trapped, "unreachable"));
-    let rejected = || Ending::Failed(Error::rejected(Fault::new("no")));
-    let done = || Ending::Succeeded(Response::default());
+    let ended = |expect, result| RequestReport { expect, result, ..accepted() };
+    let broken = || Err(Error::new(ErrorKind::Trapped, "unreachable"));
+    let rejected = || Err(Error::rejected(Fault::new("no")));
+    let done = || Ok(Response::default());
     let cases = [
         (ended(Expect::Success, done()), Verdict::Succeeded, Exit::Done),
         (ended(Expect::Success, rejected()), Verdict::Failed, Exit::RequestFailed),
@@ -321,10 +328,9 @@ fn the_exit_code_follows_what_was_expected() {
         (ended(Expect::Fault, done()), Verdict::NotRefused, Exit::RequestFailed),
         (ended(Expect::Any, rejected()), Verdict::Refused, Exit::Done),
         (ended(Expect::Any, broken()), Verdict::Failed, Exit::RequestFailed),
-        (ended(Expect::Any, Ending::NotTried("no record".into())), Verdict::NotTried, Exit::Done),
     ];
     for (request, verdict, exit) in cases {
-        assert_eq!(request.verdict(), verdict, "{:?} {:?}", request.expect, request.ending);
+        assert_eq!(request.verdict(), verdict, "{:?} {:?}", request.expect, request.result);
         assert_eq!(report(vec![request]).exit(), exit);
     }
 }
@@ -332,9 +338,9 @@ fn the_exit_code_follows_what_was_expected() {
 #[test]
 fn a_failed_job_makes_the_program_fail_and_says_why() {
     let mut request = accepted();
-    request.jobs[0].status = JobStatus::Failed;
-    request.jobs[0].attempt = 3;
-    request.jobs[0].error = Some(JobError { code: -1, message: "the mail server is down".into() });
+    request.jobs[0].job.status = JobStatus::Failed;
+    request.jobs[0].job.attempt = 3;
+    request.jobs[0].job.error = Some(JobError { code: -1, message: "the mail server is down".into() });
     let report = report(vec![request]);
     assert_eq!(report.exit(), Exit::RequestFailed);
     let words = words(&report);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::RequestReport;
 use crate::model::step::StepKey;
 use crate::model::trace::{Event, StepRun, Trace};
 
@@ -27,20 +28,25 @@ pub(in crate::cli) struct Totals {
     pub(in crate::cli) pipeline: Duration,
     /// From the arrival of each request from outside to its end: the sum of the above.
     pub(in crate::cli) total: Duration,
+    /// In runs of asynchronous steps. They are on their own time, so this is no part of the total.
+    pub(in crate::cli) asynchronous_steps: Duration,
     /// A guest's memory at its largest, in bytes.
     pub(in crate::cli) memory_peak_bytes: u64,
 }
 
 impl Totals {
-    /// The totals of requests from outside; `native` are the steps that are no guests.
-    pub(in crate::cli) fn of<'t>(
-        traces: impl IntoIterator<Item = &'t Trace>,
-        native: &BTreeSet<String>,
-    ) -> Self {
+    /// The totals of requests from outside and of their jobs; `native` are the steps that are no guests.
+    pub(in crate::cli) fn of(requests: &[RequestReport], native: &BTreeSet<String>) -> Self {
         let mut totals = Self::default();
-        for trace in traces {
-            totals.total += trace.duration;
-            totals.add(trace, native);
+        for request in requests {
+            if let Some(trace) = &request.trace {
+                totals.total += trace.duration;
+                totals.add(trace, native);
+            }
+            for run in request.jobs.iter().flat_map(|job| &job.runs) {
+                totals.asynchronous_steps += run.duration;
+                totals.memory_peak_bytes = totals.memory_peak_bytes.max(memory_peak(run));
+            }
         }
         totals
     }
@@ -104,6 +110,16 @@ impl Totals {
             ("pipeline", self.pipeline),
         ]
     }
+}
+
+/// The largest memory of a run and of those that it led to.
+fn memory_peak(run: &StepRun) -> u64 {
+    let events = run.requests.iter().flat_map(|request| &request.events);
+    let nested = events.map(|event| match event {
+        Event::Step(run) => memory_peak(run),
+        _ => 0,
+    });
+    nested.fold(run.memory_bytes, u64::max)
 }
 
 /// The key of a step in a set of steps.

@@ -9,6 +9,7 @@ mod error;
 mod filter;
 mod job;
 mod open;
+mod session;
 mod sql;
 mod thread;
 mod transaction;
@@ -29,10 +30,10 @@ use crate::model::job::Settlement;
 use crate::model::{DateTime, EntityDefinition, Job, Schema};
 use crate::store::{Access, Begin, JobSelect, PendingJobs, Store, Timing, Transaction, Verdict, Work};
 
+use session::Session;
 use thread::Lane;
-use transaction::Session;
 
-/// What the locks of the asynchronous service's own statements are called in others' errors.
+/// The label of what the store does for the asynchronous service: whoever waits behind it is told so.
 const JOBS_LABEL: &str = "the asynchronous service";
 
 /// How to open a [`SqliteStore`].
@@ -153,7 +154,8 @@ impl Store for SqliteStore {
                         tokio::select! {
                             biased;
                             () = caller.closed() => Verdict::Rollback,
-                            verdict = work(transaction) => verdict,
+                            // Not called before it is polled: a caller that is gone already runs nothing.
+                            verdict = async { work(transaction).await } => verdict,
                         }
                     });
                     (verdict, ())

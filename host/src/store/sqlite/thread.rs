@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::store::{Begin, closed};
 
-use super::transaction::Session;
+use super::session::Session;
 
 /// The stack of a thread. Requests that nest to the depth limit are polled on it, one inside another, and their guests
 /// have stacks of their own.

@@ -72,7 +72,9 @@ pub(super) fn plan_table(page: &mut Page, lines: &[plan::Line]) {
     for (line, row) in lines.iter().zip(rows) {
         let subject = (&line.message, &line.entity);
         if previous.replace(subject) != Some(subject) {
-            let entity = line.entity.as_deref().unwrap_or("of any other entity");
+            let is_other = lines.iter().any(|other| other.message == line.message && other.entity.is_some());
+            let any = if is_other { "of any other entity" } else { "of any entity" };
+            let entity = line.entity.as_deref().unwrap_or(any);
             page.line(1, &format!("{NAME}{} {}{NAME:#}", clean(&line.message), clean(entity)));
         }
         page.line(0, row.trim_end());
@@ -127,9 +129,15 @@ fn where_the_time_went(page: &mut Page, totals: &Totals) {
         }
         let percent = if total > 0.0 { share.as_secs_f64() / total * 100.0 } else { 0.0 };
         let bar = "▪".repeat((percent / 4.0).round() as usize);
-        page.line(1, &format!("{name:<24}{:>10} {percent:>4.0} %  {DIM}{bar}{DIM:#}", duration(share)));
+        let bar = if bar.is_empty() { bar } else { format!("  {DIM}{bar}{DIM:#}") };
+        page.line(1, &format!("{name:<24}{:>10} {percent:>4.0} %{bar}", duration(share)));
     }
     page.line(1, &format!("{:<24}{:>10}", "all requests", duration(totals.total)));
+    if !totals.asynchronous_steps.is_zero() {
+        let steps = duration(totals.asynchronous_steps);
+        let note = format!("{DIM}on their own, after the commits{DIM:#}");
+        page.line(1, &format!("{:<24}{steps:>10}  {note}", "asynchronous steps"));
+    }
 }
 
 fn footer(page: &mut Page, report: &Report, totals: &Totals) {
@@ -144,17 +152,13 @@ fn footer(page: &mut Page, report: &Report, totals: &Totals) {
     if cached > 0 {
         loaded.push(format!("{cached} cached"));
     }
-    page.line(
-        0,
-        &format!(
-            "load time {} ({}), peak memory of a guest {} of {}, all in all {}",
-            duration(load),
-            loaded.join(", "),
-            bytes(totals.memory_peak_bytes),
-            bytes(report.memory_limit),
-            duration(report.took)
-        ),
-    );
+    // 0 where no guest ran.
+    let memory = match totals.memory_peak_bytes {
+        0 => String::new(),
+        peak => format!("peak memory of a guest {} of {}, ", bytes(peak), bytes(report.memory_limit)),
+    };
+    let (load, loaded, took) = (duration(load), loaded.join(", "), duration(report.took));
+    page.line(0, &format!("load time {load} ({loaded}), {memory}all in all {took}"));
     page.line(0, &outcome(&report.requests));
 }
 
@@ -172,9 +176,8 @@ fn outcome(requests: &[RequestReport]) -> String {
     part(of(|verdict| verdict == Verdict::Refused), "refused as expected or allowed", GOOD);
     part(of(|verdict| verdict == Verdict::Failed), "failed", BAD);
     part(of(|verdict| verdict == Verdict::NotRefused), "succeeded though a fault was expected", BAD);
-    part(of(|verdict| verdict == Verdict::NotTried), "not tried", Style::new());
     let jobs: Vec<JobStatus> =
-        requests.iter().flat_map(|request| &request.jobs).map(|job| job.status).collect();
+        requests.iter().flat_map(|request| &request.jobs).map(|report| report.job.status).collect();
     if !jobs.is_empty() {
         let with = |status| jobs.iter().filter(|other| **other == status).count();
         let (done, failed) = (with(JobStatus::Succeeded), with(JobStatus::Failed));

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::style::{BAD, CHANGE, DIM, GOOD, NAME, Page, WARNING, clean, duration, short};
-use crate::cli::report::{Ending, RequestReport, Verdict};
+use crate::cli::report::{JobReport, RequestReport, Verdict};
 use crate::model::step::StepKey;
 use crate::model::trace::{Change, Event, OperationRun, StepRun};
-use crate::model::{Entity, Error, Job, JobStatus, Stage, Trace, Value};
+use crate::model::{Entity, Error, Job, JobStatus, Message, Stage, Trace, Value};
 
 /// Lines of a guest's backtrace at most: its own frames are first.
 const BACKTRACE_LINES_MAX: usize = 24;
@@ -20,10 +20,10 @@ pub(super) fn render(page: &mut Page, request: &RequestReport) {
     if let Some(trace) = &request.trace {
         let indent = Indent { level: 1, jobs: &request.jobs };
         events(page, indent, trace);
-        jobs(page, indent, trace);
+        jobs(page, indent);
     }
-    match &request.ending {
-        Ending::Succeeded(response) => {
+    match &request.result {
+        Ok(response) => {
             for entity in response.entity().into_iter().chain(response.entities()).take(RECORDS_SHOWN_MAX) {
                 record(page, entity);
             }
@@ -31,8 +31,7 @@ pub(super) fn render(page: &mut Page, request: &RequestReport) {
                 page.line(1, &format!("{DIM}← and {} more records{DIM:#}", more + 1));
             }
         }
-        Ending::Failed(failure) => error(page, failure, request.verdict()),
-        Ending::NotTried(reason) => page.line(1, &clean(reason)),
+        Err(failure) => error(page, failure, request.verdict()),
     }
     if request.verdict() == Verdict::NotRefused {
         page.line(1, &format!("{BAD}✗{BAD:#} the request says `\"expect\": \"fault\"`, and it succeeded"));
@@ -49,7 +48,6 @@ fn headline(page: &mut Page, request: &RequestReport) {
         Verdict::NotRefused => {
             (BAD, format!("{}, not as expected", ended(request.trace.as_ref(), "succeeded")))
         }
-        Verdict::NotTried => (WARNING, "not tried".to_owned()),
     };
     let text = match (verdict, request.expect) {
         (Verdict::Refused, crate::cli::requests::Expect::Any) => ended(request.trace.as_ref(), "refused"),
@@ -64,18 +62,19 @@ fn headline(page: &mut Page, request: &RequestReport) {
         let _ = write!(left, " {DIM}{id}{DIM:#}");
     }
     let _ = write!(left, "  {style}{text}{style:#}");
-    if let Some(note) = &request.note {
-        let _ = write!(left, "  — {}", clean(note));
-    }
     let took = request.trace.as_ref().map(|trace| duration(trace.duration)).unwrap_or_default();
     page.row(0, &left, &took);
+    if let Some(note) = &request.note {
+        page.paragraph(1, &clean(note));
+    }
 }
 
 /// What became of the transaction, or `else` where there was none.
 fn ended(trace: Option<&Trace>, otherwise: &str) -> String {
     let mut events = trace.into_iter().flat_map(|trace| &trace.events).rev();
+    let reads = trace.is_some_and(is_read);
     let end = events.find_map(|event| match event {
-        Event::Committed { .. } => Some("committed"),
+        Event::Committed { .. } if !reads => Some("committed"),
         Event::RolledBack { .. } => Some("rolled back"),
         _ => None,
     });
@@ -86,11 +85,15 @@ fn ended(trace: Option<&Trace>, otherwise: &str) -> String {
     }
 }
 
+fn is_read(trace: &Trace) -> bool {
+    matches!(trace.message.as_str(), Message::RETRIEVE | Message::RETRIEVE_MULTIPLE)
+}
+
 /// Where a tree stands on the page, with the jobs that its request led to.
 #[derive(Clone, Copy)]
 struct Indent<'a> {
     level: usize,
-    jobs: &'a [Job],
+    jobs: &'a [JobReport],
 }
 
 impl Indent<'_> {
@@ -118,6 +121,8 @@ fn events(page: &mut Page, indent: Indent<'_>, trace: &Trace) {
             Event::Step(run) => step(page, indent.deeper(1), run),
             Event::Operation(run) => operation(page, level + 1, trace, run),
             Event::Queued { job, step } => queued(page, indent.deeper(1), *job, step),
+            // Of a read there is nothing to keep.
+            Event::Committed { .. } if is_read(trace) => {}
             Event::Committed { took } => page.row(level, &format!("{DIM}commit{DIM:#}"), &duration(*took)),
             Event::RolledBack { took } => {
                 page.row(level, &format!("{WARNING}rollback{WARNING:#}"), &duration(*took));
@@ -146,19 +151,21 @@ fn stage(event: &Event) -> Option<Stage> {
 }
 
 fn step(page: &mut Page, indent: Indent<'_>, run: &StepRun) {
-    page.row(
-        indent.level,
-        &format!("{} {}", mark(run.error.as_ref()), name(&run.step)),
-        &duration(run.duration),
-    );
+    let left = format!("{} {}", mark(run.error.as_ref()), name(&run.step));
+    page.row(indent.level, &left, &duration(run.duration));
+    step_parts(page, indent.deeper(1), run);
+}
+
+/// What a run of a step said, asked for and changed.
+fn step_parts(page: &mut Page, indent: Indent<'_>, run: &StepRun) {
     for line in &run.lines {
-        trace_line(page, indent.level + 1, line);
+        trace_line(page, indent.level, line);
     }
-    for nested in &run.requests {
-        self::nested(page, indent.deeper(1), nested);
+    for request in &run.requests {
+        nested(page, indent, request);
     }
     for change in &run.changes {
-        changed(page, indent.level + 1, change);
+        changed(page, indent.level, change);
     }
 }
 
@@ -194,9 +201,9 @@ fn nested(page: &mut Page, indent: Indent<'_>, trace: &Trace) {
 
 fn operation(page: &mut Page, level: usize, trace: &Trace, run: &OperationRun) {
     let what = match trace.message.as_str() {
-        "Create" => "insert",
-        "Update" => "write",
-        "Delete" => "delete",
+        Message::CREATE => "insert",
+        Message::UPDATE => "write",
+        Message::DELETE => "delete",
         _ => "read",
     };
     let entity = trace.entity.as_deref().unwrap_or_default();
@@ -212,53 +219,44 @@ fn operation(page: &mut Page, level: usize, trace: &Trace, run: &OperationRun) {
 
 fn queued(page: &mut Page, indent: Indent<'_>, id: uuid::Uuid, step: &StepKey) {
     let left = format!("{CHANGE}»{CHANGE:#} queued job {DIM}{}{DIM:#}  {}", short(id), name(step));
-    match indent.jobs.iter().find(|job| job.id == id) {
+    match indent.jobs.iter().map(|report| &report.job).find(|job| job.id == id) {
         Some(job) => page.row(indent.level, &format!("{left} → {}", status(job)), &job_time(job)),
         None => page.line(indent.level, &left),
     }
 }
 
-/// What the jobs said, and those that jobs of this request queued in turn.
-fn jobs(page: &mut Page, indent: Indent<'_>, trace: &Trace) {
-    let queued = queued_jobs(trace);
-    let telling = |job: &&Job| !job.trace.is_empty() || job.error.is_some() || !queued.contains(&job.id);
-    let jobs: Vec<&Job> = indent.jobs.iter().filter(telling).collect();
-    if jobs.is_empty() {
+/// What the jobs did, once the request was over.
+fn jobs(page: &mut Page, indent: Indent<'_>) {
+    if indent.jobs.is_empty() {
         return;
     }
     page.line(indent.level, &format!("{DIM}after the commit{DIM:#}"));
-    for job in jobs {
-        let bad = matches!(job.status, JobStatus::Failed | JobStatus::Canceled);
-        let mark = if bad { format!("{BAD}✗{BAD:#}") } else { format!("{GOOD}✓{GOOD:#}") };
-        let mut left = format!("{mark} {}  job {DIM}{}{DIM:#} {}", name(&job.step), job.id, status(job));
-        if job.attempt > 1 {
-            let _ = write!(left, " at attempt {}", job.attempt);
-        }
-        page.row(indent.level + 1, &left, &job_time(job));
-        for line in &job.trace {
-            trace_line(page, indent.level + 2, line);
-        }
-        if let Some(error) = &job.error {
-            let code = hex(error.code);
-            page.line(
-                indent.level + 2,
-                &format!("{BAD}{}{BAD:#}  {DIM}{code}{DIM:#}", clean(&error.message)),
-            );
-        }
+    for report in indent.jobs {
+        job(page, indent.deeper(1), report);
     }
 }
 
-/// The jobs that a request and those nested in it queued.
-fn queued_jobs(trace: &Trace) -> Vec<uuid::Uuid> {
-    let mut jobs = Vec::new();
-    for event in &trace.events {
-        match event {
-            Event::Queued { job, .. } => jobs.push(*job),
-            Event::Step(run) => jobs.extend(run.requests.iter().flat_map(queued_jobs)),
-            _ => {}
-        }
+fn job(page: &mut Page, indent: Indent<'_>, JobReport { job, runs }: &JobReport) {
+    let mark = match job.status {
+        JobStatus::Succeeded => format!("{GOOD}✓{GOOD:#}"),
+        JobStatus::Failed | JobStatus::Canceled => format!("{BAD}✗{BAD:#}"),
+        _ => "·".to_owned(),
+    };
+    let mut left = format!("{mark} {}  job {DIM}{}{DIM:#} {}", name(&job.step), job.id, status(job));
+    if job.attempt > 1 {
+        let _ = write!(left, " at attempt {}", job.attempt);
     }
-    jobs
+    page.row(indent.level, &left, &job_time(job));
+    match runs.last() {
+        Some(run) => step_parts(page, indent.deeper(1), run),
+        // A run of another program on the database: its lines are what is left of it.
+        None => job.trace.iter().for_each(|line| trace_line(page, indent.level + 1, line)),
+    }
+    if let Some(error) = &job.error {
+        let code = hex(error.code);
+        let message = clean(&error.message);
+        page.line(indent.level + 1, &format!("{BAD}{message}{BAD:#}  {DIM}{code}{DIM:#}"));
+    }
 }
 
 fn status(job: &Job) -> String {
@@ -340,10 +338,16 @@ fn trace_line(page: &mut Page, level: usize, line: &str) {
     }
 }
 
+/// An attribute that was added, changed or taken out, as a diff shows lines.
 fn changed(page: &mut Page, level: usize, change: &Change) {
-    let side = |value: &Option<Value>| value.as_ref().map_or_else(|| "(absent)".to_owned(), shown);
-    let (old, new) = (side(&change.old), side(&change.new));
-    page.line(level, &format!("{CHANGE}{}{CHANGE:#}: {old} -> {new}", clean(&change.attribute)));
+    let name = clean(&change.attribute);
+    let text = match (&change.old, &change.new) {
+        (Some(old), Some(new)) => format!("  {CHANGE}{name}{CHANGE:#}: {} -> {}", shown(old), shown(new)),
+        (None, Some(new)) => format!("{GOOD}+{GOOD:#} {CHANGE}{name}{CHANGE:#}: {}", shown(new)),
+        (Some(old), None) => format!("{BAD}-{BAD:#} {CHANGE}{name}{CHANGE:#}: {}", shown(old)),
+        (None, None) => return,
+    };
+    page.line(level, &text);
 }
 
 /// A value. Its text is escaped by its own display, and cut if it is long.

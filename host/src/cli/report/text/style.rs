@@ -42,15 +42,34 @@ impl Page {
         self.line(level, &format!("{left}{}{DIM}{right}{DIM:#}", " ".repeat(gap)));
     }
 
+    /// A text in the lines that it needs, quietly.
+    pub(in crate::cli) fn paragraph(&mut self, level: usize, text: &str) {
+        let most = usize::from(WIDTH).saturating_sub(level * 2);
+        let mut line = String::new();
+        for word in text.split_whitespace() {
+            if !line.is_empty() && width(&line) + 1 + width(word) > most {
+                self.line(level, &format!("{DIM}{line}{DIM:#}"));
+                line.clear();
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        self.line(level, &format!("{DIM}{line}{DIM:#}"));
+    }
+
     /// The heading of a part.
     pub(in crate::cli) fn heading(&mut self, text: &str) {
         self.blank();
         self.line(0, &format!("{HEADING}{text}{HEADING:#}"));
     }
 
-    /// An empty line.
+    /// An empty line, unless there is one already.
     pub(in crate::cli) fn blank(&mut self) {
-        self.text.push('\n');
+        if !self.text.ends_with("\n\n") {
+            self.text.push('\n');
+        }
     }
 
     /// The text.

@@ -1,197 +1,32 @@
-//! Requests files: entity definitions and the requests to run, as JSON. docs/requests.md has the shape.
-//!
-//! A file is checked in two steps, both before anything is written: its form as soon as it is read, and the values once
-//! the definitions that give them their types are known. Every error has its line, column and path.
+//! Requests with their values typed by the schema.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::failure::{Failure, Place};
-use super::json::{self, Expected};
+use super::Scripted;
+use super::raw::{RawFilter, RawQuery, RawRequest, RawTarget};
+use super::source::{Source, decode, object, place};
+use crate::cli::failure::Failure;
+use crate::cli::json::{self, Expected};
 use crate::model::{
-    ColumnSet, Entity, EntityDefinition, EntityReference, Filter, Message, Operator, Order, Query, Request,
-    Schema,
+    ColumnSet, Entity, EntityDefinition, EntityReference, Filter, Message, Operator, Query, Request, Schema,
+    Value,
 };
 
 /// How deeply filters nest at most: far more than a person writes, and little enough for the stack.
 const FILTER_DEPTH_MAX: u32 = 32;
 
-/// The text of a requests file.
-#[derive(Debug)]
-pub(super) struct Source {
-    /// As the user named it.
-    pub(super) name: String,
-    /// What it says.
-    pub(super) text: String,
-}
-
-/// A requests file whose form is right.
-#[derive(Debug)]
-pub(super) struct Document<'s> {
-    source: &'s Source,
-    /// The definitions; none if the file does not speak of entities.
-    pub(super) entities: Option<Vec<EntityDefinition>>,
-    requests: Option<Vec<RawRequest<'s>>>,
-}
-
-/// A request to run, with what its author expects of it.
-#[derive(Clone, Debug)]
-pub(super) struct Scripted {
-    pub(super) note: Option<String>,
-    pub(super) expect: Expect,
-    pub(super) request: Request,
-}
-
-/// What the author of a request expects.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Expect {
-    /// That it succeeds.
-    #[default]
-    Success,
-    /// That it fails.
-    Fault,
-    /// Nothing: of a made-up record, a plugin may well refuse to hear.
-    #[serde(skip)]
-    Any,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawDocument<'s> {
-    #[serde(borrow, default)]
-    entities: Option<Vec<&'s RawValue>>,
-    #[serde(borrow, default)]
-    requests: Option<Vec<&'s RawValue>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawRequest<'s> {
-    #[serde(default)]
-    note: Option<String>,
-    #[serde(borrow)]
-    message: &'s RawValue,
-    #[serde(default)]
-    user: Option<Uuid>,
-    #[serde(borrow, default)]
-    target: Option<&'s RawValue>,
-    #[serde(borrow, default)]
-    columns: Option<&'s RawValue>,
-    #[serde(borrow, default)]
-    query: Option<&'s RawValue>,
-    #[serde(default)]
-    expect: Expect,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawTarget<'s> {
-    #[serde(borrow)]
-    entity: &'s RawValue,
-    #[serde(default)]
-    id: Option<Uuid>,
-    #[serde(borrow, default)]
-    attributes: Option<Pairs<'s>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawQuery<'s> {
-    #[serde(borrow)]
-    entity: &'s RawValue,
-    #[serde(borrow, default)]
-    columns: Option<&'s RawValue>,
-    #[serde(borrow, default)]
-    filter: Option<&'s RawValue>,
-    #[serde(default)]
-    orders: Vec<Order>,
-    #[serde(default)]
-    top: Option<u32>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawFilter<'s> {
-    #[serde(borrow, default)]
-    all: Option<Vec<&'s RawValue>>,
-    #[serde(borrow, default)]
-    any: Option<Vec<&'s RawValue>>,
-    #[serde(borrow, default)]
-    attribute: Option<&'s RawValue>,
-    #[serde(borrow, default)]
-    operator: Option<&'s RawValue>,
-    #[serde(borrow, default)]
-    value: Option<&'s RawValue>,
-    #[serde(borrow, default)]
-    values: Option<Vec<&'s RawValue>>,
-}
-
-/// The members of an object in their order, so that one that is there twice is noticed.
-struct Pairs<'s>(Vec<(String, &'s RawValue)>);
-
-impl<'de: 's, 's> Deserialize<'de> for Pairs<'s> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
-            type Value = Vec<(String, &'de RawValue)>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object with a value for each attribute")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut pairs: Self::Value = Vec::new();
-                while let Some((name, value)) = map.next_entry::<String, &RawValue>()? {
-                    if pairs.iter().any(|(other, _)| *other == name) {
-                        return Err(serde::de::Error::custom(format!("`{name}` is there twice; remove one")));
-                    }
-                    pairs.push((name, value));
-                }
-                Ok(pairs)
-            }
-        }
-        deserializer.deserialize_map(Members).map(Pairs)
-    }
-}
-
-impl<'s> Document<'s> {
-    /// Reads a file's form. The failure has its line, column and path.
-    pub(super) fn parse(source: &'s Source) -> Result<Self, Failure> {
-        let raw: RawDocument<'s> = object(source, &source.text, "")?;
-        let entities =
-            raw.entities.map(|list| each(&list, "entities", |raw, path| object(source, raw, path)));
-        let requests =
-            raw.requests.map(|list| each(&list, "requests", |raw, path| object(source, raw, path)));
-        Ok(Self { source, entities: entities.transpose()?, requests: requests.transpose()? })
-    }
-
-    /// The failure for definitions of this file that break a rule.
-    pub(super) fn failure(&self, error: &crate::model::Error) -> Failure {
-        Failure::new(format!("{}: {}", self.source.name, error.message()))
-    }
-
-    /// The requests, their values typed by the schema; none if the file does not speak of requests. `user` asks where
-    /// a request does not say who.
-    pub(super) fn requests(&self, schema: &Schema, user: Uuid) -> Result<Option<Vec<Scripted>>, Failure> {
-        let Some(requests) = &self.requests else { return Ok(None) };
-        let reader = Reader { source: self.source, schema };
-        let read = |(index, raw)| reader.request(raw, user, &format!("requests[{index}]"));
-        requests.iter().enumerate().map(read).collect::<Result<_, _>>().map(Some)
-    }
-}
-
 /// Reads the parts of requests.
-struct Reader<'s, 'c> {
-    source: &'s Source,
-    schema: &'c Schema,
+pub(super) struct Reader<'s, 'c> {
+    pub(super) source: &'s Source,
+    pub(super) schema: &'c Schema,
 }
 
 impl<'s> Reader<'s, '_> {
-    fn request(&self, raw: &RawRequest<'s>, user: Uuid, path: &str) -> Result<Scripted, Failure> {
+    /// A request; `user` asks where it does not say who.
+    pub(super) fn request(&self, raw: &RawRequest<'s>, user: Uuid, path: &str) -> Result<Scripted, Failure> {
         let at = |part: &str| format!("{path}.{part}");
         let message: String = decode(self.source, raw.message.get(), &at("message"))?;
         let message_place = || place(self.source, raw.message.get(), &at("message"));
@@ -433,7 +268,7 @@ impl<'s> Reader<'s, '_> {
         name: &str,
         raw: &RawValue,
         path: &str,
-    ) -> Result<crate::model::Value, Failure> {
+    ) -> Result<Value, Failure> {
         let here = || place(self.source, raw.get(), path);
         let readable =
             definition.readable_type(name).map_err(|error| Failure::new(error.message()).at(here()))?;
@@ -448,89 +283,4 @@ impl<'s> Reader<'s, '_> {
 fn reference(entity: Entity) -> EntityReference {
     // A target without an identifier was refused before.
     EntityReference::new(entity.logical_name, entity.id.unwrap_or_default())
-}
-
-/// Reads each element of a list, with its path.
-fn each<'s, T>(
-    list: &[&'s RawValue],
-    name: &str,
-    read: impl Fn(&'s str, &str) -> Result<T, Failure>,
-) -> Result<Vec<T>, Failure> {
-    list.iter().enumerate().map(|(index, raw)| read(raw.get(), &format!("{name}[{index}]"))).collect()
-}
-
-/// Reads an object. Without the check, a list of its members' values would pass too.
-fn object<'s, T: Deserialize<'s>>(source: &Source, text: &'s str, path: &str) -> Result<T, Failure> {
-    let start = text.trim_start();
-    if !start.is_empty() && !start.starts_with('{') {
-        // Malformed text is told as such.
-        decode::<&RawValue>(source, text, path)?;
-        return Err(Failure::new(format!("expected an object, found {}", json::found(start.trim_end())))
-            .at(place(source, start, path)));
-    }
-    decode(source, text, path)
-}
-
-/// Reads a piece of the source's text.
-fn decode<'s, T: Deserialize<'s>>(source: &Source, text: &'s str, path: &str) -> Result<T, Failure> {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let result = serde_path_to_error::deserialize(&mut deserializer)
-        .map_err(|error| {
-            let inner = error.path().to_string();
-            (join(path, &inner), error.into_inner())
-        })
-        .and_then(|value| deserializer.end().map(|()| value).map_err(|error| (path.to_owned(), error)));
-    result.map_err(|(path, error)| {
-        let (line, column) = (error.line(), error.column());
-        let message = error.to_string();
-        let message =
-            message.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&message).to_owned();
-        // A scalar of the wrong type: point to its beginning, where its reader looks.
-        if error.is_data() && !text.trim_start().starts_with(['{', '[']) {
-            return Failure::new(message).at(place(source, text, &path));
-        }
-        Failure::new(message).at(place_of(source, offset(source, text) + position(text, line, column), &path))
-    })
-}
-
-fn join(outer: &str, inner: &str) -> String {
-    match (outer, inner) {
-        // How serde_path_to_error spells the top, and what it cannot name.
-        (_, "." | "?") => outer.to_owned(),
-        ("", _) => inner.to_owned(),
-        _ if inner.starts_with('[') => format!("{outer}{inner}"),
-        _ => format!("{outer}.{inner}"),
-    }
-}
-
-/// The byte in `text` that a line and column of serde_json mean. Its columns count bytes from 1; 0 is the line's end.
-fn position(text: &str, line: usize, column: usize) -> usize {
-    let before: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
-    (before + column.saturating_sub(1)).min(text.len())
-}
-
-/// Where `part`, a slice of the source's text, begins in it.
-fn offset(source: &Source, part: &str) -> usize {
-    (part.as_ptr().addr()).saturating_sub(source.text.as_ptr().addr()).min(source.text.len())
-}
-
-/// The place where `part`, a slice of the source's text, begins.
-fn place(source: &Source, part: &str, path: &str) -> Place {
-    place_of(source, offset(source, part), path)
-}
-
-fn place_of(source: &Source, offset: usize, path: &str) -> Place {
-    let text = &source.text;
-    let offset = (0..=offset.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    let (before, after) = text.split_at(offset);
-    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    let head = before.get(start..).unwrap_or_default();
-    let tail = after.split('\n').next().unwrap_or_default().trim_end();
-    Place {
-        file: source.name.clone(),
-        line: before.matches('\n').count() + 1,
-        column: head.chars().count() + 1,
-        path: path.to_owned(),
-        text: format!("{head}{tail}"),
-    }
 }

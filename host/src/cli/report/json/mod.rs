@@ -1,0 +1,242 @@
+//! The report for machines. `docs/report.md` documents the shape; this module is the shape.
+//!
+//! Stable: within one `format` number, members are only added. Durations are whole microseconds in members that end in
+//! `_us`, sizes whole bytes in members that end in `_bytes`, values are spelled as requests files spell them, and an
+//! absent member means "there is none", never "unknown to this version".
+
+mod trace;
+
+use std::borrow::Cow;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value as Json;
+use uuid::Uuid;
+
+use self::trace::{ErrorJson, JobJson, TraceJson};
+use super::totals::Totals;
+use super::{PluginReport, Report, RequestReport, plan};
+use crate::cli::json::to_json;
+use crate::cli::requests::Expect;
+use crate::model::request::parameter;
+use crate::model::{Entity, Image, Mode, Response, Stage};
+
+/// The version of the shape.
+pub(in crate::cli) const FORMAT: u32 = 1;
+
+/// The whole report, as indented JSON.
+pub(in crate::cli) fn render(report: &Report, totals: &Totals) -> Result<String, serde_json::Error> {
+    let document = Document {
+        format: FORMAT,
+        exit_code: report.exit().code(),
+        version: env!("CARGO_PKG_VERSION"),
+        database: report.database.as_deref().map(Path::to_string_lossy),
+        made_up: report.made_up,
+        plugins: report.plugins.iter().map(Plugin::from).collect(),
+        plan: report.plan.iter().map(PlanLine::from).collect(),
+        requests: report.requests.iter().map(Request::from).collect(),
+        totals: TotalsJson::new(report, totals),
+    };
+    serde_json::to_string_pretty(&document)
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    format: u32,
+    exit_code: u8,
+    version: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database: Option<Cow<'a, str>>,
+    made_up: bool,
+    plugins: Vec<Plugin<'a>>,
+    plan: Vec<PlanLine<'a>>,
+    requests: Vec<Request<'a>>,
+    totals: TotalsJson,
+}
+
+#[derive(Serialize)]
+struct Plugin<'a> {
+    name: &'a str,
+    path: Cow<'a, str>,
+    hash: &'a str,
+    source: &'static str,
+    load_us: u64,
+    component_bytes: u64,
+    code_bytes: u64,
+}
+
+impl<'a> From<&'a PluginReport> for Plugin<'a> {
+    fn from(plugin: &'a PluginReport) -> Self {
+        Self {
+            name: &plugin.name,
+            path: plugin.path.to_string_lossy(),
+            hash: &plugin.hash,
+            source: if plugin.cached { "cached" } else { "compiled" },
+            load_us: us(plugin.load),
+            component_bytes: plugin.component_bytes,
+            code_bytes: plugin.code_bytes,
+        }
+    }
+}
+
+/// A step in the plan of a message.
+#[derive(Serialize)]
+pub(super) struct PlanLine<'a> {
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entity: Option<&'a str>,
+    order: usize,
+    plugin: &'a str,
+    step: &'a str,
+    native: bool,
+    stage: Stage,
+    stage_number: u8,
+    mode: Mode,
+    rank: i32,
+    filtering_attributes: &'a [String],
+    images: &'a [Image],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+    why: &'a str,
+}
+
+impl<'a> From<&'a plan::Line> for PlanLine<'a> {
+    fn from(line: &'a plan::Line) -> Self {
+        let definition = &line.step.definition;
+        Self {
+            message: &line.message,
+            entity: line.entity.as_deref(),
+            order: line.order,
+            plugin: &line.step.key.plugin,
+            step: &line.step.key.step,
+            native: line.step.native,
+            stage: definition.stage,
+            stage_number: definition.stage.number(),
+            mode: definition.mode,
+            rank: definition.rank,
+            filtering_attributes: &definition.filtering_attributes,
+            images: &definition.images,
+            description: definition.description.as_deref(),
+            why: &line.why,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Request<'a> {
+    number: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'a str>,
+    message: &'a str,
+    expect: &'static str,
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response: Option<ResponseJson<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorJson<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace: Option<TraceJson<'a>>,
+    jobs: Vec<JobJson<'a>>,
+}
+
+impl<'a> From<&'a RequestReport> for Request<'a> {
+    fn from(request: &'a RequestReport) -> Self {
+        Self {
+            number: request.number,
+            note: request.note.as_deref(),
+            message: &request.message,
+            expect: match request.expect {
+                Expect::Success => "success",
+                Expect::Fault => "fault",
+                Expect::Any => "any",
+            },
+            outcome: request.verdict().name(),
+            response: request.result.as_ref().ok().map(Into::into),
+            error: request.result.as_ref().err().map(Into::into),
+            trace: request.trace.as_ref().map(Into::into),
+            jobs: request.jobs.iter().map(Into::into).collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct ResponseJson<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entity: Option<EntityJson<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entities: Option<Vec<EntityJson<'a>>>,
+}
+
+impl<'a> From<&'a Response> for ResponseJson<'a> {
+    fn from(response: &'a Response) -> Self {
+        let collection = response.parameters.get(parameter::BUSINESS_ENTITY_COLLECTION);
+        Self {
+            id: response.id(),
+            entity: response.entity().map(Into::into),
+            entities: collection.map(|_| response.entities().iter().map(Into::into).collect()),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct EntityJson<'a> {
+    entity: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<Uuid>,
+    attributes: serde_json::Map<String, Json>,
+}
+
+impl<'a> From<&'a Entity> for EntityJson<'a> {
+    fn from(entity: &'a Entity) -> Self {
+        let attributes =
+            entity.attributes.iter().map(|(name, value)| (name.clone(), to_json(value))).collect();
+        Self { entity: &entity.logical_name, id: entity.id, attributes }
+    }
+}
+
+#[derive(Serialize)]
+struct TotalsJson {
+    admission_us: u64,
+    database_wait_us: u64,
+    guests_us: u64,
+    host_calls_us: u64,
+    native_steps_us: u64,
+    operations_us: u64,
+    transaction_ends_us: u64,
+    pipeline_us: u64,
+    total_us: u64,
+    asynchronous_steps_us: u64,
+    load_us: u64,
+    elapsed_us: u64,
+    memory_peak_bytes: u64,
+    memory_limit_bytes: u64,
+}
+
+impl TotalsJson {
+    fn new(report: &Report, totals: &Totals) -> Self {
+        Self {
+            admission_us: us(totals.admission),
+            database_wait_us: us(totals.database_wait),
+            guests_us: us(totals.guests),
+            host_calls_us: us(totals.host_calls),
+            native_steps_us: us(totals.native_steps),
+            operations_us: us(totals.operations),
+            transaction_ends_us: us(totals.transaction_ends),
+            pipeline_us: us(totals.pipeline),
+            total_us: us(totals.total),
+            asynchronous_steps_us: us(totals.asynchronous_steps),
+            load_us: us(report.plugins.iter().map(|plugin| plugin.load).sum()),
+            elapsed_us: us(report.took),
+            memory_peak_bytes: totals.memory_peak_bytes,
+            memory_limit_bytes: report.memory_limit,
+        }
+    }
+}
+
+/// Whole microseconds.
+pub(super) fn us(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

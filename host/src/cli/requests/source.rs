@@ -1,0 +1,109 @@
+//! The text of a requests file, read piece by piece, each with its place for errors.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::cli::failure::{Failure, Place};
+use crate::cli::json;
+
+/// The text of a requests file.
+#[derive(Debug)]
+pub(in crate::cli) struct Source {
+    /// As the user named it.
+    pub(in crate::cli) name: String,
+    /// What it says.
+    pub(in crate::cli) text: String,
+}
+
+/// Reads each element of a list, with its path.
+pub(super) fn each<'s, T>(
+    list: &[&'s RawValue],
+    name: &str,
+    read: impl Fn(&'s str, &str) -> Result<T, Failure>,
+) -> Result<Vec<T>, Failure> {
+    list.iter().enumerate().map(|(index, raw)| read(raw.get(), &format!("{name}[{index}]"))).collect()
+}
+
+/// Reads an object. Without the check, a list of its members' values would pass too.
+pub(super) fn object<'s, T: Deserialize<'s>>(
+    source: &Source,
+    text: &'s str,
+    path: &str,
+) -> Result<T, Failure> {
+    let start = text.trim_start();
+    if !start.is_empty() && !start.starts_with('{') {
+        // Malformed text is told as such.
+        decode::<&RawValue>(source, text, path)?;
+        return Err(Failure::new(format!("expected an object, found {}", json::found(start.trim_end())))
+            .at(place(source, start, path)));
+    }
+    decode(source, text, path)
+}
+
+/// Reads a piece of the source's text.
+pub(super) fn decode<'s, T: Deserialize<'s>>(
+    source: &Source,
+    text: &'s str,
+    path: &str,
+) -> Result<T, Failure> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let result = serde_path_to_error::deserialize(&mut deserializer)
+        .map_err(|error| {
+            let inner = error.path().to_string();
+            (join(path, &inner), error.into_inner())
+        })
+        .and_then(|value| deserializer.end().map(|()| value).map_err(|error| (path.to_owned(), error)));
+    result.map_err(|(path, error)| {
+        let (line, column) = (error.line(), error.column());
+        let message = error.to_string();
+        let message =
+            message.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&message).to_owned();
+        // A scalar of the wrong type: point to its beginning, where its reader looks.
+        if error.is_data() && !text.trim_start().starts_with(['{', '[']) {
+            return Failure::new(message).at(place(source, text, &path));
+        }
+        Failure::new(message).at(place_of(source, offset(source, text) + position(text, line, column), &path))
+    })
+}
+
+fn join(outer: &str, inner: &str) -> String {
+    match (outer, inner) {
+        // How serde_path_to_error spells the top, and what it cannot name.
+        (_, "." | "?") => outer.to_owned(),
+        ("", _) => inner.to_owned(),
+        _ if inner.starts_with('[') => format!("{outer}{inner}"),
+        _ => format!("{outer}.{inner}"),
+    }
+}
+
+/// The byte in `text` that a line and column of serde_json mean. Its columns count bytes from 1; 0 is the line's end.
+fn position(text: &str, line: usize, column: usize) -> usize {
+    let before: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    (before + column.saturating_sub(1)).min(text.len())
+}
+
+/// Where `part`, a slice of the source's text, begins in it.
+fn offset(source: &Source, part: &str) -> usize {
+    (part.as_ptr().addr()).saturating_sub(source.text.as_ptr().addr()).min(source.text.len())
+}
+
+/// The place where `part`, a slice of the source's text, begins.
+pub(super) fn place(source: &Source, part: &str, path: &str) -> Place {
+    place_of(source, offset(source, part), path)
+}
+
+fn place_of(source: &Source, offset: usize, path: &str) -> Place {
+    let text = &source.text;
+    let offset = (0..=offset.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    let (before, after) = text.split_at(offset);
+    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let head = before.get(start..).unwrap_or_default();
+    let tail = after.split('\n').next().unwrap_or_default().trim_end();
+    Place {
+        file: source.name.clone(),
+        line: before.matches('\n').count() + 1,
+        column: head.chars().count() + 1,
+        path: path.to_owned(),
+        text: format!("{head}{tail}"),
+    }
+}

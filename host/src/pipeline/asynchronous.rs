@@ -1,0 +1,119 @@
+//! Asynchronous steps: from the message that queues them to a run of their own.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use uuid::Uuid;
+
+use crate::message;
+use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::trace::{Event, StepRun};
+use crate::model::{EntityReference, Job, Mode, Stage};
+use crate::pipeline::execution::{Context, Execution, OperationContext};
+use crate::pipeline::plan::{Choice, Plan};
+use crate::pipeline::recorder::Record;
+use crate::pipeline::registry::Step;
+use crate::pipeline::{Pipeline, open_scope};
+
+/// How a run of an asynchronous step ended.
+pub struct JobRun {
+    /// What came of it.
+    pub result: Result<()>,
+    /// What the step traced.
+    pub lines: Vec<String>,
+    /// What happened in it, if that was asked for and it began.
+    pub trace: Option<StepRun>,
+}
+
+impl Pipeline {
+    /// Runs the asynchronous step of a claimed job.
+    pub async fn run_job(self: &Arc<Self>, job: &Job, traced: bool) -> JobRun {
+        let (step, mut execution) = match self.execution_of(job) {
+            Ok(found) => found,
+            Err(error) => return JobRun { result: Err(error), lines: Vec::new(), trace: None },
+        };
+        let record = traced.then(|| Record::root(&execution.context));
+        execution.record.clone_from(&record);
+        let (result, lines) = self.run_step(&step, execution).await;
+        let events = record.and_then(|record| record.finish()).into_iter().flat_map(|trace| trace.events);
+        let trace = events.into_iter().find_map(|event| match event {
+            Event::Step(run) => Some(run),
+            _ => None,
+        });
+        JobRun { result: result.map(drop), lines, trace }
+    }
+
+    /// Asynchronous steps become jobs in the effects of the transaction, each with a snapshot of the context.
+    pub(super) fn queue_asynchronous_steps(&self, plan: &Plan, execution: Execution) -> Result<Execution> {
+        let scope = open_scope(&execution)?;
+        let context = &execution.context;
+        let target = context.target().map(|target| &target.attributes);
+        for choice in plan.choose(Stage::PostOperation, Mode::Asynchronous, target) {
+            match choice {
+                Choice::Skip(step, reason) => {
+                    if let Some(record) = &execution.record {
+                        let stage = Stage::PostOperation;
+                        record.event(Event::Skipped { step: step.key.clone(), stage, reason });
+                    }
+                }
+                Choice::Run(step) => {
+                    let job = self.job_of(step, context)?;
+                    if let Some(record) = &execution.record {
+                        record.event(Event::Queued { job: job.id, step: step.key.clone() });
+                    }
+                    scope.queue(job);
+                }
+            }
+        }
+        Ok(execution)
+    }
+
+    fn job_of(&self, step: &Step, context: &Context) -> Result<Job> {
+        let snapshot = Context { mode: Mode::Asynchronous, is_in_transaction: false, ..context.clone() };
+        let mut job = Job::new(Uuid::now_v7(), step.key.clone(), self.clock.now());
+        job.message.clone_from(&context.message);
+        job.regarding =
+            context.entity.as_ref().zip(context.record).map(|(entity, id)| EntityReference::new(entity, id));
+        job.owner = context.user;
+        job.correlation_id = context.correlation_id;
+        job.depth = context.depth;
+        job.context = serde_json::to_vec(&snapshot).map_err(|error| {
+            Error::new(ErrorKind::Internal, format!("cannot write the context of a job of step {}", step.key))
+                .with_source(error)
+        })?;
+        Ok(job)
+    }
+
+    /// The execution that a job was queued with.
+    fn execution_of(&self, job: &Job) -> Result<(Arc<Step>, Execution)> {
+        let step = self.registry.find(&job.step).ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidRegistration,
+                format!(
+                    "the step {} of system job {} is not registered; load its plugin and retry",
+                    job.step, job.id
+                ),
+            )
+        })?;
+        let mut context: Context = serde_json::from_slice(&job.context).map_err(|error| {
+            let problem = format!("the context of system job {} (step {}) is not readable", job.id, job.step);
+            Error::new(ErrorKind::Internal, problem).with_source(error)
+        })?;
+        context.operation = Some(OperationContext { id: job.id, created_on: job.created_on });
+        let schema = self.store.schema();
+        let operation = message::find(&context.message)?;
+        let subject = operation.check(&schema, &context.input)?;
+        let deadline = Instant::now().checked_add(self.time_limit);
+        let execution = Execution {
+            context,
+            schema,
+            operation,
+            subject,
+            deadline,
+            inherited: false,
+            scope: None,
+            record: None,
+        };
+        Ok((Arc::clone(step), execution))
+    }
+}

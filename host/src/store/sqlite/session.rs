@@ -1,0 +1,236 @@
+//! Sessions: a thread's connection, and the life of a transaction on it.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use rusqlite::Connection;
+
+use crate::model::error::{Error, ErrorKind, Result};
+use crate::store::{Access, Timing, Verdict, closed};
+
+use super::error::{failed, is_interrupted};
+use super::open;
+use super::thread::{Turn, lock};
+
+/// Virtual machine steps of SQLite between two looks at the deadline: about ten microseconds.
+const STEPS_BETWEEN_CHECKS: i32 = 1000;
+
+/// A thread's connection and what is open on it.
+pub(super) struct Session(Mutex<State>);
+
+struct State {
+    /// None once the thread has ended.
+    connection: Option<Connection>,
+    /// What it is for.
+    access: Access,
+    /// The number of the transaction that is open, or of the last one.
+    number: u64,
+    /// Whether that one is open.
+    open: bool,
+    /// The first failure of a verb in it: SQLite may have rolled back, and PostgreSQL refuses everything after one, so
+    /// whatever follows fails in every store.
+    doomed: Option<Error>,
+    /// Given back with the last connection.
+    file_lock: Option<Arc<open::Lock>>,
+}
+
+impl Session {
+    pub(super) fn new(connection: Connection, access: Access, file_lock: Arc<open::Lock>) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(State {
+            connection: Some(connection),
+            access,
+            file_lock: Some(file_lock),
+            number: 0,
+            open: false,
+            doomed: None,
+        })))
+    }
+
+    /// Opens a transaction, calls `body` and ends the transaction as it says: without a verdict, or if it panics, by
+    /// a rollback.
+    pub(super) fn transact<T>(
+        self: &Arc<Self>,
+        turn: &Arc<Turn>,
+        body: impl FnOnce(&Arc<SqliteTransaction>) -> (Verdict, T),
+    ) -> Result<(T, Timing)> {
+        let number = self.begin(turn)?;
+        let waited = turn.asked.elapsed();
+        let transaction =
+            Arc::new(SqliteTransaction { session: Arc::clone(self), number, turn: Arc::clone(turn) });
+        let outcome = catch_unwind(AssertUnwindSafe(|| body(&transaction)));
+        let ending = Instant::now();
+        let (verdict, value) = match outcome {
+            Ok((verdict, value)) => (verdict, Ok(value)),
+            Err(panic) => (Verdict::Rollback, Err(panicked(turn, panic.as_ref()))),
+        };
+        let ended = self.end(turn, verdict);
+        let value = value?;
+        ended?;
+        Ok((value, Timing { waited, ended: ending.elapsed() }))
+    }
+
+    /// Closes the connection; the one that writes brings the log into the file before.
+    pub(super) fn close(&self) {
+        let mut state = lock(&self.0);
+        if let Some(connection) = state.connection.take()
+            && state.access == Access::Write
+        {
+            // What cannot be brought over now is brought over at the next opening.
+            let _ = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+        }
+        state.file_lock = None;
+    }
+
+    fn begin(&self, turn: &Arc<Turn>) -> Result<u64> {
+        let state = &mut *lock(&self.0);
+        let connection = state.connection.as_mut().ok_or_else(closed)?;
+        if !connection.is_autocommit() {
+            // A rollback failed earlier.
+            control(connection, "ROLLBACK")?;
+        }
+        let watched = Arc::clone(turn);
+        connection
+            .progress_handler(
+                STEPS_BETWEEN_CHECKS,
+                Some(move || watched.is_abandoned() || watched.is_expired()),
+            )
+            .map_err(|error| failed(connection, "watch the time limit", error))?;
+        control(
+            connection,
+            match turn.begin.access {
+                Access::Read => "BEGIN",
+                // Never deferred: a transaction that reads first and then writes fails if another wrote meanwhile.
+                Access::Write => "BEGIN IMMEDIATE",
+            },
+        )?;
+        state.number += 1;
+        state.open = true;
+        state.doomed = None;
+        Ok(state.number)
+    }
+
+    fn end(&self, turn: &Turn, verdict: Verdict) -> Result<()> {
+        let state = &mut *lock(&self.0);
+        state.open = false;
+        let doomed = state.doomed.take();
+        let connection = state.connection.as_mut().ok_or_else(closed)?;
+        // From here on the outcome is SQLite's.
+        connection
+            .progress_handler(0, None::<fn() -> bool>)
+            .map_err(|error| failed(connection, "stop watching the time limit", error))?;
+        let result = match (verdict, doomed) {
+            (Verdict::Commit, None) if !connection.is_autocommit() => control(connection, "COMMIT"),
+            (Verdict::Commit, cause) => Err(dooms(turn, cause)),
+            (Verdict::Rollback, _) => Ok(()),
+        };
+        if connection.is_autocommit() {
+            return result;
+        }
+        result.and(control(connection, "ROLLBACK"))
+    }
+}
+
+/// An open transaction on a session.
+pub(super) struct SqliteTransaction {
+    session: Arc<Session>,
+    number: u64,
+    turn: Arc<Turn>,
+}
+
+impl SqliteTransaction {
+    pub(super) fn move_deadline(&self, deadline: Option<Instant>) {
+        *lock(&self.turn.deadline) = deadline;
+    }
+
+    /// Calls `verb` with the connection, if the transaction is open, may do that and is in time. An error dooms it.
+    pub(super) fn call<T>(&self, access: Access, verb: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let state = &mut *lock(&self.session.0);
+        let connection = match &state.connection {
+            Some(connection) if state.open && state.number == self.number => connection,
+            _ => return Err(self.ended()),
+        };
+        if let Some(cause) = &state.doomed {
+            return Err(dooms(&self.turn, Some(cause.clone())));
+        }
+        let result = if self.turn.is_expired() {
+            Err(late(&self.turn))
+        } else if access == Access::Write && self.turn.begin.access == Access::Read {
+            Err(self.read_only())
+        } else {
+            verb(connection)
+        };
+        if let Err(error) = &result {
+            state.doomed = Some(error.clone());
+        }
+        result
+    }
+
+    fn ended(&self) -> Error {
+        Error::new(
+            ErrorKind::Internal,
+            format!(
+                "the transaction of `{}` has ended; its handle was kept for too long, so take what is needed before",
+                self.turn.begin.label
+            ),
+        )
+    }
+
+    fn read_only(&self) -> Error {
+        Error::new(
+            ErrorKind::Internal,
+            format!("the transaction of `{}` was opened to read and cannot write", self.turn.begin.label),
+        )
+    }
+
+    /// The error of a statement.
+    pub(super) fn error(&self, connection: &Connection, what: &str, error: rusqlite::Error) -> Error {
+        if is_interrupted(&error) {
+            return late(&self.turn).with_source(error);
+        }
+        failed(connection, what, error)
+    }
+}
+
+fn control(connection: &Connection, sql: &str) -> Result<()> {
+    connection
+        .prepare_cached(sql)
+        .and_then(|mut statement| statement.execute([]))
+        .map(drop)
+        .map_err(|error| failed(connection, sql, error))
+}
+
+fn late(turn: &Turn) -> Error {
+    Error::new(
+        ErrorKind::Timeout,
+        format!(
+            "`{}` ran past its time limit; its transaction is rolled back, so do less in one request",
+            turn.begin.label
+        ),
+    )
+}
+
+fn dooms(turn: &Turn, cause: Option<Error>) -> Error {
+    let label = &turn.begin.label;
+    let cause = cause.map_or_else(|| "the database ended it".to_owned(), |cause| cause.message().to_owned());
+    Error::new(
+        ErrorKind::Doomed,
+        format!("the transaction of `{label}` can only be rolled back, after an earlier failure: {cause}"),
+    )
+}
+
+fn panicked(turn: &Turn, panic: &(dyn Any + Send)) -> Error {
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    Error::new(
+        ErrorKind::Internal,
+        format!(
+            "`{}` panicked: {text}; its transaction is rolled back. This is a defect: please report it",
+            turn.begin.label
+        ),
+    )
+}
