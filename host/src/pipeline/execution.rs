@@ -77,6 +77,24 @@ pub struct OperationContext {
 }
 
 impl Context {
+    /// The context as those that come from it see it: without its parameters and images, which nobody reads there. A
+    /// second owner of the target would make the next change of it copy every attribute, and a job's snapshot would have
+    /// it twice.
+    pub(crate) fn to_parent(&self) -> Self {
+        Self {
+            message: self.message.clone(),
+            entity: self.entity.clone(),
+            operation: self.operation.clone(),
+            input: Parameters::new(),
+            output: Parameters::new(),
+            shared: Arc::clone(&self.shared),
+            pre_image: None,
+            post_image: None,
+            parent: self.parent.clone(),
+            ..*self
+        }
+    }
+
     /// The context `level` steps up: 1 is the parent.
     #[must_use]
     pub fn ancestor(&self, level: u32) -> Option<&Self> {
@@ -108,9 +126,9 @@ impl Context {
 
     /// The record that a Retrieve returns, from PostOperation on.
     #[must_use]
-    pub fn output_entity(&self, columns: &ColumnSet) -> Option<Entity> {
+    pub fn output_entity(&self) -> Option<&Entity> {
         match self.output.get(parameter::BUSINESS_ENTITY)? {
-            Parameter::Entity(entity) => Some(entity.select(columns)),
+            Parameter::Entity(entity) => Some(entity),
             _ => None,
         }
     }
@@ -264,7 +282,7 @@ impl Execution {
     #[must_use]
     pub fn nested(&self) -> Nested {
         Nested {
-            parent: Arc::new(self.context.clone()),
+            parent: Arc::new(self.context.to_parent()),
             schema: Arc::clone(&self.schema),
             deadline: self.deadline,
             scope: self.scope.clone(),

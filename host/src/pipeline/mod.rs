@@ -283,8 +283,7 @@ impl Pipeline {
         if traits.parent_hop {
             // On the platform these messages run their later stages in a child context, so that what PreValidation
             // shares is found in the parent's shared variables.
-            let outer = Arc::new(execution.context.clone());
-            execution.context.parent = Some(outer);
+            execution.context.parent = Some(Arc::new(execution.context.to_parent()));
             execution.context.shared = Arc::default();
         }
         execution.subject = execution.operation.check(&execution.schema, &execution.context.input)?;
@@ -337,19 +336,16 @@ impl Pipeline {
         step: &Arc<Step>,
         mut execution: Execution,
     ) -> (Result<Execution>, Vec<String>) {
-        let location = Location {
-            step: step.key.clone(),
-            stage: step.definition.stage,
-            message: execution.context.message.clone(),
-            entity: execution.context.entity.clone(),
-        };
+        // The execution moves into the step and is gone if that fails, so what names the place is kept; a step that
+        // succeeds has no use for it, so nothing is copied yet.
+        let (operation, definition) = (execution.operation, Arc::clone(&execution.subject.definition));
         let outer = execution.record.clone();
         let record = outer.as_ref().map(|record| record.step(step));
         let before = record.as_ref().map(|_| execution.context.clone());
         let scope = execution.scope.clone();
         execution.record.clone_from(&record);
 
-        let span = tracing::debug_span!("step", plugin = step.key.plugin, step = step.key.step, stage = %location.stage);
+        let span = tracing::debug_span!("step", plugin = step.key.plugin, step = step.key.step, stage = %step.definition.stage);
         let ran = match past(execution.deadline) {
             Err(error) => {
                 Ran { result: Err(error), lines: Vec::new(), host_calls: Duration::ZERO, memory_bytes: 0 }
@@ -364,7 +360,11 @@ impl Pipeline {
             scope.map_or(Ok(()), |scope| scope.check())?;
             Ok(execution)
         });
-        let result = result.map_err(|error| error.with_trace(&ran.lines).at(location));
+        let result = result.map_err(|error| {
+            let entity = Some(definition.logical_name.clone());
+            let (message, stage) = (operation.name().to_owned(), step.definition.stage);
+            error.with_trace(&ran.lines).at(Location { step: step.key.clone(), stage, message, entity })
+        });
         if let (Some(record), Some(before)) = (record, before) {
             let after = result.as_ref().ok().map(|execution| &execution.context);
             record.end_step(StepEnd {
