@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -225,6 +225,29 @@ impl Scope {
     }
 }
 
+/// When a message request is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline {
+    /// The moment.
+    pub at: Instant,
+    /// The time that the request was given, for the error that says it was not enough.
+    pub limit: Duration,
+}
+
+impl Deadline {
+    /// `limit` from now; none if that is past all time.
+    #[must_use]
+    pub fn after(limit: Duration) -> Option<Self> {
+        Instant::now().checked_add(limit).map(|at| Self { at, limit })
+    }
+
+    /// Whether it has passed.
+    #[must_use]
+    pub fn is_past(self) -> bool {
+        Instant::now() >= self.at
+    }
+}
+
 /// A message on its way through the pipeline. Owned by whoever works on it: the pipeline, or the step that runs.
 pub struct Execution {
     /// What steps see.
@@ -236,7 +259,7 @@ pub struct Execution {
     /// What it is about.
     pub(crate) subject: Subject,
     /// When the message request is over; none while an exempt native step runs.
-    pub(crate) deadline: Option<Instant>,
+    pub(crate) deadline: Option<Deadline>,
     /// Whether the deadline is that of a sandboxed step that waits for this execution.
     pub(crate) inherited: bool,
     /// The open transaction.
@@ -249,7 +272,7 @@ pub struct Execution {
 pub struct Nested {
     pub(crate) parent: Arc<Context>,
     pub(crate) schema: Arc<Schema>,
-    pub(crate) deadline: Option<Instant>,
+    pub(crate) deadline: Option<Deadline>,
     pub(crate) scope: Option<Arc<Scope>>,
     pub(crate) record: Option<Record>,
 }
