@@ -47,8 +47,8 @@ pub trait CoreOperation: Send + Sync {
     /// What its steps and its transaction may be.
     fn traits(&self) -> Traits;
 
-    /// Checks a request as it arrives, or as a step has changed it, and says what it is about. Required attributes are
-    /// not checked yet: a step may supply them.
+    /// Checks a request as it arrives, and says what it is about. What steps change later is checked as they change it.
+    /// Required attributes are not checked yet: a step may supply them.
     fn check(&self, schema: &Schema, input: &Parameters) -> Result<Subject>;
 
     /// What must happen in the transaction before PreOperation: restrictions and cascades. Returns what it did, for the

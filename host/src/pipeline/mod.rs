@@ -286,7 +286,6 @@ impl Pipeline {
             execution.context.parent = Some(Arc::new(execution.context.to_parent()));
             execution.context.shared = Arc::default();
         }
-        execution.subject = execution.operation.check(&execution.schema, &execution.context.input)?;
         let cx =
             Operation { transaction: &*scope.transaction, schema: &execution.schema, now: self.clock.now() };
         let prepared = execution.operation.prepare(cx, &execution.subject).await?;
@@ -382,17 +381,15 @@ impl Pipeline {
         let scope = open_scope(&execution)?;
         past(execution.deadline)?;
         execution.context.stage = Stage::MainOperation;
-        // Steps may have changed the parameters.
-        let mut subject = execution.operation.check(&execution.schema, &execution.context.input)?;
+        // What steps changed was checked as they changed it.
         if execution.operation.name() == crate::model::Message::CREATE {
-            let id = subject.id.unwrap_or_else(Uuid::now_v7);
-            subject.id = Some(id);
+            let id = execution.subject.id.unwrap_or_else(Uuid::now_v7);
+            execution.subject.id = Some(id);
             execution.context.record = Some(id);
             if let Some(Parameter::Entity(target)) = execution.context.input.get_mut(parameter::TARGET) {
                 Arc::make_mut(target).id = Some(id);
             }
         }
-        execution.subject = subject;
         let started = Instant::now();
         let cx =
             Operation { transaction: &*scope.transaction, schema: &execution.schema, now: self.clock.now() };
