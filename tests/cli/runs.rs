@@ -224,6 +224,10 @@ fn limits_can_be_tried() {
     run(&program, &raise("900", ""), &["--memory", "64KiB"]).unusable(&["credit_guard.wasm", "memory"]);
     let ran = run(&program, &raise("900", ""), &["--timeout", "1us"]);
     says(&ran, Exit::RequestFailed, &["✗ timeout"]);
+    let ran = run(&program, &raise("900", r#", "expect": "fault""#), &["--timeout", "1us"]);
+    says(&ran, Exit::RequestFailed, &["expects a refusal, and `timeout` is none", "1 request, 1 failed"]);
+    let ran = run(&program, &raise("900", r#", "expect": {"fault": {"kind": "timeout"}}"#), &["--timeout", "1us"]);
+    says(&ran, Exit::Done, &["1 refused as expected"]);
     let ran = run(&program, &raise("900", ""), &["--depth", "1"]);
     says(&ran, Exit::RequestFailed, &["✗ depth-exceeded"]);
 }

@@ -9,7 +9,7 @@ use super::plan::{self, Registered};
 use super::totals::Totals;
 use super::{JobReport, PluginReport, Report, RequestReport, Verdict, json, text};
 use crate::cli::Exit;
-use crate::cli::requests::Expect;
+use crate::cli::requests::{Expect, Fault as ExpectedFault};
 use crate::model::job::JobError;
 use crate::model::step::StepKey;
 use crate::model::trace::{Change, Event, OperationRun, StepRun, Trace};
@@ -128,7 +128,7 @@ fn refused() -> RequestReport {
     RequestReport {
         number: 2,
         note: None,
-        expect: Expect::Fault,
+        expect: Expect::Fault(ExpectedFault::default()),
         message: "Update".into(),
         result: Err(error),
         trace: Some(trace),
@@ -321,11 +321,17 @@ fn the_exit_code_follows_what_was_expected() {
     let broken = || Err(Error::new(ErrorKind::Trapped, "unreachable"));
     let rejected = || Err(Error::rejected(Fault::new("no")));
     let done = || Ok(Response::default());
+    let fault = |kind: Option<&str>| {
+        Expect::Fault(ExpectedFault { kind: kind.map(str::to_owned), ..Default::default() })
+    };
     let cases = [
         (ended(Expect::Success, done()), Verdict::Succeeded, Exit::Done),
         (ended(Expect::Success, rejected()), Verdict::Failed, Exit::RequestFailed),
-        (ended(Expect::Fault, broken()), Verdict::Refused, Exit::Done),
-        (ended(Expect::Fault, done()), Verdict::NotRefused, Exit::RequestFailed),
+        (ended(fault(None), rejected()), Verdict::Refused, Exit::Done),
+        (ended(fault(None), broken()), Verdict::Failed, Exit::RequestFailed),
+        (ended(fault(Some("trapped")), broken()), Verdict::Refused, Exit::Done),
+        (ended(fault(Some("trapped")), rejected()), Verdict::Failed, Exit::RequestFailed),
+        (ended(fault(None), done()), Verdict::NotRefused, Exit::RequestFailed),
         (ended(Expect::Any, rejected()), Verdict::Refused, Exit::Done),
         (ended(Expect::Any, broken()), Verdict::Failed, Exit::RequestFailed),
     ];

@@ -3,13 +3,14 @@
 //! A file is checked in two steps, both before anything is written: its form as soon as it is read, and the values once
 //! the definitions that give them their types are known. Every error has its line, column and path.
 
+mod expect;
 mod raw;
 mod source;
 mod typed;
 
-use serde::Deserialize;
 use uuid::Uuid;
 
+pub(super) use self::expect::{Expect, Fault, REFUSALS};
 use self::raw::{RawDocument, RawRequest};
 pub(super) use self::source::Source;
 use self::source::{each, object};
@@ -32,20 +33,6 @@ pub(super) struct Scripted {
     pub(super) note: Option<String>,
     pub(super) expect: Expect,
     pub(super) request: Request,
-}
-
-/// What the author of a request expects.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Expect {
-    /// That it succeeds.
-    #[default]
-    Success,
-    /// That it fails.
-    Fault,
-    /// Nothing: of a made-up record, a plugin may well refuse to hear.
-    #[serde(skip)]
-    Any,
 }
 
 impl<'s> Document<'s> {

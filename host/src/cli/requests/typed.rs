@@ -82,7 +82,7 @@ impl<'s> Reader<'s, '_> {
             }
         };
         let request = request.as_user(raw.user.unwrap_or(user));
-        Ok(Scripted { note: raw.note.clone(), expect: raw.expect, request })
+        Ok(Scripted { note: raw.note.clone(), expect: raw.expect.clone(), request })
     }
 
     fn target(&self, raw: &RawValue, message: &str, path: &str) -> Result<Entity, Failure> {

@@ -18,7 +18,7 @@ use self::trace::{ErrorJson, JobJson, TraceJson};
 use super::totals::Totals;
 use super::{PluginReport, Report, RequestReport, plan};
 use crate::cli::json::to_json;
-use crate::cli::requests::Expect;
+use crate::cli::requests::{Expect, Fault};
 use crate::model::request::parameter;
 use crate::model::{Entity, Image, Mode, Response, Stage};
 
@@ -130,6 +130,9 @@ struct Request<'a> {
     note: Option<&'a str>,
     message: &'a str,
     expect: &'static str,
+    /// What the failure is to be like.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expect_fault: Option<&'a Fault>,
     outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     response: Option<ResponseJson<'a>>,
@@ -146,10 +149,14 @@ impl<'a> From<&'a RequestReport> for Request<'a> {
             number: request.number,
             note: request.note.as_deref(),
             message: &request.message,
-            expect: match request.expect {
+            expect: match &request.expect {
                 Expect::Success => "success",
-                Expect::Fault => "fault",
+                Expect::Fault(_) => "fault",
                 Expect::Any => "any",
+            },
+            expect_fault: match &request.expect {
+                Expect::Fault(fault) if *fault != Fault::default() => Some(fault),
+                _ => None,
             },
             outcome: request.verdict().name(),
             response: request.result.as_ref().ok().map(Into::into),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::style::{BAD, CHANGE, DIM, GOOD, NAME, Page, WARNING, clean, duration, short};
 use crate::cli::report::{JobReport, RequestReport, Verdict};
+use crate::cli::requests::Expect;
 use crate::model::step::StepKey;
 use crate::model::trace::{Change, Event, OperationRun, StepRun};
 use crate::model::{Entity, Error, Job, JobStatus, Message, Stage, Trace, Value};
@@ -31,12 +32,23 @@ pub(super) fn render(page: &mut Page, request: &RequestReport) {
                 page.line(1, &format!("{DIM}← and {} more records{DIM:#}", more + 1));
             }
         }
-        Err(failure) => error(page, failure, request.verdict()),
+        Err(failure) => {
+            error(page, failure, request.verdict());
+            not_as_expected(page, request, failure);
+        }
     }
     if request.verdict() == Verdict::NotRefused {
-        page.line(1, &format!("{BAD}✗{BAD:#} the request says `\"expect\": \"fault\"`, and it succeeded"));
+        page.line(1, &format!("{BAD}✗{BAD:#} it should have failed (`\"expect\"`), and it succeeded"));
     }
     page.blank();
+}
+
+/// In which way a request failed that should have failed in another.
+fn not_as_expected(page: &mut Page, request: &RequestReport, error: &Error) {
+    let Expect::Fault(fault) = &request.expect else { return };
+    for difference in fault.differences(error) {
+        page.line(1, &format!("{BAD}✗{BAD:#} the request expects {}", clean(&difference)));
+    }
 }
 
 fn headline(page: &mut Page, request: &RequestReport) {
@@ -49,8 +61,8 @@ fn headline(page: &mut Page, request: &RequestReport) {
             (BAD, format!("{}, not as expected", ended(request.trace.as_ref(), "succeeded")))
         }
     };
-    let text = match (verdict, request.expect) {
-        (Verdict::Refused, crate::cli::requests::Expect::Any) => ended(request.trace.as_ref(), "refused"),
+    let text = match (verdict, &request.expect) {
+        (Verdict::Refused, Expect::Any) => ended(request.trace.as_ref(), "refused"),
         _ => text,
     };
     let mut left = format!("{DIM}{:>2}{DIM:#} {NAME}{}{NAME:#}", request.number, clean(&request.message));
