@@ -47,6 +47,7 @@ impl Program {
             input: Box::new(Cursor::new(self.input.clone())),
             output: Output::plain(output.clone()),
             errors: Output::plain(errors.clone()),
+            interrupt: Box::pin(std::future::pending()),
             tools: self.tools.clone(),
             cache_directory: Some(self.path("cache")),
         };

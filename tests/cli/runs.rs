@@ -100,7 +100,7 @@ fn requests_run_in_order_and_faults_that_are_expected_are_no_failures() {
     ];
     let ran = run(&program, &requests.join(","), &[]);
     let parts = [
-        "refused and rolled back, as expected",
+        "refused as expected, rolled back",
         "✗ rejected  a credit limit of 5000",
         "in       step `approve_rise` of plugin `credit-guard` at PreOperation of Update account",
         "code     0x80040265 (-2147220891)",

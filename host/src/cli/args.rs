@@ -19,7 +19,7 @@ use uuid::Uuid;
     arg_required_else_help = true,
     max_term_width = 110,
     after_help = "Exit codes: 0 done; 1 a request, or a job that it queued, failed; 2 wrong usage, or a plugin, a file \
-                  or a database that cannot be used."
+                  or a database that cannot be used; 130 interrupted."
 )]
 pub(super) struct Arguments {
     #[command(flatten)]

@@ -1,7 +1,7 @@
 //! The command line: `stagegate --plugin PATH` runs plugins, `stagegate inspect FILE` looks into one.
 //!
 //! [`run`] is the whole program with its surroundings passed in, so that tests call it in their own process. A command
-//! collects what happened as plain data (`report`), and only then is it written, as text or as JSON.
+//! collects what happened as plain data (`report`), which is written as text while it grows, or as JSON at the end.
 //!
 //! Exit codes: 0 done; 1 a request, or a job that it queued, failed; 2 usage, or a plugin, file or database that
 //! cannot be used; 130 interrupted.
@@ -16,6 +16,7 @@ mod report;
 mod requests;
 mod run;
 mod sample;
+mod session;
 mod surroundings;
 
 use std::ffi::OsString;
@@ -36,7 +37,7 @@ pub enum Exit {
     RequestFailed,
     /// 2: nothing ran: wrong usage, or a plugin, a file or a database that cannot be used.
     Unusable,
-    /// 130: stopped by the user. What ran was rolled back.
+    /// 130: stopped by the user. The request that ran was rolled back.
     Interrupted,
 }
 
@@ -61,7 +62,8 @@ impl From<Exit> for ExitCode {
 
 /// The program. `args` begins with its name, as the operating system gives them.
 ///
-/// Dropping the future stops it: a request that runs is rolled back, a temporary database is removed.
+/// When [`Surroundings::interrupt`] is ready, the program stops: the request that runs is rolled back, what happened so far is
+/// reported, and a temporary database is removed.
 pub async fn run(args: impl IntoIterator<Item = OsString>, surroundings: &mut Surroundings) -> Exit {
     let arguments = match Arguments::try_parse_from(args) {
         Ok(arguments) => arguments,

@@ -31,6 +31,8 @@ pub(super) struct Report {
     pub(super) requests: Vec<RequestReport>,
     /// The memory that a run of a step may have, in bytes.
     pub(super) memory_limit: u64,
+    /// Whether the user stopped it.
+    pub(super) interrupted: bool,
     /// From the program's start to the report, building included.
     pub(super) took: Duration,
 }
@@ -132,6 +134,9 @@ impl Report {
             request.verdict().is_failure()
                 || request.jobs.iter().any(|report| report.job.status == JobStatus::Failed)
         };
+        if self.interrupted {
+            return Exit::Interrupted;
+        }
         if self.requests.iter().any(failed) { Exit::RequestFailed } else { Exit::Done }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::plan::{self, Registered};
+use super::text::Width;
 use super::totals::Totals;
 use super::{JobReport, PluginReport, Report, RequestReport, Verdict, json, text};
 use crate::cli::Exit;
@@ -166,6 +167,7 @@ fn report(requests: Vec<RequestReport>) -> Report {
         ]),
         requests,
         memory_limit: 128 << 20,
+        interrupted: false,
         took: us(200_000),
     }
 }
@@ -175,13 +177,18 @@ fn totals(report: &Report) -> Totals {
     Totals::of(&report.requests, &native)
 }
 
+fn rendered(report: &Report, width: Width) -> String {
+    let requests: String = report.requests.iter().map(|request| text::request(request, width)).collect();
+    text::beginning(report, width) + &requests + &text::ending(report, &totals(report), width)
+}
+
 fn plain(text: &str) -> String {
     anstream::adapter::strip_str(text).to_string()
 }
 
 /// The text report with its runs of blanks made one, so that the test is about what is said and not about columns.
 fn words(report: &Report) -> String {
-    let text = plain(&text::render(report, &totals(report)));
+    let text = plain(&rendered(report, Width::FILE));
     let lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
     lines.collect::<Vec<_>>().join("\n")
 }
@@ -194,14 +201,18 @@ Stagegate 0.1.0, temporary database
 credit-guard 2 steps, 64 KiB, compiled credit_guard.wasm 154 ms
 
 The plan: which steps run on which message, in this order
-stage rank mode step plugin why here
+stage rank mode step plugin
 Update account
-1 20 PreOperation 1 sync approve_rise credit-guard in transaction, before the operation
+1 20 PreOperation 1 sync approve_rise credit-guard
+in transaction, before the operation
 if the target carries creditlimit; pre-image before(creditlimit)
-2 40 PostOperation 1 sync count credit-guard (native) in transaction, after the operation
-3 40 PostOperation 1 async follow_up credit-guard queued with the commit, runs after it
+2 40 PostOperation 1 sync count credit-guard (native)
+in transaction, after the operation
+3 40 PostOperation 1 async follow_up credit-guard
+queued with the commit, runs after it
 Update of any other entity
-1 40 PostOperation 1 sync count credit-guard (native) in transaction, after the operation
+1 40 PostOperation 1 sync count credit-guard (native)
+in transaction, after the operation
 ";
     let words = words(&report);
     assert!(words.starts_with(expected), "{words}");
@@ -223,13 +234,13 @@ waited for the database 1.50 ms
 creditlimit: 500 -> 900
 40 PostOperation
 ✓ count credit-guard 0.05 ms
-» queued job 0000…00000b follow_up credit-guard → succeeded 2 ms
+» queued job 0000…00000b follow_up credit-guard → succeeded
 commit 0.80 ms
 after the commit
-✓ follow_up credit-guard job 00000000-0000-0000-0000-00000000000b succeeded 2 ms
+✓ follow_up credit-guard job 0000…00000b succeeded waited 5 ms 1.20 ms
 │ made a task
 
-2 Update account 00000000-0000-0000-0000-000000000acc refused and rolled back, as expected 0.70 ms
+2 Update account 00000000-0000-0000-0000-000000000acc refused as expected, rolled back 0.70 ms
 20 PreOperation
 ✗ approve_rise credit-guard 0.50 ms
 rollback 0.10 ms
@@ -263,8 +274,10 @@ load time 154 ms (1 compiled), peak memory of a guest 1.2 MiB of 128.0 MiB, all 
 #[test]
 fn no_line_is_wider_than_the_page() {
     let report = report(vec![accepted(), refused()]);
-    for line in plain(&text::render(&report, &totals(&report))).lines() {
-        assert!(line.chars().count() <= 110, "{line}");
+    for (width, columns) in [(Width::FILE, 100), (Width::terminal(80), 80), (Width::terminal(60), 60)] {
+        for line in plain(&rendered(&report, width)).lines() {
+            assert!(line.chars().count() <= columns, "{line}");
+        }
     }
 }
 
@@ -350,6 +363,31 @@ fn a_failed_job_makes_the_program_fail_and_says_why() {
     let report = report(vec![request]);
     assert_eq!(report.exit(), Exit::RequestFailed);
     let words = words(&report);
-    assert!(words.contains("failed at attempt 3 2 ms"), "{words}");
+    assert!(words.contains("failed at attempt 3 1.20 ms"), "{words}");
     assert!(words.contains("the mail server is down 0xffffffff (-1)"), "{words}");
+}
+
+#[test]
+fn the_error_of_a_job_is_shown_like_that_of_a_request() {
+    let mut request = accepted();
+    request.jobs[0].job.status = JobStatus::Failed;
+    let location = Location {
+        step: key("follow_up"),
+        stage: Stage::PostOperation,
+        message: "Update".into(),
+        entity: Some("account".into()),
+    };
+    let error = Error::new(ErrorKind::Panicked, "the plugin panicked: no task")
+        .with_diagnostic("    at follow_up (src/lib.rs:7)\n".into())
+        .at(location);
+    request.jobs[0].runs[0].error = Some(error);
+    let words = words(&report(vec![request]));
+    let expected = "\
+✗ panicked the plugin panicked: no task
+in step `follow_up` of plugin `credit-guard` at PostOperation of Update account
+code 0x80040224 (-2147220956)
+backtrace
+at follow_up (src/lib.rs:7)
+";
+    assert!(words.contains(expected), "{words}");
 }
