@@ -1,6 +1,10 @@
 //! The value of a typed column.
 
+mod not_asked;
+
 use std::fmt;
+
+use not_asked::NotAsked;
 
 use crate::record::{Record, Side};
 use crate::value::{AttributeType, Value};
@@ -10,6 +14,10 @@ use crate::{Fault, Result};
 ///
 /// *Absent* is not *null*. In the target of an Update an absent column is left as it is and a null one is cleared; in
 /// what was read, an absent one was not asked for and a null one is empty.
+///
+/// A column of an image that the step did not ask for is absent too, which hardly anybody means. To read its value, or to
+/// lay another column `over` it, leaves a line in the trace that says what to add to `#[step]`; in a native test it is a
+/// panic with this line, at the place of the reading. `is_absent`, `is_present` and `is_null` ask in silence.
 ///
 /// ```
 /// use stagegate_sdk::prelude::*;
@@ -28,6 +36,8 @@ pub struct Field<T>(State<T>);
 #[derive(Clone)]
 enum State<T> {
     Absent(Option<Origin>),
+    /// Of an image, without being in the step's list. It reads as absent.
+    NotAsked(NotAsked),
     Null(Option<Origin>),
     Value(T),
 }
@@ -56,18 +66,28 @@ impl<T> Field<T> {
     }
 
     /// The value, if there is one.
-    pub const fn get(&self) -> Option<&T> {
+    #[cfg_attr(not(target_arch = "wasm32"), track_caller)]
+    pub fn get(&self) -> Option<&T> {
         match &self.0 {
             State::Value(value) => Some(value),
             State::Absent(_) | State::Null(_) => None,
+            State::NotAsked(not_asked) => {
+                not_asked.tell();
+                None
+            }
         }
     }
 
     /// The value, if there is one, by value.
+    #[cfg_attr(not(target_arch = "wasm32"), track_caller)]
     pub fn into_option(self) -> Option<T> {
         match self.0 {
             State::Value(value) => Some(value),
             State::Absent(_) | State::Null(_) => None,
+            State::NotAsked(not_asked) => {
+                not_asked.tell();
+                None
+            }
         }
     }
 
@@ -78,7 +98,7 @@ impl<T> Field<T> {
 
     /// Whether the column is not there.
     pub const fn is_absent(&self) -> bool {
-        matches!(self.0, State::Absent(_))
+        matches!(self.0, State::Absent(_) | State::NotAsked(_))
     }
 
     /// Whether the column is there and empty.
@@ -87,11 +107,13 @@ impl<T> Field<T> {
     }
 
     /// Whether there is no value, as the column is absent or null. An empty text is a value.
-    pub const fn is_empty(&self) -> bool {
+    #[cfg_attr(not(target_arch = "wasm32"), track_caller)]
+    pub fn is_empty(&self) -> bool {
         self.get().is_none()
     }
 
     /// Whether the column has this value: `ctx.target.casestatus.is(Status::Closed)`.
+    #[cfg_attr(not(target_arch = "wasm32"), track_caller)]
     pub fn is(&self, value: impl Into<T>) -> bool
     where
         T: PartialEq,
@@ -102,7 +124,12 @@ impl<T> Field<T> {
     /// This column if it is present, and otherwise the other one: `ctx.target.name.over(&ctx.before.name)` is what an
     /// Update leaves the record with.
     #[must_use]
-    pub const fn over<'a>(&'a self, earlier: &'a Self) -> &'a Self {
+    #[cfg_attr(not(target_arch = "wasm32"), track_caller)]
+    pub fn over<'a>(&'a self, earlier: &'a Self) -> &'a Self {
+        // Also where this column is present: an omission should not wait for the first Update that lacks it.
+        if let State::NotAsked(not_asked) = &earlier.0 {
+            not_asked.tell();
+        }
         if self.is_present() { self } else { earlier }
     }
 
@@ -124,11 +151,13 @@ impl<T> Field<T> {
 
 impl<T: Clone> Field<T> {
     /// The value, or `other` if the column is absent or null.
+    #[cfg_attr(not(target_arch = "wasm32"), track_caller)]
     pub fn value_or(&self, other: T) -> T {
         self.get().cloned().unwrap_or(other)
     }
 
     /// The value, or the type's default if the column is absent or null.
+    #[cfg_attr(not(target_arch = "wasm32"), track_caller)]
     pub fn or_default(&self) -> T
     where
         T: Default,
@@ -149,17 +178,10 @@ impl<T: Clone> Field<T> {
             State::Null(Some(Origin { column, side })) => {
                 Err(Fault::new(format!("`{column}` is empty in {side}, and this step needs it.")))
             }
-            State::Absent(Some(Origin { column, side })) => Err(Fault::defect(match side {
-                Side::Before => format!(
-                    "`{column}` is not in the pre-image: add `before({column})` to the step's #[step] attribute."
-                ),
-                Side::After => format!(
-                    "`{column}` is not in the post-image: add `after({column})` to the step's #[step] attribute."
-                ),
-                Side::Target | Side::Output => {
-                    format!("`{column}` is not in {side}, and this step needs it.")
-                }
-            })),
+            State::Absent(Some(Origin { column, side })) => {
+                Err(Fault::defect(format!("`{column}` is not in {side}, and this step needs it.")))
+            }
+            State::NotAsked(not_asked) => Err(Fault::defect(not_asked.to_string())),
         }
     }
 }
@@ -193,9 +215,8 @@ impl<T> From<Option<T>> for Field<T> {
 impl<T: PartialEq> PartialEq for Field<T> {
     fn eq(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
-            (State::Absent(_), State::Absent(_)) | (State::Null(_), State::Null(_)) => true,
             (State::Value(one), State::Value(other)) => one == other,
-            _ => false,
+            _ => self.is_absent() == other.is_absent() && self.is_null() == other.is_null(),
         }
     }
 }
@@ -203,7 +224,7 @@ impl<T: PartialEq> PartialEq for Field<T> {
 impl<T: fmt::Debug> fmt::Debug for Field<T> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            State::Absent(_) => out.write_str("Absent"),
+            State::Absent(_) | State::NotAsked(_) => out.write_str("Absent"),
             State::Null(_) => out.write_str("Null"),
             State::Value(value) => value.fmt(out),
         }
@@ -232,7 +253,10 @@ impl<T: AttributeType + Clone> EntityField for Field<T> {
 
     fn take(record: &mut Record, column: &'static str, side: Side) -> Result<Self> {
         let origin = Some(Origin { column, side });
-        let Some(value) = record.attributes.remove(column) else { return Ok(Self(State::Absent(origin))) };
+        let Some(value) = record.attributes.remove(column) else {
+            let not_asked = NotAsked::of(column, side).map(State::NotAsked);
+            return Ok(Self(not_asked.unwrap_or(State::Absent(origin))));
+        };
         if value.is_null() {
             return Ok(Self(State::Null(origin)));
         }
@@ -250,7 +274,7 @@ impl<T: AttributeType + Clone> EntityField for Field<T> {
 
     fn put(&self, record: &mut Record, column: &'static str) {
         match &self.0 {
-            State::Absent(_) => {}
+            State::Absent(_) | State::NotAsked(_) => {}
             State::Null(_) => record.set(column, Value::Null),
             State::Value(value) => record.set(column, value.clone()),
         }

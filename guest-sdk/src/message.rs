@@ -245,16 +245,18 @@ fn target<D: Shape>(context: &Context) -> Result<(Option<D::Reference>, D)> {
 /// The pre-image, if the step asked for one: all of it in one call. The compiler knows whether it did, so a component
 /// imports no function for an image that none of its steps has.
 fn before<S: Step, D: Shape>(context: &Context) -> Result<D> {
-    let record = const { image::<S>(ImageType::PreImage) }
-        .and_then(|image| context.services().pre_image(image.alias, &image.columns()));
-    D::from_record(record.unwrap_or_else(|| Record::new(context.entity_name())), Side::Before)
+    let image = const { image::<S>(ImageType::PreImage) };
+    let record = image.and_then(|image| context.services().pre_image(image.alias, &image.columns()));
+    let asked = image.map_or(&[] as _, |image| image.attributes);
+    D::from_record(record.unwrap_or_else(|| Record::new(context.entity_name())), Side::Before(asked))
 }
 
 /// The post-image, if the step asked for one.
 fn after<S: Step, D: Shape>(context: &Context) -> Result<D> {
-    let record = const { image::<S>(ImageType::PostImage) }
-        .and_then(|image| context.services().post_image(image.alias, &image.columns()));
-    D::from_record(record.unwrap_or_else(|| Record::new(context.entity_name())), Side::After)
+    let image = const { image::<S>(ImageType::PostImage) };
+    let record = image.and_then(|image| context.services().post_image(image.alias, &image.columns()));
+    let asked = image.map_or(&[] as _, |image| image.attributes);
+    D::from_record(record.unwrap_or_else(|| Record::new(context.entity_name())), Side::After(asked))
 }
 
 #[expect(clippy::indexing_slicing, reason = "the index is below the length; `get` is not const here")]

@@ -112,8 +112,10 @@ impl<S: Into<String>, const N: usize> From<[S; N]> for ColumnSet {
 #[doc(hidden)]
 pub enum Side {
     Target,
-    Before,
-    After,
+    /// The pre-image, with the columns that the step asked for.
+    Before(&'static [&'static str]),
+    /// The post-image, likewise.
+    After(&'static [&'static str]),
     Output,
 }
 
@@ -121,8 +123,8 @@ impl fmt::Display for Side {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             Self::Target => "the target",
-            Self::Before => "the pre-image",
-            Self::After => "the post-image",
+            Self::Before(_) => "the pre-image",
+            Self::After(_) => "the post-image",
             Self::Output => "the record that was read",
         })
     }

@@ -16,3 +16,12 @@ pub fn line(text: &str) {
     #[cfg(not(target_arch = "wasm32"))]
     crate::testing::trace(text);
 }
+
+/// Reports a mistake in the step's source that the step goes on with: a line in a host, a panic in a native test.
+#[cfg_attr(not(target_arch = "wasm32"), track_caller)]
+pub(crate) fn mistake(text: &str) {
+    #[cfg(target_arch = "wasm32")]
+    line(text);
+    #[cfg(not(target_arch = "wasm32"))]
+    crate::testing::fail(text);
+}

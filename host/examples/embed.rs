@@ -1,9 +1,7 @@
 //! A service that puts Stagegate in the middle of its writes.
 
 use stagegate::wasm::{Engine, Settings};
-use stagegate::{
-    AttributeType, Entity, EntityDefinition, Fault, Host, NativeStep, Request, Stage, StepDefinition, Value,
-};
+use stagegate::{Decimal, Entity, Fault, Host, NativeStep, Request, Stage, StepDefinition, Value};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -11,6 +9,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let engine = Engine::new(Settings::default())?;
     let component = std::env::args().nth(1).ok_or("name the credit guard's .wasm file")?;
     let plugin = engine.load(component).await?;
+    let declared = plugin.declaration().definitions()?; // the entities that it expects
 
     // Code of our own, trusted: an async closure as a step.
     let refuse_test_names = NativeStep::new(|cx| async move {
@@ -34,18 +33,21 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         )
         .build()
         .await?;
-    let account = EntityDefinition::new("account")
-        .with_required("name", AttributeType::String { max_length: 100 })
-        .with("creditlimit", AttributeType::Money { precision: 2 });
-    host.define(vec![account]).await?;
+    host.define(declared).await?; // or your own `EntityDefinition`s
 
-    let acme = Entity::new("account").with("name", Value::String("Acme".into()));
-    let id = host.execute(Request::create(acme)).await?.id();
-    println!("created account {id:?}");
+    // Every request runs the steps: here the service's own.
+    let acme = host.execute(Request::create(Entity::new("account").with("name", "Acme"))).await?.id();
+    let refused = host.execute(Request::create(Entity::new("account").with("name", "test 1"))).await;
+    println!("{}", refused.err().map(|error| error.to_string()).unwrap_or_default());
 
-    let refused = Entity::new("account").with("name", Value::String("test 1".into()));
-    if let Err(error) = host.execute(Request::create(refused)).await {
-        println!("{error}");
+    // And here the plugin's, as a user whose approval limit it looks up.
+    let limit = |amount: i64| Value::Money(Decimal::from(amount));
+    let ada = Entity::new("systemuser").with("approvallimit", limit(1000));
+    let ada = host.execute(Request::create(ada)).await?.id().unwrap_or_default();
+    let mut rise = Entity::new("account").with("creditlimit", limit(5000));
+    rise.id = acme;
+    if let Err(error) = host.execute(Request::update(rise).as_user(ada)).await {
+        println!("{error}"); // rolled back; `error.location()` says which step, `error.code()` which code
     }
 
     host.idle().await?; // asynchronous steps that the requests left behind

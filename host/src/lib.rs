@@ -42,3 +42,5 @@ pub use model::{
     Request, Response, Schema, Stage, StepDefinition, SystemClock, Trace, Value,
 };
 pub use pipeline::native::{NativeStep, StepContext};
+pub use rust_decimal::Decimal;
+pub use uuid::Uuid;

@@ -98,5 +98,5 @@ async fn two_steps_of_a_plugin_cannot_have_one_name() {
         .await
         .err()
         .unwrap();
-    assert!(error.message().contains("registered already"), "{error}");
+    assert!(error.message().contains("has the name of another step"), "{error}");
 }

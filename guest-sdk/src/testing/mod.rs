@@ -3,6 +3,9 @@
 //! [`Fake`] is an organization in memory. It sends one message through one step: it reads the images, sets up the
 //! context, and rolls back on a fault where a host would. It knows no entity definitions, runs no other step, and
 //! cascades nothing: what several steps do together is for a test against a host.
+//!
+//! It is stricter than a host in one thing: a step that reads an image's column without asking for it panics, and the
+//! panic says what to add to `#[step]`. In a host the column reads as absent, and the trace has the line.
 
 mod filter;
 mod services;
@@ -24,7 +27,7 @@ use crate::{Fault, Result, Row, Step, code};
 use services::FakeServices;
 use world::World;
 
-pub(crate) use world::trace;
+pub(crate) use world::{fail, trace};
 
 /// What a step's message carries.
 type Data<S> = <<S as Step>::Message as Message>::Data;

@@ -158,3 +158,11 @@ pub(crate) fn trace(line: &str) {
         None => eprintln!("{line}"),
     }
 }
+
+/// Stops a step whose source has a mistake that a host would only trace.
+#[expect(clippy::panic, reason = "it is how a test fails, and only a panic says where")]
+#[cold]
+#[track_caller]
+pub(crate) fn fail(mistake: &str) -> ! {
+    panic!("{mistake}");
+}

@@ -5,6 +5,7 @@ mod audit;
 mod bindings;
 mod declaration;
 mod diagnostics;
+mod images;
 mod jobs;
 mod messages;
 mod organization;

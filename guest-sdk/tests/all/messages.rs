@@ -48,22 +48,6 @@ fn an_update_that_the_filter_passes_over_is_written_all_the_same() {
     assert!(stored.rating.is_null());
 }
 
-#[step(PreOperation, before(limit))]
-fn asks_too_late(ctx: &mut Update<Account>) -> Result {
-    ctx.before.name.require().map(drop)
-}
-
-#[test]
-fn an_image_column_that_was_not_asked_for_says_what_to_add() {
-    let org = Fake::new();
-    let acme = org.add(account("Acme", 200));
-    let fault = org.run::<asks_too_late>(acme, Account::default()).unwrap_err();
-    assert_eq!(
-        fault.message(),
-        "`name` is not in the pre-image: add `before(name)` to the step's #[step] attribute."
-    );
-}
-
 #[step(PostOperation, after(all))]
 fn number(ctx: &mut Create<Account>) -> Result {
     let id = ctx.id().ok_or_else(|| Fault::new("no id"))?;

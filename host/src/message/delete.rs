@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use super::{CoreOperation, Operation, Subject, Traits, internal, not_found, reference_target};
 use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::trace::Event;
 use crate::model::{EntityReference, Message, Parameters, Schema};
 
 pub(super) struct Delete;
@@ -25,7 +26,7 @@ impl CoreOperation for Delete {
 
     /// Before PreOperation, so that only PreValidation still sees the links. A required lookup restricts the Delete;
     /// any other loses its value (RemoveLink, the platform's default for a referential relationship).
-    async fn prepare(&self, cx: Operation<'_>, subject: &Subject) -> Result<()> {
+    async fn prepare(&self, cx: Operation<'_>, subject: &Subject) -> Result<Vec<Event>> {
         let id = subject.id.ok_or_else(|| internal(self.name()))?;
         let target = EntityReference::new(&subject.definition.logical_name, id);
         for (definition, lookup) in cx.schema.lookups_to(&target.entity) {
@@ -40,12 +41,17 @@ impl CoreOperation for Delete {
                 ));
             }
         }
+        let mut done = Vec::new();
         for (definition, lookup) in
             cx.schema.lookups_to(&target.entity).filter(|(_, lookup)| !lookup.required)
         {
-            cx.transaction.unlink(definition, &lookup.name, &target).await?;
+            let records = cx.transaction.unlink(definition, &lookup.name, &target).await?;
+            if records > 0 {
+                let (entity, attribute) = (definition.logical_name.clone(), lookup.name.clone());
+                done.push(Event::Unlinked { entity, attribute, records });
+            }
         }
-        Ok(())
+        Ok(done)
     }
 
     async fn perform(&self, cx: Operation<'_>, subject: &Subject, _input: &Parameters) -> Result<Parameters> {

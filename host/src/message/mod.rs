@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::request::parameter;
+use crate::model::trace::Event;
 use crate::model::{DateTime, Entity, EntityDefinition, EntityReference, Parameter, Parameters, Schema};
 use crate::store::Transaction;
 
@@ -50,9 +51,10 @@ pub trait CoreOperation: Send + Sync {
     /// not checked yet: a step may supply them.
     fn check(&self, schema: &Schema, input: &Parameters) -> Result<Subject>;
 
-    /// What must happen in the transaction before PreOperation: restrictions and cascades.
-    async fn prepare(&self, _cx: Operation<'_>, _subject: &Subject) -> Result<()> {
-        Ok(())
+    /// What must happen in the transaction before PreOperation: restrictions and cascades. Returns what it did, for the
+    /// trace.
+    async fn prepare(&self, _cx: Operation<'_>, _subject: &Subject) -> Result<Vec<Event>> {
+        Ok(Vec::new())
     }
 
     /// Does it, and returns the output parameters.

@@ -37,8 +37,8 @@ impl Entity {
 
     /// Sets an attribute.
     #[must_use]
-    pub fn with(mut self, name: impl Into<String>, value: Value) -> Self {
-        self.attributes.insert(name.into(), value);
+    pub fn with(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.attributes.insert(name.into(), value.into());
         self
     }
 

@@ -305,16 +305,25 @@ impl fmt::Display for Error {
     }
 }
 
+/// All of it, for the operator: a `main` that returns the error prints this.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Error")
-            .field("kind", &self.0.kind)
-            .field("code", &self.0.code)
-            .field("message", &self.0.message)
-            .field("path", &self.0.path)
-            .field("diagnostic", &self.0.diagnostic)
-            .field("source", &self.0.source)
-            .finish_non_exhaustive()
+        write!(f, "{self} ({}, {:#010x})", self.0.kind.name(), self.0.code)?;
+        for caller in self.0.path.iter().skip(1) {
+            write!(f, "\n  called by {caller}")?;
+        }
+        for line in &self.0.trace {
+            write!(f, "\n  traced: {line}")?;
+        }
+        for line in self.0.diagnostic.iter().flat_map(|text| text.lines()) {
+            write!(f, "\n  {line}")?;
+        }
+        let mut source = self.source();
+        while let Some(cause) = source {
+            write!(f, "\n  caused by: {cause}")?;
+            source = cause.source();
+        }
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::model::definition::{invalid, nearest};
 use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::step::{AttributeDeclaration, Declaration};
 use crate::model::{AttributeDefinition, AttributeType, EntityDefinition};
 
 /// The definitions of an organization at one version.
@@ -96,6 +97,33 @@ impl Schema {
             path.pop();
         }
         false
+    }
+
+    /// Where a plugin's declaration and the definitions differ, a sentence each: an entity or attribute that is not
+    /// defined, or one of another type. Such a plugin can run, and each request that meets the difference fails.
+    #[must_use]
+    pub fn mismatches(&self, declaration: &Declaration) -> Vec<String> {
+        let mut found = Vec::new();
+        for entity in &declaration.entities {
+            let name = &entity.logical_name;
+            let Some(definition) = self.entities.get(name) else {
+                found.push(format!("the entity `{name}` is not defined"));
+                continue;
+            };
+            for attribute in &entity.attributes {
+                let AttributeDeclaration { name: attribute, attribute_type: declared, .. } = attribute;
+                match definition.readable_type(attribute) {
+                    Err(_) => found.push(format!("`{name}.{attribute}` ({declared}) is not defined")),
+                    Ok(defined) if defined.name() != declared => {
+                        found.push(format!(
+                            "`{name}.{attribute}` is declared as {declared} and defined as {defined}"
+                        ));
+                    }
+                    Ok(_) => {}
+                }
+            }
+        }
+        found
     }
 
     /// The lookups that can point to `entity`: the defining entity and the attribute.

@@ -5,6 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::{AttributeType, EntityDefinition};
+
 /// A moment of a message's pipeline, with the platform's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Stage {
@@ -226,6 +229,33 @@ pub struct Declaration {
 impl Declaration {
     /// The name of the custom section that holds a declaration as JSON.
     pub const SECTION: &'static str = "stagegate:plugin";
+
+    /// Definitions of the entities that the plugin works with, with the attributes that it touches and no constraint:
+    /// enough to try it. Fails if it names an attribute type that this host does not know.
+    pub fn definitions(&self) -> Result<Vec<EntityDefinition>> {
+        self.entities.iter().map(EntityDeclaration::definition).collect()
+    }
+}
+
+impl EntityDeclaration {
+    fn definition(&self) -> Result<EntityDefinition> {
+        let mut definition = EntityDefinition::new(&self.logical_name);
+        for attribute in &self.attributes {
+            let AttributeDeclaration { name, attribute_type, targets } = attribute;
+            let known = AttributeType::from_name(attribute_type, targets).ok_or_else(|| {
+                Error::new(
+                    ErrorKind::InvalidDefinition,
+                    format!(
+                        "the plugin declares `{}.{name}` of the type `{attribute_type}`, which this host does not know; \
+                         update the host",
+                        self.logical_name
+                    ),
+                )
+            })?;
+            definition = definition.with(name, known);
+        }
+        Ok(definition)
+    }
 }
 
 /// An entity that a plugin expects to find defined.

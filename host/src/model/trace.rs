@@ -45,6 +45,15 @@ pub enum Event {
         /// The time until the database let it in.
         waited: Duration,
     },
+    /// Before PreOperation of a Delete, a lookup was cleared wherever it pointed to the record.
+    Unlinked {
+        /// The entity that has the lookup.
+        entity: String,
+        /// The lookup.
+        attribute: String,
+        /// In how many records it was cleared.
+        records: u64,
+    },
     /// A step did not run.
     Skipped {
         /// Which.

@@ -82,6 +82,26 @@ impl Value {
     }
 }
 
+macro_rules! from {
+    ($($type:ty => $case:ident),* $(,)?) => { $(
+        impl From<$type> for Value {
+            fn from(value: $type) -> Self {
+                Self::$case(value)
+            }
+        }
+    )* };
+}
+
+// Not `Decimal`, which is money as often as not, and not the choices, which are numbers: those are to be spelt out.
+from!(bool => Boolean, i32 => Integer, i64 => BigInteger, f64 => Double, String => String, DateTime => DateTime,
+    Uuid => UniqueIdentifier, EntityReference => EntityReference);
+
+impl From<&str> for Value {
+    fn from(value: &str) -> Self {
+        Self::String(value.to_owned())
+    }
+}
+
 /// For people: what a report or an error shows.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

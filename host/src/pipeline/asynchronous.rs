@@ -1,7 +1,6 @@
 //! Asynchronous steps: from the message that queues them to a run of their own.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use uuid::Uuid;
 
@@ -9,7 +8,7 @@ use crate::message;
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::trace::{Event, StepRun};
 use crate::model::{EntityReference, Job, Mode, Stage};
-use crate::pipeline::execution::{Context, Execution, OperationContext};
+use crate::pipeline::execution::{Context, Deadline, Execution, OperationContext};
 use crate::pipeline::plan::{Choice, Plan};
 use crate::pipeline::recorder::Record;
 use crate::pipeline::registry::Step;
@@ -103,7 +102,7 @@ impl Pipeline {
         let schema = self.store.schema();
         let operation = message::find(&context.message)?;
         let subject = operation.check(&schema, &context.input)?;
-        let deadline = Instant::now().checked_add(self.time_limit);
+        let deadline = Deadline::after(self.time_limit);
         let execution = Execution {
             context,
             schema,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -77,6 +77,24 @@ pub struct OperationContext {
 }
 
 impl Context {
+    /// The context as those that come from it see it: without its parameters and images, which nobody reads there. A
+    /// second owner of the target would make the next change of it copy every attribute, and a job's snapshot would have
+    /// it twice.
+    pub(crate) fn to_parent(&self) -> Self {
+        Self {
+            message: self.message.clone(),
+            entity: self.entity.clone(),
+            operation: self.operation.clone(),
+            input: Parameters::new(),
+            output: Parameters::new(),
+            shared: Arc::clone(&self.shared),
+            pre_image: None,
+            post_image: None,
+            parent: self.parent.clone(),
+            ..*self
+        }
+    }
+
     /// The context `level` steps up: 1 is the parent.
     #[must_use]
     pub fn ancestor(&self, level: u32) -> Option<&Self> {
@@ -108,9 +126,9 @@ impl Context {
 
     /// The record that a Retrieve returns, from PostOperation on.
     #[must_use]
-    pub fn output_entity(&self, columns: &ColumnSet) -> Option<Entity> {
+    pub fn output_entity(&self) -> Option<&Entity> {
         match self.output.get(parameter::BUSINESS_ENTITY)? {
-            Parameter::Entity(entity) => Some(entity.select(columns)),
+            Parameter::Entity(entity) => Some(entity),
             _ => None,
         }
     }
@@ -207,6 +225,29 @@ impl Scope {
     }
 }
 
+/// When a message request is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline {
+    /// The moment.
+    pub at: Instant,
+    /// The time that the request was given, for the error that says it was not enough.
+    pub limit: Duration,
+}
+
+impl Deadline {
+    /// `limit` from now; none if that is past all time.
+    #[must_use]
+    pub fn after(limit: Duration) -> Option<Self> {
+        Instant::now().checked_add(limit).map(|at| Self { at, limit })
+    }
+
+    /// Whether it has passed.
+    #[must_use]
+    pub fn is_past(self) -> bool {
+        Instant::now() >= self.at
+    }
+}
+
 /// A message on its way through the pipeline. Owned by whoever works on it: the pipeline, or the step that runs.
 pub struct Execution {
     /// What steps see.
@@ -218,7 +259,7 @@ pub struct Execution {
     /// What it is about.
     pub(crate) subject: Subject,
     /// When the message request is over; none while an exempt native step runs.
-    pub(crate) deadline: Option<Instant>,
+    pub(crate) deadline: Option<Deadline>,
     /// Whether the deadline is that of a sandboxed step that waits for this execution.
     pub(crate) inherited: bool,
     /// The open transaction.
@@ -231,7 +272,7 @@ pub struct Execution {
 pub struct Nested {
     pub(crate) parent: Arc<Context>,
     pub(crate) schema: Arc<Schema>,
-    pub(crate) deadline: Option<Instant>,
+    pub(crate) deadline: Option<Deadline>,
     pub(crate) scope: Option<Arc<Scope>>,
     pub(crate) record: Option<Record>,
 }
@@ -241,7 +282,7 @@ impl Execution {
     #[must_use]
     pub fn nested(&self) -> Nested {
         Nested {
-            parent: Arc::new(self.context.clone()),
+            parent: Arc::new(self.context.to_parent()),
             schema: Arc::clone(&self.schema),
             deadline: self.deadline,
             scope: self.scope.clone(),

@@ -23,7 +23,7 @@ use crate::model::error::{Error, ErrorKind, Location, Result};
 use crate::model::request::parameter;
 use crate::model::trace::{Event, OperationRun, Trace};
 use crate::model::{Clock, ColumnSet, Fault, Mode, Parameter, Request, Response, Stage};
-use crate::pipeline::execution::{Context, Execution, Nested, Scope, Side};
+use crate::pipeline::execution::{Context, Deadline, Execution, Nested, Scope, Side};
 use crate::pipeline::plan::{Choice, Plan};
 use crate::pipeline::recorder::{Record, StepEnd, operation_changes, step_changes};
 use crate::pipeline::registry::{Registry, Step};
@@ -117,7 +117,7 @@ impl Pipeline {
         let writes = execution.operation.traits().writes || plan.has_steps_in_transaction();
         let begin = Begin {
             access: if writes { Access::Write } else { Access::Read },
-            deadline: execution.deadline,
+            deadline: execution.deadline.map(|deadline| deadline.at),
             label: describe(&execution.context),
         };
         let asked = Instant::now();
@@ -176,6 +176,7 @@ impl Pipeline {
         let execution = self.run_stage(plan, execution, Stage::PreOperation).await?;
         let execution = self.run_main_operation(plan, execution).await?;
         let execution = self.run_stage(plan, execution, Stage::PostOperation).await?;
+        past(execution.deadline)?;
         self.queue_asynchronous_steps(plan, execution)
     }
 
@@ -183,9 +184,7 @@ impl Pipeline {
         let schema = nested.as_ref().map_or_else(|| self.store.schema(), |nested| Arc::clone(&nested.schema));
         let operation = message::find(&request.message)?;
         let subject = operation.check(&schema, &request.parameters)?;
-        let now = Instant::now();
         let limit = request.time_limit.map_or(self.time_limit, |limit| limit.min(self.time_limit));
-        let own = now.checked_add(limit);
         let request_id = Uuid::now_v7();
         let mut context = Context {
             message: request.message,
@@ -216,7 +215,7 @@ impl Pipeline {
             schema,
             operation,
             subject,
-            deadline: own,
+            deadline: Deadline::after(limit),
             inherited: false,
             scope: None,
             record: None,
@@ -241,7 +240,8 @@ impl Pipeline {
         context.is_in_transaction = nested.scope.is_some();
         context.parent = Some(parent);
         if let Some(deadline) = nested.deadline {
-            execution.deadline = Some(execution.deadline.map_or(deadline, |own| own.min(deadline)));
+            let own = execution.deadline.filter(|own| own.at < deadline.at);
+            execution.deadline = Some(own.unwrap_or(deadline));
             execution.inherited = true;
         }
         execution.scope = nested.scope;
@@ -259,8 +259,11 @@ impl Pipeline {
                 read_image(&*scope.transaction, &execution, &columns).await?.map(Arc::new);
             return Ok(execution);
         }
-        let begin =
-            Begin { access: Access::Read, deadline: execution.deadline, label: describe(&execution.context) };
+        let begin = Begin {
+            access: Access::Read,
+            deadline: execution.deadline.map(|deadline| deadline.at),
+            label: describe(&execution.context),
+        };
         let (outcome, timing) = transact(&*self.store, begin, Result::is_ok, move |transaction| {
             Box::pin(async move {
                 let image = read_image(&*transaction, &execution, &columns).await?;
@@ -280,22 +283,23 @@ impl Pipeline {
         if traits.parent_hop {
             // On the platform these messages run their later stages in a child context, so that what PreValidation
             // shares is found in the parent's shared variables.
-            let outer = Arc::new(execution.context.clone());
-            execution.context.parent = Some(outer);
+            execution.context.parent = Some(Arc::new(execution.context.to_parent()));
             execution.context.shared = Arc::default();
         }
         execution.subject = execution.operation.check(&execution.schema, &execution.context.input)?;
         let cx =
             Operation { transaction: &*scope.transaction, schema: &execution.schema, now: self.clock.now() };
-        execution.operation.prepare(cx, &execution.subject).await?;
+        let prepared = execution.operation.prepare(cx, &execution.subject).await?;
+        if let Some(record) = &execution.record {
+            prepared.into_iter().for_each(|event| record.event(event));
+        }
 
         let in_transaction = [Stage::PreOperation, Stage::PostOperation];
         let mut columns = plan.image_columns(Side::Pre, &in_transaction, &execution.context);
         if execution.record.is_some() && traits.pre_image {
-            // A trace shows what the core operation changes, so it needs the old values.
-            let changed = execution.context.target().map(|target| target.attributes.keys().cloned());
-            let changed = changed.map_or(ColumnSet::Named(Vec::new()), ColumnSet::named);
-            columns.get_or_insert(ColumnSet::Named(Vec::new())).extend(&changed);
+            // A trace shows what the core operation changes, so it needs the old values: of all attributes, since steps
+            // may add to the target.
+            columns = Some(ColumnSet::All);
         }
         if let Some(columns) = columns {
             let image = read_image(&*scope.transaction, &execution, &columns).await?;
@@ -332,24 +336,21 @@ impl Pipeline {
         step: &Arc<Step>,
         mut execution: Execution,
     ) -> (Result<Execution>, Vec<String>) {
-        let location = Location {
-            step: step.key.clone(),
-            stage: step.definition.stage,
-            message: execution.context.message.clone(),
-            entity: execution.context.entity.clone(),
-        };
+        // The execution moves into the step and is gone if that fails, so what names the place is kept; a step that
+        // succeeds has no use for it, so nothing is copied yet.
+        let (operation, definition) = (execution.operation, Arc::clone(&execution.subject.definition));
         let outer = execution.record.clone();
         let record = outer.as_ref().map(|record| record.step(step));
         let before = record.as_ref().map(|_| execution.context.clone());
         let scope = execution.scope.clone();
         execution.record.clone_from(&record);
 
-        let span = tracing::debug_span!("step", plugin = step.key.plugin, step = step.key.step, stage = %location.stage);
+        let span = tracing::debug_span!("step", plugin = step.key.plugin, step = step.key.step, stage = %step.definition.stage);
         let ran = match past(execution.deadline) {
-            Some(error) => {
+            Err(error) => {
                 Ran { result: Err(error), lines: Vec::new(), host_calls: Duration::ZERO, memory_bytes: 0 }
             }
-            None => {
+            Ok(()) => {
                 let organization = Arc::clone(self) as Arc<dyn Organization>;
                 step.runner.run(step, execution, organization).instrument(span).await
             }
@@ -359,7 +360,11 @@ impl Pipeline {
             scope.map_or(Ok(()), |scope| scope.check())?;
             Ok(execution)
         });
-        let result = result.map_err(|error| error.with_trace(&ran.lines).at(location));
+        let result = result.map_err(|error| {
+            let entity = Some(definition.logical_name.clone());
+            let (message, stage) = (operation.name().to_owned(), step.definition.stage);
+            error.with_trace(&ran.lines).at(Location { step: step.key.clone(), stage, message, entity })
+        });
         if let (Some(record), Some(before)) = (record, before) {
             let after = result.as_ref().ok().map(|execution| &execution.context);
             record.end_step(StepEnd {
@@ -375,9 +380,7 @@ impl Pipeline {
 
     async fn run_main_operation(&self, plan: &Plan, mut execution: Execution) -> Result<Execution> {
         let scope = open_scope(&execution)?;
-        if let Some(error) = past(execution.deadline) {
-            return Err(error);
-        }
+        past(execution.deadline)?;
         execution.context.stage = Stage::MainOperation;
         // Steps may have changed the parameters.
         let mut subject = execution.operation.check(&execution.schema, &execution.context.input)?;
@@ -448,19 +451,23 @@ fn open_scope(execution: &Execution) -> Result<Arc<Scope>> {
         .ok_or_else(|| Error::new(ErrorKind::Internal, "a stage ran without its transaction"))
 }
 
-fn past(deadline: Option<Instant>) -> Option<Error> {
-    let deadline = deadline.filter(|deadline| Instant::now() >= *deadline)?;
-    Some(timed_out(deadline))
+/// An error if the deadline has passed.
+fn past(deadline: Option<Deadline>) -> Result<()> {
+    match deadline {
+        Some(deadline) if deadline.is_past() => Err(timed_out(deadline)),
+        _ => Ok(()),
+    }
 }
 
 /// The error of a message request whose deadline has passed.
-pub(crate) fn timed_out(deadline: Instant) -> Error {
-    let late = Instant::now().saturating_duration_since(deadline);
+pub(crate) fn timed_out(deadline: Deadline) -> Error {
+    let late = Instant::now().saturating_duration_since(deadline.at);
     Error::new(
         ErrorKind::Timeout,
         format!(
-            "the message request ran past its time limit (stopped {:.1} ms after it); move longer work to an \
-             asynchronous step or a background process",
+            "the message request ran past its time limit of {:?} (stopped {:.1} ms after it); do less in it, or move \
+             longer work to an asynchronous step or a background process",
+            deadline.limit,
             late.as_secs_f64() * 1e3
         ),
     )

@@ -94,7 +94,7 @@ impl Runner for NativeStep {
             let outcome = match deadline.filter(|_| self.bounded) {
                 None => work.await,
                 Some(deadline) => {
-                    let bounded = tokio::time::timeout_at(deadline.into(), work).await;
+                    let bounded = tokio::time::timeout_at(deadline.at.into(), work).await;
                     bounded.unwrap_or_else(|_elapsed| Err(timed_out(deadline)))
                 }
             };
@@ -103,10 +103,14 @@ impl Runner for NativeStep {
             // Taking the execution back ends the context: a clone that the closure left somewhere answers with an error.
             let execution = cell.lock().take();
             let lines = std::mem::take(&mut *cell.lines.lock().unwrap_or_else(PoisonError::into_inner));
-            let deadline =
-                deadline.map(|deadline| if exempt { deadline + started.elapsed() } else { deadline });
+            let deadline = deadline.map(|mut deadline| {
+                if exempt {
+                    deadline.at += started.elapsed();
+                }
+                deadline
+            });
             if let Some(scope) = &scope {
-                scope.transaction.set_deadline(deadline);
+                scope.transaction.set_deadline(deadline.map(|deadline| deadline.at));
             }
             let result = outcome.and_then(|()| {
                 let mut execution = execution.ok_or_else(ended)?;

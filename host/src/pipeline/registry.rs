@@ -48,7 +48,7 @@ impl Registry {
             return Err(refused(
                 plugin,
                 &definition,
-                "is registered already; give each step of a plugin its own name",
+                "has the name of another step; give each its own, and register a plugin once",
             ));
         }
         if self.by_key.len() >= STEPS_MAX {
@@ -83,8 +83,8 @@ impl Registry {
 }
 
 fn check(plugin: &str, definition: &StepDefinition) -> Result<()> {
-    let traits =
-        message::find(&definition.message).map_err(|error| refused(plugin, definition, error.message()))?;
+    let traits = message::find(&definition.message)
+        .map_err(|error| refused(plugin, definition, &format!("has no message: {}", error.message())))?;
     let traits = traits.traits();
     if definition.name.is_empty() {
         return Err(refused(plugin, definition, "needs a name"));
@@ -130,6 +130,8 @@ fn refused(plugin: &str, definition: &StepDefinition, problem: &str) -> Error {
     let StepDefinition { name, message, stage, .. } = definition;
     Error::new(
         ErrorKind::InvalidRegistration,
-        format!("step `{name}` of plugin `{plugin}` on {message} at {stage}: {problem}"),
+        format!(
+            "step `{name}` of plugin `{plugin}` on {message} at {stage} cannot be registered: it {problem}"
+        ),
     )
 }

@@ -1,6 +1,7 @@
 //! What a component is and wants, found out before it is compiled: so that a file that is no plugin gets an answer that
 //! says what it is instead.
 
+use std::io::Read;
 use std::path::Path;
 
 use wasmparser::{Encoding, Parser, Payload};
@@ -11,6 +12,8 @@ use crate::wasm::limits::Limits;
 
 /// Bytes of a component at most: well above the largest that embed a language's runtime (20 MB).
 const COMPONENT_BYTES_MAX: u64 = 64 << 20;
+/// The first bytes of WebAssembly.
+const MAGIC: &[u8; 4] = b"\0asm";
 /// Bytes of a page of linear memory.
 const WASM_PAGE_BYTES: u64 = 64 << 10;
 /// The package of the contract.
@@ -86,17 +89,26 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     if !metadata.is_file() {
         return Err(refused(path, "is not a file; name a .wasm component"));
     }
-    if metadata.len() > COMPONENT_BYTES_MAX {
+    if metadata.len() > COMPONENT_BYTES_MAX && begins_like_wasm(path) {
         let (size, most) = (metadata.len() >> 20, COMPONENT_BYTES_MAX >> 20);
         return Err(refused(path, &format!("has {size} MiB; a plugin has {most} MiB at most, so strip it")));
     }
-    std::fs::read(path).map_err(unreadable)
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    // The file may have grown since; and of one that is no component, the first bytes are enough to say so.
+    file.take(COMPONENT_BYTES_MAX).read_to_end(&mut bytes).map_err(unreadable)?;
+    Ok(bytes)
+}
+
+fn begins_like_wasm(path: &Path) -> bool {
+    let mut magic = [0; 4];
+    std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == *MAGIC
 }
 
 /// Looks through a component's bytes.
 pub(super) fn examine(path: &Path, bytes: &[u8]) -> Result<Inspection> {
     let refused = |problem: String| refused(path, &problem);
-    if !bytes.starts_with(b"\0asm") {
+    if !bytes.starts_with(MAGIC) {
         return Err(refused("is not WebAssembly: it does not begin with the bytes of a component; build the plugin with \
              `cargo build --release --target wasm32-wasip2` and name the .wasm file, or name the crate's folder".into()));
     }

@@ -1,10 +1,9 @@
 //! What a trap means: the guest's own words, the limit that it hit, the place in its source.
 
-use std::time::Instant;
-
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 
 use crate::model::error::{Error, ErrorKind};
+use crate::pipeline::execution::Deadline;
 use crate::pipeline::timed_out;
 use crate::wasm::run::Sandbox;
 
@@ -12,15 +11,32 @@ use crate::wasm::run::Sandbox;
 const FRAMES_MAX: usize = 12;
 
 /// The error for a call that trapped.
-pub(super) fn of(trap: &wasmtime::Error, sandbox: &Sandbox, deadline: Instant) -> Error {
+pub(super) fn of(trap: &wasmtime::Error, sandbox: &Sandbox, deadline: Deadline) -> Error {
     let output = sandbox.output.text();
-    let error = classify(trap, &output, sandbox, deadline);
-    let diagnostic = [output.trim_end().to_owned(), backtrace(trap)];
-    let diagnostic: Vec<String> = diagnostic.into_iter().filter(|part| !part.is_empty()).collect();
+    let frames = frames(trap);
+    let error = classify(trap, &output, &frames, sandbox, deadline);
+    let shown: Vec<&Frame> = frames.iter().filter(|frame| !frame.is_machinery()).collect();
+    let mut diagnostic: Vec<String> = said(&output).map(str::to_owned).collect();
+    diagnostic.extend(shown.iter().take(FRAMES_MAX).map(|frame| format!("    at {frame}")));
+    if shown.len() > FRAMES_MAX {
+        diagnostic.push(format!("    ({} more)", shown.len() - FRAMES_MAX));
+    }
     if diagnostic.is_empty() { error } else { error.with_diagnostic(diagnostic.join("\n")) }
 }
 
-fn classify(trap: &wasmtime::Error, output: &str, sandbox: &Sandbox, deadline: Instant) -> Error {
+/// What the guest wrote, without advice that does not hold in a sandbox: it has no environment to set variables in.
+fn said(output: &str) -> impl Iterator<Item = &str> {
+    let advice = |line: &&str| line.starts_with("note: run with `RUST_BACKTRACE=");
+    output.lines().filter(move |line| !line.is_empty() && !advice(line))
+}
+
+fn classify(
+    trap: &wasmtime::Error,
+    output: &str,
+    frames: &[Frame],
+    sandbox: &Sandbox,
+    deadline: Deadline,
+) -> Error {
     // An error of our own that a host function or the epoch callback raised.
     if let Some(error) = trap.downcast_ref::<Error>() {
         return error.clone();
@@ -32,9 +48,11 @@ fn classify(trap: &wasmtime::Error, output: &str, sandbox: &Sandbox, deadline: I
         );
     }
     if let Some(exit) = trap.downcast_ref::<wasmtime_wasi::I32Exit>() {
+        // WASI 0.2 tells success from failure and keeps no number.
+        let how = if exit.0 == 0 { "with success" } else { "with a failure" };
         return Error::new(
             ErrorKind::Exited,
-            format!("the plugin called exit({}); return a fault to refuse a message", exit.0),
+            format!("the plugin ended its process {how} (`exit`); return a fault to refuse a message"),
         );
     }
     if let Some(refusal) = &sandbox.limiter.refusal {
@@ -42,10 +60,9 @@ fn classify(trap: &wasmtime::Error, output: &str, sandbox: &Sandbox, deadline: I
     }
     match trap.downcast_ref::<Trap>() {
         Some(Trap::Interrupt) => timed_out(deadline),
-        Some(Trap::StackOverflow) => Error::new(
-            ErrorKind::StackOverflow,
-            "the plugin's stack overflowed; look for a recursion that does not end",
-        ),
+        // A Rust guest's large values live on a stack in its linear memory, below which there is nothing.
+        Some(Trap::MemoryOutOfBounds) if is_recursion(frames) => stack_overflow(),
+        Some(Trap::StackOverflow) => stack_overflow(),
         _ => match panic_message(output) {
             Some(panic) => Error::new(ErrorKind::Panicked, format!("the plugin panicked: {panic}")),
             None => Error::new(ErrorKind::Trapped, format!("the plugin was stopped: {}", cause(trap))),
@@ -70,45 +87,70 @@ fn panic_message(output: &str) -> Option<String> {
     Some(format!("{message} ({place})"))
 }
 
-/// The guest's own frames, innermost first, without those of its panic machinery and standard library.
-fn backtrace(trap: &wasmtime::Error) -> String {
-    let Some(backtrace) = trap.downcast_ref::<WasmBacktrace>() else { return String::new() };
-    let mut lines = Vec::new();
+fn stack_overflow() -> Error {
+    let message = "the plugin's stack overflowed; look for a recursion that does not end";
+    Error::new(ErrorKind::StackOverflow, message)
+}
+
+/// A function on the guest's stack, and the place in its source if the component has debug information.
+struct Frame {
+    name: String,
+    place: Option<String>,
+}
+
+impl Frame {
+    /// Whether it is part of the standard library, the panic machinery or the bindings.
+    fn is_machinery(&self) -> bool {
+        const PREFIXES: [&str; 12] = [
+            "std::",
+            "core::",
+            "alloc::",
+            "<core::",
+            "<std::",
+            "<alloc::",
+            "__rust",
+            "_rust",
+            "rust_",
+            "abort",
+            "wit_bindgen",
+            "stagegate:plugin/",
+        ];
+        PREFIXES.iter().any(|prefix| self.name.starts_with(prefix))
+    }
+}
+
+impl std::fmt::Display for Frame {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.name)?;
+        match &self.place {
+            Some(place) => write!(f, " ({place})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The guest's stack, innermost first, with readable names.
+fn frames(trap: &wasmtime::Error) -> Vec<Frame> {
+    let Some(backtrace) = trap.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
+    // Without the hash that makes a symbol unique.
+    let readable = |name: &str| format!("{:#}", rustc_demangle::demangle(name));
+    let mut frames = Vec::new();
     for frame in backtrace.frames() {
         let symbols = frame.symbols();
         if symbols.is_empty() {
-            lines.extend(frame.func_name().map(|name| (name.to_owned(), None)));
+            frames.extend(frame.func_name().map(|name| Frame { name: readable(name), place: None }));
         }
         for symbol in symbols {
             let Some(name) = symbol.name() else { continue };
             let place = symbol.file().zip(symbol.line()).map(|(file, line)| format!("{file}:{line}"));
-            lines.push((name.to_owned(), place));
+            frames.push(Frame { name: readable(name), place });
         }
     }
-    lines.retain(|(name, _)| !is_machinery(name));
-    lines
-        .into_iter()
-        .take(FRAMES_MAX)
-        .map(|(name, place)| match place {
-            Some(place) => format!("    at {name} ({place})"),
-            None => format!("    at {name}"),
-        })
-        .collect::<Vec<_>>()
-        .join("\n")
+    frames
 }
 
-fn is_machinery(name: &str) -> bool {
-    const PREFIXES: [&str; 10] = [
-        "std::",
-        "core::",
-        "alloc::",
-        "__rust",
-        "_rust",
-        "rust_",
-        "abort",
-        "<alloc",
-        "wit_bindgen",
-        "__rustc",
-    ];
-    PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+/// Whether one function stands on the stack so often that it must be calling itself.
+fn is_recursion(frames: &[Frame]) -> bool {
+    const OFTEN: usize = 8;
+    frames.iter().any(|frame| frames.iter().filter(|other| other.name == frame.name).count() >= OFTEN)
 }

@@ -14,7 +14,7 @@ use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiVie
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::step::Declaration;
 use crate::model::{Clock, SystemClock};
-use crate::pipeline::execution::Execution;
+use crate::pipeline::execution::{Deadline, Execution};
 use crate::pipeline::registry::Step;
 use crate::pipeline::runner::{Organization, Ran};
 use crate::pipeline::{rejection, timed_out};
@@ -35,7 +35,7 @@ pub(super) struct State {
     pub(super) active: Option<Active>,
     pub(super) clock: Arc<dyn Clock>,
     /// When the message request is over.
-    pub(super) deadline: Instant,
+    pub(super) deadline: Deadline,
     /// When a call to the host is given up: a little later, see [`STAGGER`].
     pub(super) call_bound: Instant,
     pub(super) lines: Lines,
@@ -110,7 +110,7 @@ impl Run<'_> {
             active: Some(Active { execution, step: Arc::clone(&self.step), organization: self.organization }),
             clock: self.clock,
             deadline,
-            call_bound: deadline + STAGGER * (levels + 1),
+            call_bound: deadline.at + STAGGER * (levels + 1),
             lines: Lines::new(self.limits.trace_bytes),
             host_calls: Duration::ZERO,
             last_refusal: None,
@@ -121,8 +121,8 @@ impl Run<'_> {
             let plugin = self.world.instantiate_async(&mut store).await?;
             plugin.stagegate_plugin_steps().call_execute(&mut store, &self.step.key.step).await
         };
-        let outcome = tokio::time::timeout_at((deadline + STAGGER * levels).into(), call).await;
-        let late = Instant::now() >= deadline;
+        let outcome = tokio::time::timeout_at((deadline.at + STAGGER * levels).into(), call).await;
+        let late = deadline.is_past();
 
         let state = store.into_data();
         let memory_bytes = u64::try_from(state.sandbox.limiter.memory_bytes_peak).unwrap_or(u64::MAX);
@@ -142,12 +142,12 @@ impl Run<'_> {
 
 /// Asks a plugin that has no custom section what it declares, in a sandbox like any other.
 pub(super) async fn declare(world: &WorldPre<State>, limits: &Limits, time: Duration) -> Result<Declaration> {
-    let deadline = Instant::now() + time;
+    let deadline = Deadline { at: Instant::now() + time, limit: time };
     let state = State {
         active: None,
         clock: Arc::new(SystemClock),
         deadline,
-        call_bound: deadline,
+        call_bound: deadline.at,
         lines: Lines::new(limits.trace_bytes),
         host_calls: Duration::ZERO,
         last_refusal: None,
@@ -158,7 +158,7 @@ pub(super) async fn declare(world: &WorldPre<State>, limits: &Limits, time: Dura
         let plugin = world.instantiate_async(&mut store).await?;
         plugin.stagegate_plugin_steps().call_declare(&mut store).await
     };
-    let outcome = tokio::time::timeout_at(deadline.into(), call).await;
+    let outcome = tokio::time::timeout_at(deadline.at.into(), call).await;
     match outcome {
         Err(_elapsed) => Err(timed_out(deadline)),
         Ok(Ok(declaration)) => Ok(convert::declaration_in(declaration)),
@@ -168,14 +168,14 @@ pub(super) async fn declare(world: &WorldPre<State>, limits: &Limits, time: Dura
 
 /// A store with the limits and the deadline set: before anything of the guest runs, since instantiating runs its start
 /// function.
-fn new_store(world: &WorldPre<State>, state: State, limits: &Limits, deadline: Instant) -> Store<State> {
+fn new_store(world: &WorldPre<State>, state: State, limits: &Limits, deadline: Deadline) -> Store<State> {
     let mut store = Store::new(world.engine(), state);
     store.limiter(|state| &mut state.sandbox.limiter);
     store.set_hostcall_fuel(limits.call_bytes);
     store.set_max_component_handles(limits.handles);
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(move |_| {
-        if Instant::now() >= deadline {
+        if deadline.is_past() {
             Err(timed_out(deadline).into())
         } else {
             // Lets other tasks of the runtime run, once in a tick.
@@ -189,7 +189,7 @@ fn no_execution() -> Error {
     Error::new(ErrorKind::Internal, "a run came back without its execution")
 }
 
-fn far_future() -> Instant {
+fn far_future() -> Deadline {
     const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
-    Instant::now() + YEAR
+    Deadline { at: Instant::now() + YEAR, limit: YEAR }
 }

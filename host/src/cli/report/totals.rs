@@ -68,7 +68,7 @@ impl Totals {
                     spent += run.duration;
                     continue;
                 }
-                Event::Skipped { .. } | Event::Queued { .. } => continue,
+                Event::Unlinked { .. } | Event::Skipped { .. } | Event::Queued { .. } => continue,
             };
             *share += time;
             spent += time;

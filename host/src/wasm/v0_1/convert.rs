@@ -105,15 +105,23 @@ pub(super) fn entity_in(entity: types::Entity) -> Result<Entity, Error> {
 }
 
 pub(super) fn entity_out(entity: &Entity) -> types::Entity {
-    types::Entity {
-        logical_name: entity.logical_name.clone(),
-        id: entity.id.map(id_out),
-        attributes: entity
-            .attributes
-            .iter()
-            .map(|(name, value)| types::Attribute { name: name.clone(), value: value_out(value) })
-            .collect(),
-    }
+    selected_out(entity, types::ColumnSet::All)
+}
+
+/// The part of a record that `columns` selects, without a copy of it in between: for a large record the copy costs about
+/// as much as the conversion.
+pub(super) fn selected_out(entity: &Entity, columns: types::ColumnSet) -> types::Entity {
+    let attribute =
+        |(name, value): (&String, &Value)| types::Attribute { name: name.clone(), value: value_out(value) };
+    let attributes = match columns {
+        types::ColumnSet::All => entity.attributes.iter().map(attribute).collect(),
+        types::ColumnSet::Named(mut names) => {
+            names.sort_unstable();
+            names.dedup();
+            names.iter().filter_map(|name| entity.attributes.get_key_value(name)).map(attribute).collect()
+        }
+    };
+    types::Entity { logical_name: entity.logical_name.clone(), id: entity.id.map(id_out), attributes }
 }
 
 pub(super) fn columns_in(columns: types::ColumnSet) -> ColumnSet {

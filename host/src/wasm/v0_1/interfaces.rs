@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::bindings::stagegate::plugin::{execution_context, organization_service, tracing_service, types};
 use super::convert::{
     attributes_in, columns_in, context_out, entity_in, entity_out, fault_out, id_out, query_in, reference_in,
-    value_in, value_out,
+    selected_out, value_in, value_out,
 };
 use crate::model::error::{Error, ErrorKind};
 use crate::model::{Request, Response};
@@ -29,13 +29,16 @@ impl execution_context::Host for State {
     }
 
     fn remaining_ms(&mut self) -> wasmtime::Result<u64> {
-        let left = self.deadline.saturating_duration_since(Instant::now());
+        let left = self.deadline.at.saturating_duration_since(Instant::now());
         Ok(u64::try_from(left.as_millis()).unwrap_or(u64::MAX))
     }
 
     fn target(&mut self, columns: types::ColumnSet) -> wasmtime::Result<Option<types::Entity>> {
-        let entity = self.active()?.execution.context.target_entity(&columns_in(columns));
-        Ok(entity.as_ref().map(entity_out))
+        let context = &self.active()?.execution.context;
+        Ok(match context.target() {
+            Some(target) => Some(selected_out(target, columns)),
+            None => context.target_entity(&columns_in(columns)).as_ref().map(entity_out),
+        })
     }
 
     fn set_target(&mut self, attributes: Vec<types::Attribute>) -> Answer<()> {
@@ -67,7 +70,7 @@ impl execution_context::Host for State {
     }
 
     fn output_entity(&mut self, columns: types::ColumnSet) -> wasmtime::Result<Option<types::Entity>> {
-        Ok(self.active()?.execution.context.output_entity(&columns_in(columns)).as_ref().map(entity_out))
+        Ok(self.active()?.execution.context.output_entity().map(|entity| selected_out(entity, columns)))
     }
 
     fn set_output_entity(&mut self, attributes: Vec<types::Attribute>) -> Answer<()> {

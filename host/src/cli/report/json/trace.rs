@@ -99,6 +99,11 @@ enum EventJson<'a> {
     Began {
         waited_us: u64,
     },
+    Unlinked {
+        entity: &'a str,
+        attribute: &'a str,
+        records: u64,
+    },
     Skipped {
         plugin: &'a str,
         step: &'a str,
@@ -147,6 +152,9 @@ impl<'a> From<&'a Event> for EventJson<'a> {
         match event {
             Event::Admitted { waited } => Self::Admitted { waited_us: us(*waited) },
             Event::Began { waited } => Self::Began { waited_us: us(*waited) },
+            Event::Unlinked { entity, attribute, records } => {
+                Self::Unlinked { entity, attribute, records: *records }
+            }
             Event::Skipped { step, stage, reason } => {
                 Self::Skipped { plugin: &step.plugin, step: &step.step, stage: *stage, reason }
             }

@@ -134,6 +134,10 @@ fn events(page: &mut Page, indent: Indent<'_>, trace: &Trace) {
             Event::Skipped { step, reason, .. } => {
                 page.line(level + 1, &format!("{DIM}· {}  skipped: {}{DIM:#}", name(step), clean(reason)));
             }
+            Event::Unlinked { entity, attribute, records } => {
+                let (entity, attribute) = (clean(entity), clean(attribute));
+                page.line(level + 1, &format!("~ cleared {attribute} in {records} records of {entity}"));
+            }
             Event::Step(run) => step(page, indent.deeper(1), run),
             Event::Operation(run) => operation(page, level + 1, trace, run),
             Event::Queued { job, step } => queued(page, indent.deeper(1), *job, step),
@@ -160,9 +164,11 @@ fn stage(event: &Event) -> Option<Stage> {
         Event::Step(run) => Some(run.stage),
         Event::Operation(_) => Some(Stage::MainOperation),
         Event::Queued { .. } => Some(Stage::PostOperation),
-        Event::Admitted { .. } | Event::Began { .. } | Event::Committed { .. } | Event::RolledBack { .. } => {
-            None
-        }
+        Event::Admitted { .. }
+        | Event::Began { .. }
+        | Event::Unlinked { .. }
+        | Event::Committed { .. }
+        | Event::RolledBack { .. } => None,
     }
 }
 
@@ -199,7 +205,11 @@ fn nested(page: &mut Page, indent: Indent<'_>, trace: &Trace) {
     let is_plain = trace.events.iter().all(|event| match event {
         Event::Operation(run) => run.changes.is_empty() && run.error.is_none(),
         Event::Admitted { .. } | Event::Began { .. } | Event::Committed { .. } => true,
-        Event::RolledBack { .. } | Event::Skipped { .. } | Event::Step(_) | Event::Queued { .. } => false,
+        Event::RolledBack { .. }
+        | Event::Unlinked { .. }
+        | Event::Skipped { .. }
+        | Event::Step(_)
+        | Event::Queued { .. } => false,
     });
     if !is_plain {
         events(page, indent.deeper(1), trace);
