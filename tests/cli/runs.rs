@@ -173,7 +173,10 @@ fn a_request_that_cannot_be_read_leaves_the_data_as_they_were() {
         &raise("900", "").replace("Update", "Upsert"),
         &["at requests[0].message", "`Upsert` is not known; use one of Create"],
     );
-    bad(r#"{"message": "Update", "target": {"entity": "account"}}"#, &["needs the record", "\"id\""]);
+    bad(
+        r#"{"message": "Update", "target": {"entity": "account"}}"#,
+        &["an Update needs the record", "\"id\""],
+    );
     bad(r#"{"message": "Create"}"#, &["a Create needs a target"]);
     bad(r#"{"message": "RetrieveMultiple"}"#, &["needs a query"]);
     let filter = |filter: &str| {
@@ -194,10 +197,14 @@ fn a_request_that_cannot_be_read_leaves_the_data_as_they_were() {
         {"logical_name": "b", "attributes": [{"name": "a", "type": "lookup", "targets": ["a"], "required": true}]}]}"#;
     let file = program.file("cyclic.json", cyclic);
     run_file(&program, &file, &[]).unusable(&[
-        "cyclic.json",
+        "cyclic.json:1:15: at entities[0]: ",
         "a -> b -> a form a cycle",
         "make one of them optional",
     ]);
+
+    let other = "{\"entities\": [\n  {\"logical_name\": \"account\", \"attributes\": [\n    {\"name\": \"name\", \"type\": \"integer\"}]}]}";
+    let file = program.file("other.json", other);
+    run_file(&program, &file, &[]).unusable(&["other.json:3:5: at entities[0].attributes[0]: ", "`name`"]);
 
     let ran = run(&program, &read(), &[]);
     says(&ran, Exit::Done, &["creditlimit: 500.00", "name: \"Acme\""]);
@@ -226,7 +233,8 @@ fn limits_can_be_tried() {
     says(&ran, Exit::RequestFailed, &["✗ timeout"]);
     let ran = run(&program, &raise("900", r#", "expect": "fault""#), &["--timeout", "1us"]);
     says(&ran, Exit::RequestFailed, &["expects a refusal, and `timeout` is none", "1 request, 1 failed"]);
-    let ran = run(&program, &raise("900", r#", "expect": {"fault": {"kind": "timeout"}}"#), &["--timeout", "1us"]);
+    let ran =
+        run(&program, &raise("900", r#", "expect": {"fault": {"kind": "timeout"}}"#), &["--timeout", "1us"]);
     says(&ran, Exit::Done, &["1 refused as expected"]);
     let ran = run(&program, &raise("900", ""), &["--depth", "1"]);
     says(&ran, Exit::RequestFailed, &["✗ depth-exceeded"]);

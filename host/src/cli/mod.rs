@@ -20,9 +20,11 @@ mod session;
 mod surroundings;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use clap::error::{ContextKind, ContextValue};
 
 pub use surroundings::{Output, Surroundings, Tools};
 
@@ -80,9 +82,25 @@ pub async fn run(args: impl IntoIterator<Item = OsString>, surroundings: &mut Su
     })
 }
 
+/// A path where a command or an option should be: most likely that of a plugin.
+fn stray_path(error: &clap::Error) -> Option<&str> {
+    let kinds = [ContextKind::InvalidSubcommand, ContextKind::InvalidArg];
+    kinds.into_iter().find_map(|kind| match error.get(kind) {
+        Some(ContextValue::String(text))
+            if !text.starts_with('-') && (text.ends_with(".wasm") || Path::new(text).exists()) =>
+        {
+            Some(text.as_str())
+        }
+        _ => None,
+    })
+}
+
 /// Help and the version go where output goes; what is wrong goes where errors go.
 fn usage(error: &clap::Error, surroundings: &mut Surroundings) -> Exit {
-    let text = error.render().ansi().to_string();
+    let mut text = error.render().ansi().to_string();
+    if let Some(path) = stray_path(error) {
+        text.push_str(&format!("\n  to run a plugin, write `stagegate --plugin {path}`\n"));
+    }
     if error.use_stderr() {
         surroundings.errors.write(&text);
         Exit::Unusable

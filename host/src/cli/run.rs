@@ -24,6 +24,7 @@ pub(super) async fn run(arguments: &RunArguments, surroundings: &mut Surrounding
     let sources = sources(arguments, surroundings)?;
     let documents = sources.iter().map(Document::parse).collect::<Result<Vec<_>, _>>()?;
 
+    check_distinct(&arguments.plugins)?;
     let options = load::Options {
         no_cache: arguments.no_cache,
         memory_bytes: arguments.memory,
@@ -72,6 +73,23 @@ async fn shut_down(host: &Host, interrupted: bool) {
             break;
         }
     }
+}
+
+/// A plugin that is named twice would register each of its steps twice.
+fn check_distinct(paths: &[PathBuf]) -> Result<(), Failure> {
+    let mut seen = BTreeSet::new();
+    for path in paths {
+        // One that does not exist is told when it is loaded.
+        if let Ok(canonical) = path.canonicalize()
+            && !seen.insert(canonical)
+        {
+            return Err(Failure::new(format!(
+                "the plugin `{}` is named twice; remove one `--plugin`",
+                path.display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn log(verbose: u8, surroundings: &Surroundings) {

@@ -82,6 +82,9 @@ impl<'a> Session<'a> {
         for definitions in prepared.definitions {
             host.define(definitions).await?;
         }
+        for (plugin, report) in self.plugins.iter().zip(&mut self.report.plugins) {
+            report.warnings = host.schema().mismatches(plugin.declaration());
+        }
         self.show_new(output);
         for scripted in prepared.requests {
             let again = sample::again(&scripted, &host.schema());
@@ -221,8 +224,8 @@ fn prepare(
         }
     }
     if definitions.is_empty() {
-        let declared = plugins.iter().flat_map(|plugin| &plugin.declaration().entities);
-        let entities = sample::definitions(declared, steps, &schema).map_err(Failure::new)?;
+        let declared = plugins.iter().map(Plugin::declaration);
+        let entities = sample::definitions(declared, steps, &schema)?;
         schema = schema.extended(&entities)?;
         definitions.push(entities);
     }

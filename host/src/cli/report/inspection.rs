@@ -77,7 +77,7 @@ fn facts(page: &mut Page, inspection: &Inspection) {
         fact("plugin", &loaded.plugin.name);
     }
     for (name, value) in inspection.declaration.iter().flat_map(|declaration| &declaration.properties) {
-        if name != "name" || inspection.loaded.is_err() {
+        if !value.is_empty() && (name != "name" || inspection.loaded.is_err()) {
             fact(name, value);
         }
     }

@@ -52,6 +52,8 @@ pub(super) struct PluginReport {
     /// The component's content hash.
     pub(super) hash: String,
     pub(super) steps: usize,
+    /// Where its declaration and the definitions differ, a sentence each.
+    pub(super) warnings: Vec<String>,
 }
 
 /// A request and what came of it.

@@ -157,6 +157,7 @@ fn report(requests: Vec<RequestReport>) -> Report {
             code_bytes: 131_072,
             hash: "00ff".into(),
             steps: 2,
+            warnings: vec!["the entity `lead` is not defined".into()],
         }],
         database: None,
         made_up: false,
@@ -199,6 +200,7 @@ fn the_text_report_tells_the_whole_run() {
     let expected = "\
 Stagegate 0.1.0, temporary database
 credit-guard 2 steps, 64 KiB, compiled credit_guard.wasm 154 ms
+note: the entity `lead` is not defined
 
 The plan: which steps run on which message, in this order
 stage rank mode step plugin
@@ -301,6 +303,7 @@ fn the_json_report_keeps_its_shape() {
     assert_eq!(at("/exit_code"), 0);
     assert_eq!(document.get("database"), None);
     assert_eq!(at("/plugins/0/source"), "compiled");
+    assert_eq!(at("/plugins/0/warnings"), serde_json::json!(["the entity `lead` is not defined"]));
     assert_eq!(at("/plan/0/why"), "in transaction, before the operation");
     assert_eq!(at("/plan/0/images/0/type"), "PreImage");
     assert_eq!(at("/requests/0/outcome"), "succeeded");

@@ -66,6 +66,7 @@ struct Plugin<'a> {
     load_us: u64,
     component_bytes: u64,
     code_bytes: u64,
+    warnings: &'a [String],
 }
 
 impl<'a> From<&'a PluginReport> for Plugin<'a> {
@@ -78,6 +79,7 @@ impl<'a> From<&'a PluginReport> for Plugin<'a> {
             load_us: us(plugin.load),
             component_bytes: plugin.component_bytes,
             code_bytes: plugin.code_bytes,
+            warnings: &plugin.warnings,
         }
     }
 }

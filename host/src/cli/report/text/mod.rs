@@ -9,7 +9,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use super::totals::Totals;
 use super::{PluginReport, Report, RequestReport, Verdict, plan};
 use crate::model::{JobStatus, Mode};
-use style::{BAD, DIM, GOOD, HEADING, NAME, columns, short_path};
+use style::{BAD, DIM, GOOD, HEADING, NAME, WARNING, columns, short_path};
 pub(in crate::cli) use style::{Page, Width, bytes, clean, duration};
 
 /// Where there are no requests.
@@ -58,7 +58,7 @@ fn header(page: &mut Page, report: &Report) {
     };
     page.line(0, &format!("{HEADING}Stagegate {}{HEADING:#}, {database}", env!("CARGO_PKG_VERSION")));
     for plugin in &report.plugins {
-        let PluginReport { name, path, cached, load, component_bytes, steps, .. } = plugin;
+        let PluginReport { name, path, cached, load, component_bytes, steps, warnings, .. } = plugin;
         let how = if *cached { "compiled code from the cache" } else { "compiled" };
         let (steps, size, load) = (count(*steps, "step"), bytes(*component_bytes), duration(*load));
         let text = format!("{NAME}{}{NAME:#}  {steps}, {size}, {how}", clean(name));
@@ -69,6 +69,9 @@ fn header(page: &mut Page, report: &Report) {
         } else {
             page.row(1, &text, &load);
             page.line(2, &format!("{DIM}{}{DIM:#}", short_path(path, page.room(2))));
+        }
+        for warning in warnings {
+            page.line(2, &format!("{WARNING}note{WARNING:#}: {}", clean(warning)));
         }
     }
 }

@@ -136,7 +136,8 @@ fn events(page: &mut Page, indent: Indent<'_>, trace: &Trace) {
             }
             Event::Unlinked { entity, attribute, records } => {
                 let (entity, attribute) = (clean(entity), clean(attribute));
-                page.line(level + 1, &format!("~ cleared {attribute} in {records} records of {entity}"));
+                let noun = if *records == 1 { "record" } else { "records" };
+                page.line(level + 1, &format!("~ cleared {attribute} in {records} {entity} {noun}"));
             }
             Event::Step(run) => step(page, indent.deeper(1), run),
             Event::Operation(run) => operation(page, level + 1, trace, run),
