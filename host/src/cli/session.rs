@@ -14,7 +14,7 @@ use super::args::{Format, RunArguments};
 use super::failure::Failure;
 use super::report::plan::{self, Registered};
 use super::report::totals::{Totals, key};
-use super::report::{JobReport, Report, RequestReport, Verdict, json, text};
+use super::report::{JobReport, Report, RequestReport, Verdict, json, scale, text};
 use super::requests::{Document, Scripted};
 use super::surroundings::Output;
 use super::{Exit, load, sample};
@@ -40,6 +40,8 @@ pub(super) struct Session<'a> {
     started: Instant,
     runs: Runs,
     pub(super) report: Report,
+    /// As of the last request that led to jobs.
+    schema: Option<Arc<Schema>>,
     /// Whether the report's beginning was shown, and how many requests were.
     begun: bool,
     shown: usize,
@@ -62,7 +64,16 @@ impl<'a> Session<'a> {
             interrupted: false,
             took: Duration::ZERO,
         };
-        Self { arguments, plugins, started, runs: Runs::default(), report, begun: false, shown: 0 }
+        Self {
+            arguments,
+            plugins,
+            started,
+            runs: Runs::default(),
+            report,
+            schema: None,
+            begun: false,
+            shown: 0,
+        }
     }
 
     /// Opens the database as `host`, then checks and defines everything, then runs the requests.
@@ -103,7 +114,10 @@ impl<'a> Session<'a> {
     async fn execute(&mut self, host: &Host, scripted: Scripted, output: &mut Output) -> Result<(), Failure> {
         let Scripted { note, expect, request } = scripted;
         let message = request.message.clone();
-        let traced = host.trace(request).await;
+        let mut traced = host.trace(request).await;
+        if let Some(trace) = &mut traced.trace {
+            scale::trace(trace, &host.schema());
+        }
         let correlation =
             traced.trace.as_ref().filter(|trace| trace.error.is_none()).map(|trace| trace.correlation_id);
         // Before the wait for its jobs: an interrupt there takes nothing of the request back.
@@ -119,6 +133,7 @@ impl<'a> Session<'a> {
         if let (Some(correlation), Some(report)) = (correlation, self.report.requests.last_mut()) {
             let wait = self.arguments.jobs_timeout.unwrap_or(JOBS_TIMEOUT_DEFAULT);
             let jobs = jobs(host, correlation, wait).await?;
+            self.schema = Some(host.schema());
             report.jobs = jobs.into_iter().map(|job| JobReport { job, runs: Vec::new() }).collect();
         }
         self.show_new(output);
@@ -148,6 +163,9 @@ impl<'a> Session<'a> {
         for report in self.report.requests.iter_mut().flat_map(|request| &mut request.jobs) {
             if let Some(runs) = runs.get(&report.job.id).filter(|runs| runs.len() != report.runs.len()) {
                 report.runs.clone_from(runs);
+                if let Some(schema) = &self.schema {
+                    report.runs.iter_mut().for_each(|run| scale::run(run, None, schema));
+                }
             }
         }
     }
