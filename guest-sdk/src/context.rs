@@ -104,7 +104,8 @@ impl Context {
         self.execution.request_id
     }
 
-    /// The system job that runs an asynchronous step. A retry has the same one, so it serves as an idempotency key.
+    /// The system job that runs an asynchronous step. Another attempt has the same one, so it serves
+    /// as an idempotency key.
     pub fn operation_id(&self) -> Option<UniqueIdentifier> {
         self.execution.operation_id
     }

@@ -39,7 +39,7 @@ pub enum OperationStatus {
     Failed,
     /// It was canceled.
     Canceled,
-    /// It may succeed if it is run again; an asynchronous step is.
+    /// It may succeed if it is run again.
     Retry,
     /// It waits for something.
     Suspended,
@@ -73,8 +73,8 @@ impl Fault {
         }
     }
 
-    /// A failure that may pass. An asynchronous step is run again, a few times and later each time; a synchronous
-    /// one fails.
+    /// A failure that may pass: it marks the fault as worth another attempt, for callers, and for a host that runs
+    /// system jobs again. Today's host does not: the job of an asynchronous step stays failed, with this status kept.
     pub fn retry(message: impl Into<String>) -> Self {
         Self::new(message).with_status(OperationStatus::Retry)
     }

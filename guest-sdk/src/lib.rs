@@ -83,8 +83,63 @@
 //! # Errors
 //!
 //! A [`Fault`] cancels the message and rolls its transaction back. [`ensure!`] and [`bail!`] write the user's message;
-//! `?` on any other error gives the user a general sentence and its text to the trace; [`Fault::retry`] has an
-//! asynchronous step run again, and [`Context::create_once`] keeps it from creating a record twice. A panic is a defect: the host reports it as one, with its text.
+//! `?` on any other error gives the user a general sentence and its text to the trace. A panic is a defect: the host
+//! reports it as one, with its text.
+//!
+//! [`Fault::retry`] marks a fault as worth another attempt, for callers, and for a host that runs system jobs again;
+//! today's host keeps the job as failed. A job may still run twice, after a crash: [`Context::create_once`] keeps an
+//! asynchronous step from creating a record twice.
+//!
+//! # One rule, two messages
+//!
+//! A step is on one message. A rule for Create and Update is two step functions and a function that they share:
+//!
+//! ```
+//! # use stagegate_sdk::prelude::*;
+//! # #[derive(Entity, Default)]
+//! # #[entity("account")]
+//! # struct Account {
+//! #     creditlimit: Field<Money>,
+//! #     rating: Field<i32>,
+//! # }
+//! #[step(PreOperation)]
+//! fn rate_new(ctx: &mut Create<Account>) -> Result {
+//!     rate(&mut ctx.target, &default())
+//! }
+//!
+//! #[step(PreOperation, changed(creditlimit), before(creditlimit))]
+//! fn rate_changed(ctx: &mut Update<Account>) -> Result {
+//!     rate(&mut ctx.target, &ctx.before)
+//! }
+//!
+//! /// A new record has nothing before it.
+//! fn rate(target: &mut Account, before: &Account) -> Result {
+//!     let limit = target.creditlimit.over(&before.creditlimit).or_default();
+//!     ensure!(limit >= Money::ZERO, "a credit limit of {limit} is below zero");
+//!     target.rating = if limit > Money::new(1_000) { 2 } else { 1 }.into();
+//!     Ok(())
+//! }
+//!
+//! plugin!(rate_new, rate_changed);
+//! # fn main() {}
+//! ```
+//!
+//! # What starts a step
+//!
+//! - `changed(..)` looks at which columns the target carries when the step's turn comes, not at their values. So a step
+//!   in PostOperation runs also for a column that one in PreOperation added to the target; and a column that is saved
+//!   with its old value counts. Compare with `ctx.before` where that matters.
+//! - Each request of a step through [`Context::org`] is a message of its own, with all of its steps, one
+//!   [deeper](Context::depth) than the step's: a request from outside has depth 1. Beyond the host's limit, 8 unless it
+//!   sets another, the request is refused and the transaction rolled back. A read counts too, and so does the depth that
+//!   an asynchronous step was queued at: a step that starts itself needs `changed(..)` or a condition that ends it.
+//! - To set a column of the message's own record, change `ctx.target` in PreOperation: no second Update, no deeper run.
+//!
+//! # What a plugin declares
+//!
+//! [`plugin!`] declares, next to the steps, the entities of their messages, with the columns and types of the structs;
+//! `uses(User, Task)` adds those that only go through [`Context::org`]. The host's program shows them, and from them it
+//! defines entities and makes up records to try a plugin that has no requests file. So list every struct.
 //!
 //! # From step to step
 //!
@@ -94,7 +149,7 @@
 //! # Building
 //!
 //! `crate-type = ["cdylib", "rlib"]`, then `cargo build --release --target wasm32-wasip2`. Native tests are
-//! `cargo test`, with `testing::Fake` as above.
+//! `cargo test`, with `testing::Fake` as above. The crate's README goes from an empty folder to a run in three steps.
 
 mod context;
 mod declaration;

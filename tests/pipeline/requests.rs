@@ -40,6 +40,7 @@ async fn bad_requests_say_what_is_wrong_and_leave_nothing() {
         (Request::create(account("a").with("limit", string("1"))), "must be of type money, not string"),
         (Request::create(account("a").with("limit", money("1.234"))), "it can have 2 decimals"),
         (Request::create(account("a").with("limit", money("99999999999999999"))), "the largest magnitude is"),
+        (Request::create(account("a\0b")), "has the character U+0000"),
         (Request::create(account("abcdef")), "has 6 characters; 5 is the most"),
         (Request::create(account("a").with("kind", Value::Choice(3))), "not one of the options [1, 2]"),
         (Request::create(account("a").with("createdon", Value::Null)), "written by the host alone"),

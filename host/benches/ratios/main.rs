@@ -1,7 +1,7 @@
 //! What the host costs, as ratios between alternatives that are measured in one run.
 //!
 //! ```text
-//! cargo bench                     everything, two to three minutes
+//! cargo bench                     everything, half a minute
 //! cargo bench -- steps threads    these sections
 //! cargo bench -- --check          fails if a goal is missed
 //! ```
@@ -34,8 +34,11 @@ mod world;
 
 use harness::{Effort, Report};
 
+/// A part of the table: measures and adds its rows.
+type Section = fn(Effort, &mut Report);
+
 /// The sections in the order in which they run.
-const SECTIONS: [(&str, fn(Effort, &mut Report)); 5] = [
+const SECTIONS: [(&str, Section); 5] = [
     ("steps", steps::measure),
     ("threads", threads::measure),
     ("database", database::measure),

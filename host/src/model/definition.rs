@@ -357,6 +357,10 @@ impl AttributeType {
     /// Why a value of the right type is not allowed; none if it is.
     fn refusal(&self, value: &Value) -> Option<String> {
         match (self, value) {
+            // PostgreSQL cannot hold it, and SQLite's comparisons end at it.
+            (Self::String { .. }, Value::String(text)) if text.contains('\0') => {
+                Some("has the character U+0000, which no store keeps; take it out".into())
+            }
             (Self::String { max_length }, Value::String(text)) => {
                 let length = text.chars().count();
                 let most = usize::try_from(*max_length).unwrap_or(usize::MAX);

@@ -36,7 +36,11 @@ impl Schema {
         for definition in definitions {
             definition.check()?;
             let merged = match self.entities.get(&definition.logical_name) {
-                Some(existing) => existing.merged(definition)?,
+                Some(existing) => {
+                    let merged = existing.merged(definition)?;
+                    merged.check()?;
+                    merged
+                }
                 None => definition.clone(),
             };
             schema.entities.insert(merged.logical_name.clone(), Arc::new(merged));

@@ -34,11 +34,12 @@ impl Cache {
         Ok(Self { folder: folder.to_owned(), key })
     }
 
-    /// The name of the entry for a component, given by its content and by all of the engine that its code depends on.
-    pub(super) fn name(&self, engine: &wasmtime::Engine, component: &[u8]) -> String {
+    /// The name of the entry for a component, given by its content's hash and by all of the engine that its code depends
+    /// on.
+    pub(super) fn name(&self, engine: &wasmtime::Engine, component: blake3::Hash) -> String {
         let mut hasher = HashToBytes(blake3::Hasher::new_keyed(&self.key));
         engine.precompile_compatibility_hash().hash(&mut hasher);
-        hasher.0.update(component);
+        hasher.0.update(component.as_bytes());
         hasher.0.finalize().to_hex().to_string()
     }
 
@@ -47,10 +48,12 @@ impl Cache {
         let (code, mac) =
             (self.folder.join(format!("{name}.cwasm")), self.folder.join(format!("{name}.mac")));
         let expected = fs::read(&mac).ok()?;
-        let content = fs::read(&code).ok()?;
         let expected: [u8; KEY_BYTES] = expected.try_into().ok()?;
+        // Through a small buffer: most of the time of a load would go into fresh memory for the whole of it.
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        hasher.update_reader(fs::File::open(&code).ok()?).ok()?;
         // Comparing hashes of this type takes the same time wherever they differ.
-        if blake3::keyed_hash(&self.key, &content) == blake3::Hash::from_bytes(expected) {
+        if hasher.finalize() == blake3::Hash::from_bytes(expected) {
             return Some(code);
         }
         tracing::warn!(entry = %code.display(), "a cached component was changed from outside; compiling it again");

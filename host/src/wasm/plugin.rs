@@ -184,7 +184,8 @@ fn prepare(engine: &Engine, path: PathBuf) -> Result<Prepared> {
     let bytes = admission::read(&path)?;
     let inspection = admission::examine(&path, &bytes)?;
     inspection.check(&path, &engine.settings().limits)?;
-    let (component, source) = compile(engine, &path, &bytes)?;
+    let hash = blake3::hash(&bytes);
+    let (component, source) = compile(engine, &path, &bytes, hash)?;
     let world = engine.linker.instantiate_pre(&component).and_then(WorldPre::new).map_err(|error| {
         refused(
             &path,
@@ -196,7 +197,7 @@ fn prepare(engine: &Engine, path: PathBuf) -> Result<Prepared> {
         refused(&path, &format!("has an initial memory that cannot be mapped: {error:#}"))
     })?;
     let report = LoadReport {
-        hash: blake3::hash(&bytes).to_hex().to_string(),
+        hash: hash.to_hex().to_string(),
         component_bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
         code_bytes: u64::try_from(component.text().len()).unwrap_or(u64::MAX),
         initial_memory_bytes: inspection.initial_memory_bytes,
@@ -214,12 +215,12 @@ fn prepare(engine: &Engine, path: PathBuf) -> Result<Prepared> {
     Ok(Prepared { world, limits, declaration: inspection.declaration, report })
 }
 
-fn compile(engine: &Engine, path: &Path, bytes: &[u8]) -> Result<(Component, Source)> {
+fn compile(engine: &Engine, path: &Path, bytes: &[u8], hash: blake3::Hash) -> Result<(Component, Source)> {
     let invalid = |error: wasmtime::Error| refused(path, &format!("cannot be compiled: {error:#}"));
     let Some(cache) = &engine.cache else {
         return Ok((Component::from_binary(&engine.wasmtime, bytes).map_err(invalid)?, Source::Compiled));
     };
-    let name = cache.name(&engine.wasmtime, bytes);
+    let name = cache.name(&engine.wasmtime, hash);
     if let Some(entry) = cache.find(&name)
         && let Some(component) = map(engine, &entry)
     {
