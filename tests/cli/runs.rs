@@ -249,3 +249,12 @@ fn a_database_file_that_is_something_else_is_left_alone() {
     ran.unusable(&["data.db"]);
     assert_eq!(std::fs::read_to_string(database).unwrap(), text);
 }
+
+#[test]
+fn an_interrupted_run_reports_what_was_over_and_says_so() {
+    let mut program = Program::new();
+    program.interrupted = true;
+    let ran = run(&program, &create_account("Acme"), &[]);
+    says(&ran, Exit::Interrupted, &["Stagegate", "none was over when the program was interrupted"]);
+    assert!(ran.errors.contains("interrupted: "), "{}", ran.errors);
+}

@@ -64,8 +64,8 @@ impl From<Exit> for ExitCode {
 
 /// The program. `args` begins with its name, as the operating system gives them.
 ///
-/// When [`Surroundings::interrupt`] is ready, the program stops: the request that runs is rolled back, what happened so far is
-/// reported, and a temporary database is removed.
+/// When [`Surroundings::interrupt`] is ready, the program stops: the request that runs is rolled back, what happened so
+/// far is reported, and a temporary database is removed.
 pub async fn run(args: impl IntoIterator<Item = OsString>, surroundings: &mut Surroundings) -> Exit {
     let arguments = match Arguments::try_parse_from(args) {
         Ok(arguments) => arguments,
