@@ -38,8 +38,13 @@ fn wrong_usage_is_refused_with_the_way_out() {
     program.run(["--format", "json"]).unusable(&["--plugin <PATH>"]);
     program.run(["--plugin", "x.wasm", "--timeout", "30"]).unusable(&["--timeout", "write `30s` or `30ms`"]);
     program.run(["--plugin", "x.wasm", "--memory", "64MB"]).unusable(&["--memory", "KiB, MiB or GiB"]);
-    program.run(["--plugin", "x.wasm", "--depth", "0"]).unusable(&["--depth"]);
-    program.run(["--plugin", "x.wasm", "--user", "me"]).unusable(&["--user"]);
+    program.run(["--plugin", "x.wasm", "--depth", "0"]).unusable(&["--depth", "the least is 1"]);
+    program.run(["--plugin", "x.wasm", "--user", "me"]).unusable(&["--user", "a UUID, such as 0000000a-"]);
+    program.run(["my.wasm"]).unusable(&["write `stagegate --plugin my.wasm`"]);
+    let plugin = program.file("twice.wasm", "");
+    let again = program.path("./twice.wasm");
+    let twice = ["--plugin".as_ref(), plugin.as_path(), "--plugin".as_ref(), again.as_path()];
+    program.run(twice).unusable(&["twice.wasm` is named twice", "remove one"]);
     program.run(["--plugin", "x.wasm", "--format", "xml"]).unusable(&["text", "json"]);
     program.run(["--plugins", "x.wasm"]).unusable(&["--plugin"]);
 }

@@ -20,11 +20,18 @@ pub(crate) struct Program {
     folder: tempfile::TempDir,
     pub(crate) input: String,
     pub(crate) tools: Tools,
+    /// Whether the program is interrupted as soon as it waits for the host.
+    pub(crate) interrupted: bool,
 }
 
 impl Program {
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), input: String::new(), tools: Tools::of_process() }
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            input: String::new(),
+            tools: Tools::of_process(),
+            interrupted: false,
+        }
     }
 
     /// The path of a file in the folder.
@@ -47,6 +54,11 @@ impl Program {
             input: Box::new(Cursor::new(self.input.clone())),
             output: Output::plain(output.clone()),
             errors: Output::plain(errors.clone()),
+            interrupt: if self.interrupted {
+                Box::pin(std::future::ready(()))
+            } else {
+                Box::pin(std::future::pending())
+            },
             tools: self.tools.clone(),
             cache_directory: Some(self.path("cache")),
         };

@@ -28,33 +28,74 @@ fn malformed_json_has_its_line_and_column() {
 
 #[test]
 fn an_unknown_key_is_named_with_those_that_there_are() {
-    refused("{\"request\": []}", &["1:10", "unknown field `request`, expected `entities` or `requests`"]);
+    refused(
+        "{\"request\": []}",
+        &["1:13: at request: unknown field `request`, expected `entities` or `requests`"],
+    );
     refused(
         "{\n\"requests\": [{\"message\": \"Create\", \"targt\": {}}]\n}",
-        &["standard input:2:", "at requests[0]", "unknown field `targt`", "`target`"],
+        &["standard input:2:", "at requests[0].targt: ", "unknown field `targt`", "`target`"],
     );
 }
 
 #[test]
 fn a_wrong_form_has_its_path() {
-    refused("{\"requests\": [{}]}", &["1:16", "at requests[0]", "missing field `message`"]);
+    refused("{\"requests\": [{}]}", &["1:15", "at requests[0]", "missing field `message`"]);
     refused("{\"requests\": [7]}", &["1:15", "at requests[0]", "expected an object, found 7"]);
     refused(
         "{\"requests\": [{\"message\": \"Create\", \"user\": \"me\"}]}",
-        &["at requests[0].user", "UUID"],
+        &["1:45: at requests[0].user", "UUID"],
     );
     refused(
         "{\"requests\": [{\"message\": \"Create\", \"expect\": \"sucess\"}]}",
-        &["at requests[0].expect", "unknown variant `sucess`, expected `success` or `fault`"],
+        &["1:47: at requests[0].expect", "unknown variant `sucess`, expected `success` or `fault`"],
     );
     refused(
         "{\"entities\": [{\"logical_name\": \"a\", \"attributes\": [{\"name\": \"x\", \"type\": \"text\"}]}]}",
-        &["at entities[0].attributes[0]", "unknown variant `text`", "`string`"],
+        &[
+            "standard input:1:",
+            "at entities[0].attributes[0]",
+            "unknown variant `text`",
+            "`string`",
+            "\n   | ",
+        ],
     );
     refused(
         "{\"entities\": [{\"logical_name\": \"a\", \"attributes\": [{\"name\": \"x\", \"type\": \"money\", \"max_length\": 5}]}]}",
         &["at entities[0].attributes[0]", "`max_length` does not apply to `x`, a money"],
     );
+}
+
+#[test]
+fn an_expected_fault_names_a_kind_that_there_is() {
+    let expecting =
+        |expect: &str| format!("{{\"requests\": [{{\"message\": \"Create\", \"expect\": {expect}}}]}}");
+    refused(
+        &expecting("{\"fault\": {\"kind\": \"panic\"}}"),
+        &["requests[0].expect", "`panic` is not known", "panicked"],
+    );
+    refused(
+        &expecting("{\"fault\": {\"text\": \"x\"}}"),
+        &["requests[0].expect", "unknown field `text`", "`message`"],
+    );
+}
+
+#[test]
+fn a_line_that_is_cut_says_so() {
+    let long = format!(
+        "{{\"requests\": [{{\"note\": \"{}\", \"message\": 1, \"user\": \"{}\"}}]}}",
+        "x".repeat(90),
+        "y".repeat(90)
+    );
+    let mut program = Program::new();
+    program.input = long;
+    let errors = program.run(["--plugin", "x.wasm", "--requests", "-"]).errors;
+    let lines: Vec<&str> = errors.lines().collect();
+    let [.., shown, caret] = lines.as_slice() else { panic!("{errors}") };
+    assert!(shown.starts_with(" 1 | …") && shown.ends_with('…'), "{errors}");
+    let at = caret.find('^').unwrap();
+    assert_eq!(shown.chars().nth(at), Some('"'), "{errors}");
+    assert_eq!(shown.chars().nth(at + 1), Some('y'), "{errors}");
 }
 
 #[test]

@@ -77,7 +77,7 @@ fn a_plugin_alone_shows_its_steps_at_work_on_made_up_records() {
         "in transaction, before the operation",
         "made up from what the plugins declare",
         "✓ approve_rise  credit-guard",
-        "creditlimit: 100.00 -> 200",
+        "creditlimit: 100.00 -> 200.00",
         "│ credit limit",
         "queued job",
         "follow_up  credit-guard → succeeded",
@@ -100,12 +100,12 @@ fn requests_run_in_order_and_faults_that_are_expected_are_no_failures() {
     ];
     let ran = run(&program, &requests.join(","), &[]);
     let parts = [
-        "refused and rolled back, as expected",
+        "refused as expected, rolled back",
         "✗ rejected  a credit limit of 5000",
         "in       step `approve_rise` of plugin `credit-guard` at PreOperation of Update account",
         "code     0x80040265 (-2147220891)",
         "within the limit",
-        "creditlimit: 500.00 -> 900",
+        "creditlimit: 500.00 -> 900.00",
         "follow_up  credit-guard → succeeded",
         "← account",
         "5 requests, 4 succeeded, 1 refused as expected",
@@ -173,7 +173,10 @@ fn a_request_that_cannot_be_read_leaves_the_data_as_they_were() {
         &raise("900", "").replace("Update", "Upsert"),
         &["at requests[0].message", "`Upsert` is not known; use one of Create"],
     );
-    bad(r#"{"message": "Update", "target": {"entity": "account"}}"#, &["needs the record", "\"id\""]);
+    bad(
+        r#"{"message": "Update", "target": {"entity": "account"}}"#,
+        &["an Update needs the record", "\"id\""],
+    );
     bad(r#"{"message": "Create"}"#, &["a Create needs a target"]);
     bad(r#"{"message": "RetrieveMultiple"}"#, &["needs a query"]);
     let filter = |filter: &str| {
@@ -194,10 +197,14 @@ fn a_request_that_cannot_be_read_leaves_the_data_as_they_were() {
         {"logical_name": "b", "attributes": [{"name": "a", "type": "lookup", "targets": ["a"], "required": true}]}]}"#;
     let file = program.file("cyclic.json", cyclic);
     run_file(&program, &file, &[]).unusable(&[
-        "cyclic.json",
+        "cyclic.json:1:15: at entities[0]: ",
         "a -> b -> a form a cycle",
         "make one of them optional",
     ]);
+
+    let other = "{\"entities\": [\n  {\"logical_name\": \"account\", \"attributes\": [\n    {\"name\": \"name\", \"type\": \"integer\"}]}]}";
+    let file = program.file("other.json", other);
+    run_file(&program, &file, &[]).unusable(&["other.json:3:5: at entities[0].attributes[0]: ", "`name`"]);
 
     let ran = run(&program, &read(), &[]);
     says(&ran, Exit::Done, &["creditlimit: 500.00", "name: \"Acme\""]);
@@ -224,6 +231,11 @@ fn limits_can_be_tried() {
     run(&program, &raise("900", ""), &["--memory", "64KiB"]).unusable(&["credit_guard.wasm", "memory"]);
     let ran = run(&program, &raise("900", ""), &["--timeout", "1us"]);
     says(&ran, Exit::RequestFailed, &["✗ timeout"]);
+    let ran = run(&program, &raise("900", r#", "expect": "fault""#), &["--timeout", "1us"]);
+    says(&ran, Exit::RequestFailed, &["expects a refusal, and `timeout` is none", "1 request, 1 failed"]);
+    let ran =
+        run(&program, &raise("900", r#", "expect": {"fault": {"kind": "timeout"}}"#), &["--timeout", "1us"]);
+    says(&ran, Exit::Done, &["1 refused as expected"]);
     let ran = run(&program, &raise("900", ""), &["--depth", "1"]);
     says(&ran, Exit::RequestFailed, &["✗ depth-exceeded"]);
 }
@@ -236,4 +248,13 @@ fn a_database_file_that_is_something_else_is_left_alone() {
     let ran = run(&program, &read(), &[]);
     ran.unusable(&["data.db"]);
     assert_eq!(std::fs::read_to_string(database).unwrap(), text);
+}
+
+#[test]
+fn an_interrupted_run_reports_what_was_over_and_says_so() {
+    let mut program = Program::new();
+    program.interrupted = true;
+    let ran = run(&program, &create_account("Acme"), &[]);
+    says(&ran, Exit::Interrupted, &["Stagegate", "none was over when the program was interrupted"]);
+    assert!(ran.errors.contains("interrupted: "), "{}", ran.errors);
 }

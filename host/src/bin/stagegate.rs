@@ -13,16 +13,10 @@ fn main() -> ExitCode {
         }
     };
     let mut surroundings = Surroundings::of_process();
-    runtime.block_on(async {
-        tokio::select! {
-            // In this order, an interrupt keeps its usual effect until the program first waits: while it reads standard
-            // input, or while Cargo builds.
-            biased;
-            exit = cli::run(std::env::args_os(), &mut surroundings) => exit.into(),
-            _ = tokio::signal::ctrl_c() => {
-                eprintln!("interrupted: the request that ran is rolled back");
-                Exit::Interrupted.into()
-            }
-        }
-    })
+    let exit = runtime.block_on(cli::run(std::env::args_os(), &mut surroundings));
+    if exit == Exit::Interrupted {
+        // What did not end in time may still need the runtime, so it goes with the process and not before.
+        std::mem::forget(runtime);
+    }
+    exit.into()
 }

@@ -19,7 +19,7 @@ use uuid::Uuid;
     arg_required_else_help = true,
     max_term_width = 110,
     after_help = "Exit codes: 0 done; 1 a request, or a job that it queued, failed; 2 wrong usage, or a plugin, a file \
-                  or a database that cannot be used."
+                  or a database that cannot be used; 130 interrupted."
 )]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -73,11 +73,11 @@ pub(super) struct RunArguments {
     pub(super) memory: Option<u64>,
 
     /// How deeply requests may nest; 1 allows none of a plugin's own. Default: 8.
-    #[arg(long, value_name = "LEVELS", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "LEVELS", value_parser = depth)]
     pub(super) depth: Option<u32>,
 
     /// The user that requests run as, where they do not name one, as a UUID. Default: the host itself.
-    #[arg(long, value_name = "UUID")]
+    #[arg(long, value_name = "UUID", value_parser = user)]
     pub(super) user: Option<Uuid>,
 
     /// How long to wait after each request for the jobs that it queued, with a unit. Default: 10s.
@@ -128,6 +128,20 @@ fn positive_duration(text: &str) -> Result<Duration, String> {
         Ok(duration) if !duration.is_zero() => Ok(duration),
         _ => Err("it must be longer than zero".to_owned()),
     }
+}
+
+fn depth(text: &str) -> Result<u32, String> {
+    match text.trim().parse::<u32>() {
+        Ok(0) => Err("a request from outside is at depth 1, so the least is 1".to_owned()),
+        Ok(depth) => Ok(depth),
+        Err(_) => Err("write a whole number, such as 8".to_owned()),
+    }
+}
+
+fn user(text: &str) -> Result<Uuid, String> {
+    text.trim()
+        .parse()
+        .map_err(|_| "a user is named by a UUID, such as 0000000a-0000-4000-8000-000000000001".to_owned())
 }
 
 fn memory_size(text: &str) -> Result<u64, String> {

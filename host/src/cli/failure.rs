@@ -11,6 +11,9 @@ use super::report::text::clean;
 use super::surroundings::Surroundings;
 use crate::model::Error;
 
+/// Characters of a line in a file that are shown at most.
+const SHOWN_MAX: usize = 100;
+
 /// A failure that ends the program with exit code 2.
 #[derive(Debug)]
 pub(super) struct Failure {
@@ -97,7 +100,15 @@ impl fmt::Display for Failure {
         f.write_str(&self.message)?;
         // A long line is cut to the part around the place.
         let start = column.saturating_sub(60);
-        let shown: String = text.chars().skip(start).take(100).collect();
+        let mut shown: String = text.chars().skip(start).take(SHOWN_MAX).collect();
+        if text.chars().count() > start + SHOWN_MAX {
+            shown.push('…');
+        }
+        if start > 0 {
+            shown.insert(0, '…');
+        }
+        // Where the line begins with a mark, what follows stands one further.
+        let start = start.saturating_sub(usize::from(start > 0));
         let gutter = line.to_string();
         write!(f, "\n {gutter} | {}", clean(&shown.replace('\t', " ")))?;
         let (pad, caret) = (" ".repeat(gutter.len()), " ".repeat(column.saturating_sub(start + 1)));

@@ -25,7 +25,7 @@ pub(super) async fn run(
     let loaded = load::component(&engine, &path, surroundings).await;
     let inspection = inspect(&path, found, loaded);
     let text = match arguments.format {
-        Format::Text => inspection::render_text(&inspection),
+        Format::Text => inspection::render_text(&inspection, surroundings.output.width()),
         Format::Json => inspection::render_json(&inspection)
             .map(|text| text + "\n")
             .map_err(|error| Failure::new(format!("the inspection cannot be written as JSON: {error}")))?,

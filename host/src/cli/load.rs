@@ -85,5 +85,6 @@ pub(super) fn report(plugin: &Plugin) -> PluginReport {
         code_bytes: report.code_bytes,
         hash: report.hash.clone(),
         steps: plugin.declaration().steps.len(),
+        warnings: Vec::new(),
     }
 }

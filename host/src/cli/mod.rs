@@ -1,7 +1,7 @@
 //! The command line: `stagegate --plugin PATH` runs plugins, `stagegate inspect FILE` looks into one.
 //!
 //! [`run`] is the whole program with its surroundings passed in, so that tests call it in their own process. A command
-//! collects what happened as plain data (`report`), and only then is it written, as text or as JSON.
+//! collects what happened as plain data (`report`), which is written as text while it grows, or as JSON at the end.
 //!
 //! Exit codes: 0 done; 1 a request, or a job that it queued, failed; 2 usage, or a plugin, file or database that
 //! cannot be used; 130 interrupted.
@@ -16,12 +16,15 @@ mod report;
 mod requests;
 mod run;
 mod sample;
+mod session;
 mod surroundings;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use clap::error::{ContextKind, ContextValue};
 
 pub use surroundings::{Output, Surroundings, Tools};
 
@@ -36,7 +39,7 @@ pub enum Exit {
     RequestFailed,
     /// 2: nothing ran: wrong usage, or a plugin, a file or a database that cannot be used.
     Unusable,
-    /// 130: stopped by the user. What ran was rolled back.
+    /// 130: stopped by the user. The request that ran was rolled back.
     Interrupted,
 }
 
@@ -61,7 +64,8 @@ impl From<Exit> for ExitCode {
 
 /// The program. `args` begins with its name, as the operating system gives them.
 ///
-/// Dropping the future stops it: a request that runs is rolled back, a temporary database is removed.
+/// When [`Surroundings::interrupt`] is ready, the program stops: the request that runs is rolled back, what happened so
+/// far is reported, and a temporary database is removed.
 pub async fn run(args: impl IntoIterator<Item = OsString>, surroundings: &mut Surroundings) -> Exit {
     let arguments = match Arguments::try_parse_from(args) {
         Ok(arguments) => arguments,
@@ -78,9 +82,25 @@ pub async fn run(args: impl IntoIterator<Item = OsString>, surroundings: &mut Su
     })
 }
 
+/// A path where a command or an option should be: most likely that of a plugin.
+fn stray_path(error: &clap::Error) -> Option<&str> {
+    let kinds = [ContextKind::InvalidSubcommand, ContextKind::InvalidArg];
+    kinds.into_iter().find_map(|kind| match error.get(kind) {
+        Some(ContextValue::String(text))
+            if !text.starts_with('-') && (text.ends_with(".wasm") || Path::new(text).exists()) =>
+        {
+            Some(text.as_str())
+        }
+        _ => None,
+    })
+}
+
 /// Help and the version go where output goes; what is wrong goes where errors go.
 fn usage(error: &clap::Error, surroundings: &mut Surroundings) -> Exit {
-    let text = error.render().ansi().to_string();
+    let mut text = error.render().ansi().to_string();
+    if let Some(path) = stray_path(error) {
+        text.push_str(&format!("\n  to run a plugin, write `stagegate --plugin {path}`\n"));
+    }
     if error.use_stderr() {
         surroundings.errors.write(&text);
         Exit::Unusable

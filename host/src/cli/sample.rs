@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use super::report::plan::Registered;
 use super::requests::{Expect, Scripted};
-use crate::model::step::{EntityDeclaration, SYSTEM_USER};
+use crate::model::error::Result;
+use crate::model::step::{Declaration, SYSTEM_USER};
 use crate::model::{
     AttributeDefinition, AttributeType, ColumnSet, DateTime, Entity, EntityDefinition, EntityReference,
     Message, Parameter, Query, Request, Schema, Value, request::parameter,
@@ -25,33 +26,24 @@ const MOMENT: DateTime = DateTime(1_896_091_200_000);
 /// The definitions that the plugins' declarations ask for, without what `schema` has already. An entity that only a
 /// lookup mentions is defined without attributes.
 pub(super) fn definitions<'d>(
-    declared: impl IntoIterator<Item = &'d EntityDeclaration>,
+    declared: impl IntoIterator<Item = &'d Declaration>,
     steps: &[Registered],
     schema: &Schema,
-) -> Result<Vec<EntityDefinition>, String> {
-    let mut definitions: BTreeMap<&str, EntityDefinition> = BTreeMap::new();
-    for entity in declared {
-        let name = entity.logical_name.as_str();
-        let definition = definitions.entry(name).or_insert_with(|| EntityDefinition::new(name));
+) -> Result<Vec<EntityDefinition>> {
+    let mut definitions: BTreeMap<String, EntityDefinition> = BTreeMap::new();
+    for entity in declared.into_iter().map(Declaration::definitions).collect::<Result<Vec<_>>>()?.concat() {
+        let name = &entity.logical_name;
+        let definition = definitions.entry(name.clone()).or_insert_with(|| EntityDefinition::new(name));
         let existing = schema.entities.get(name);
-        for attribute in &entity.attributes {
+        for attribute in entity.attributes {
             let known = existing.is_some_and(|existing| existing.readable_type(&attribute.name).is_ok());
-            if known || definition.readable_type(&attribute.name).is_ok() {
-                continue;
+            if !known && definition.readable_type(&attribute.name).is_err() {
+                definition.attributes.push(attribute);
             }
-            let attribute_type = AttributeType::from_name(&attribute.attribute_type, &attribute.targets).ok_or_else(|| {
-                format!(
-                    "a plugin declares the attribute `{}` of `{name}` with the type `{}`, which this host does not \
-                     know; define the entity in a requests file instead",
-                    attribute.name, attribute.attribute_type
-                )
-            })?;
-            *definition = definition.clone().with(&attribute.name, attribute_type);
         }
     }
     let targets: BTreeSet<String> = definitions.values().flat_map(lookup_targets).collect();
-    let missing =
-        |name: &&String| !definitions.contains_key(name.as_str()) && !schema.entities.contains_key(*name);
+    let missing = |name: &&String| !definitions.contains_key(*name) && !schema.entities.contains_key(*name);
     let bare: Vec<EntityDefinition> = targets.iter().filter(missing).map(EntityDefinition::new).collect();
     let mut all: Vec<EntityDefinition> = definitions.into_values().chain(bare).collect();
     if steps.iter().any(|step| needs_stand_in(steps, step)) {
@@ -96,7 +88,7 @@ pub(super) fn requests(
         };
         wanted.entry(entity).or_default().insert(&step.definition.message);
     }
-    let mut made = Maker { schema, user, new_id, records: BTreeMap::new(), scripted: Vec::new() };
+    let mut made = Maker { steps, schema, user, new_id, records: BTreeMap::new(), scripted: Vec::new() };
     if user == SYSTEM_USER {
         made.caller(wanted.contains_key(USER_ENTITY));
     }
@@ -122,6 +114,7 @@ pub(super) fn again(scripted: &Scripted, schema: &Schema) -> Option<Scripted> {
 }
 
 struct Maker<'a> {
+    steps: &'a [Registered],
     schema: &'a Schema,
     user: Uuid,
     new_id: &'a mut dyn FnMut() -> Uuid,
@@ -145,22 +138,22 @@ impl Maker<'_> {
         let reference = EntityReference::new(entity, id);
         let columns = ColumnSet::All;
         if messages.contains(Message::RETRIEVE) {
-            self.push("reads it", Request::retrieve(reference.clone(), columns));
+            self.push(entity, "reads it", Request::retrieve(reference.clone(), columns));
         }
         if messages.contains(Message::RETRIEVE_MULTIPLE) {
             let mut query = Query::new(entity);
             query.top = Some(5);
-            self.push("reads them all", Request::retrieve_multiple(query));
+            self.push(entity, "reads them all", Request::retrieve_multiple(query));
         }
         if messages.contains(Message::UPDATE) {
             // Every attribute, so that no filter holds a step back, and other values than before.
             let target = self.record(&definition, Variant::Second, id);
-            self.push("changes it", Request::update(target));
+            self.push(entity, "changes it", Request::update(target));
         }
         if messages.contains(Message::DELETE) {
             // A record of its own: others may point to the first.
             let id = self.create_another(&definition, Variant::First);
-            self.push("deletes it", Request::delete(EntityReference::new(entity, id)));
+            self.push(entity, "deletes it", Request::delete(EntityReference::new(entity, id)));
         }
     }
 
@@ -192,7 +185,7 @@ impl Maker<'_> {
     fn create_another(&mut self, definition: &EntityDefinition, variant: Variant) -> Uuid {
         let id = (self.new_id)();
         let target = self.record(definition, variant, id);
-        self.push("made-up record", Request::create(target));
+        self.push(&definition.logical_name, "made-up record", Request::create(target));
         id
     }
 
@@ -218,7 +211,7 @@ impl Maker<'_> {
             AttributeType::Integer => Value::Integer(number * 10),
             AttributeType::BigInteger => Value::BigInteger(i64::from(number) * 1000),
             AttributeType::Double => Value::Double(f64::from(number) / 2.0),
-            AttributeType::Decimal { .. } => Value::Decimal(Decimal::from(number * 10)),
+            AttributeType::Decimal { .. } => Value::Decimal(Decimal::from((number * 10).min(100))),
             AttributeType::Money { .. } => Value::Money(Decimal::from(number * 100)),
             AttributeType::String { max_length } => {
                 Value::String(text(&attribute.name, variant, *max_length))
@@ -242,9 +235,18 @@ impl Maker<'_> {
         })
     }
 
-    fn push(&mut self, note: &str, request: Request) {
+    /// Adds a request on that entity; its note says which steps wait for it.
+    fn push(&mut self, entity: &str, note: &str, request: Request) {
+        let waits = |step: &&Registered| {
+            let definition = &step.definition;
+            definition.message == request.message
+                && definition.entity.as_deref().is_none_or(|other| other == entity)
+        };
+        let names: Vec<&str> = self.steps.iter().filter(waits).map(|step| step.key.step.as_str()).collect();
+        let note =
+            if names.is_empty() { note.to_owned() } else { format!("{note}, for {}", names.join(", ")) };
         let request = request.as_user(self.user);
-        self.scripted.push(Scripted { note: Some(note.to_owned()), expect: Expect::Any, request });
+        self.scripted.push(Scripted { note: Some(note), expect: Expect::Any, request });
     }
 }
 
@@ -287,19 +289,20 @@ fn option(options: &[i32], variant: Variant, number: i32) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::step::{AttributeDeclaration, StepKey};
+    use crate::model::step::{AttributeDeclaration, EntityDeclaration, StepKey};
     use crate::model::{Stage, StepDefinition};
 
-    fn declared(entity: &str, attributes: &[(&str, &str, &[&str])]) -> EntityDeclaration {
+    fn declared(entity: &str, attributes: &[(&str, &str, &[&str])]) -> Declaration {
         let attribute = |(name, attribute_type, targets): &(&str, &str, &[&str])| AttributeDeclaration {
             name: (*name).into(),
             attribute_type: (*attribute_type).into(),
             targets: targets.iter().map(|target| (*target).to_owned()).collect(),
         };
-        EntityDeclaration {
+        let entity = EntityDeclaration {
             logical_name: entity.into(),
             attributes: attributes.iter().map(attribute).collect(),
-        }
+        };
+        Declaration { steps: Vec::new(), entities: vec![entity], properties: BTreeMap::new() }
     }
 
     fn step(message: &str, entity: Option<&str>) -> Registered {
@@ -312,7 +315,7 @@ mod tests {
         }
     }
 
-    fn tried(steps: &[Registered], declared: &[EntityDeclaration]) -> Vec<String> {
+    fn tried(steps: &[Registered], declared: &[Declaration]) -> Vec<String> {
         let schema = Schema::default();
         let definitions = definitions(declared, steps, &schema).unwrap();
         let schema = schema.extended(&definitions).unwrap();
@@ -395,9 +398,20 @@ mod tests {
     }
 
     #[test]
+    fn a_note_names_the_steps_that_the_request_is_for() {
+        let steps = [step("Update", Some("account")), step("Update", None)];
+        let definitions = definitions(&[declared("account", &[])], &steps, &Schema::default()).unwrap();
+        let schema = Schema::default().extended(&definitions).unwrap();
+        let requests = requests(&steps, &schema, Uuid::nil(), &mut Uuid::now_v7);
+        let notes: Vec<&str> = requests.iter().filter_map(|scripted| scripted.note.as_deref()).collect();
+        assert_eq!(notes, ["made-up record", "changes it, for on_Update, on_Update"]);
+    }
+
+    #[test]
     fn an_unknown_type_is_named() {
         let declared = [declared("account", &[("shape", "polygon", &[])])];
         let error = definitions(&declared, &[], &Schema::default()).unwrap_err();
-        assert!(error.contains("`shape` of `account`") && error.contains("`polygon`"), "{error}");
+        let error = error.message();
+        assert!(error.contains("`account.shape`") && error.contains("`polygon`"), "{error}");
     }
 }

@@ -4,12 +4,13 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Read, Write};
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use anstream::{AutoStream, ColorChoice};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::report::text::duration;
+use super::report::text::{Width, duration};
 
 /// Streams, tools and folders of one run of the program.
 pub struct Surroundings {
@@ -19,6 +20,8 @@ pub struct Surroundings {
     pub output: Output,
     /// Gets errors and progress.
     pub errors: Output,
+    /// Ready when the program is to stop. Waited for once, while requests run.
+    pub interrupt: Pin<Box<dyn Future<Output = ()> + Send>>,
     /// What builds plugin crates.
     pub tools: Tools,
     /// Where compiled plugins are kept; none for the user's cache directory.
@@ -35,16 +38,45 @@ impl Surroundings {
             output: Output {
                 colour: AutoStream::choice(&output) != ColorChoice::Never,
                 terminal: output.is_terminal(),
+                width: Width::of(&output),
                 writer: Box::new(AutoStream::auto(output)),
             },
             errors: Output {
                 colour: AutoStream::choice(&errors) != ColorChoice::Never,
                 terminal: errors.is_terminal(),
+                width: Width::of(&errors),
                 writer: Box::new(AutoStream::auto(errors)),
             },
+            interrupt: Box::pin(stop_signal()),
             tools: Tools::of_process(),
             cache_directory: None,
         }
+    }
+}
+
+/// Waits for an interrupt from the keyboard, or for the operating system's wish that the program end. From the first poll
+/// on, these no longer end the process by themselves.
+async fn stop_signal() {
+    // A signal that cannot be listened to keeps its usual effect.
+    let interrupt = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminate = std::future::pending::<()>();
+    tokio::select! {
+        () = interrupt => {}
+        () = terminate => {}
     }
 }
 
@@ -53,17 +85,23 @@ pub struct Output {
     writer: Box<dyn Write + Send>,
     colour: bool,
     terminal: bool,
+    width: Width,
 }
 
 impl Output {
     /// A stream that is no terminal and gets no colour.
     pub fn plain(writer: impl Write + Send + 'static) -> Self {
-        Self { writer: Box::new(writer), colour: false, terminal: false }
+        Self { writer: Box::new(writer), colour: false, terminal: false, width: Width::FILE }
     }
 
     /// Whether escape sequences for colour are welcome.
     pub(super) fn colour(&self) -> bool {
         self.colour
+    }
+
+    /// How wide a page may be.
+    pub(super) fn width(&self) -> Width {
+        self.width
     }
 
     /// Writes a text that may have escape sequences, without them where they are not welcome. A reader that has gone

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::json::{FORMAT, PlanLine, us};
-use super::text::{Page, bytes, clean, duration};
+use super::text::{Page, Width, bytes, clean, duration};
 use super::{PluginReport, plan, text};
 use crate::cli::Exit;
 use crate::model::step::Declaration;
@@ -46,8 +46,8 @@ pub(in crate::cli) struct Import {
 }
 
 /// For people.
-pub(in crate::cli) fn render_text(inspection: &Inspection) -> String {
-    let mut page = Page::default();
+pub(in crate::cli) fn render_text(inspection: &Inspection, width: Width) -> String {
+    let mut page = Page::new(width);
     facts(&mut page, inspection);
     let Some(declaration) = &inspection.declaration else {
         imports(&mut page, &inspection.imports);
@@ -77,7 +77,7 @@ fn facts(page: &mut Page, inspection: &Inspection) {
         fact("plugin", &loaded.plugin.name);
     }
     for (name, value) in inspection.declaration.iter().flat_map(|declaration| &declaration.properties) {
-        if name != "name" || inspection.loaded.is_err() {
+        if !value.is_empty() && (name != "name" || inspection.loaded.is_err()) {
             fact(name, value);
         }
     }

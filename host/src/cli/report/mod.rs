@@ -3,6 +3,7 @@
 pub(super) mod inspection;
 pub(super) mod json;
 pub(super) mod plan;
+pub(super) mod scale;
 pub(super) mod text;
 pub(super) mod totals;
 
@@ -15,9 +16,9 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::Exit;
-use super::requests::Expect;
+use super::requests::{Expect, REFUSALS};
 use crate::model::trace::StepRun;
-use crate::model::{Error, ErrorKind, Job, JobStatus, Response, Trace};
+use crate::model::{Error, Job, JobStatus, Response, Trace};
 
 /// All that a run shows.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub(super) struct Report {
     pub(super) requests: Vec<RequestReport>,
     /// The memory that a run of a step may have, in bytes.
     pub(super) memory_limit: u64,
+    /// Whether the user stopped it.
+    pub(super) interrupted: bool,
     /// From the program's start to the report, building included.
     pub(super) took: Duration,
 }
@@ -50,6 +53,8 @@ pub(super) struct PluginReport {
     /// The component's content hash.
     pub(super) hash: String,
     pub(super) steps: usize,
+    /// Where its declaration and the definitions differ, a sentence each.
+    pub(super) warnings: Vec<String>,
 }
 
 /// A request and what came of it.
@@ -83,7 +88,7 @@ pub(super) enum Verdict {
     Succeeded,
     /// It failed, as it should or may.
     Refused,
-    /// It failed and should not.
+    /// It failed and should not, or in another way than it should.
     Failed,
     /// It succeeded and should not.
     NotRefused,
@@ -92,12 +97,13 @@ pub(super) enum Verdict {
 impl RequestReport {
     /// Whether the result is what was expected.
     pub(super) fn verdict(&self) -> Verdict {
-        match (&self.result, self.expect) {
+        match (&self.result, &self.expect) {
             (Ok(_), Expect::Success | Expect::Any) => Verdict::Succeeded,
-            (Ok(_), Expect::Fault) => Verdict::NotRefused,
-            (Err(_), Expect::Fault) => Verdict::Refused,
-            (Err(error), Expect::Any) if is_no(error.kind()) => Verdict::Refused,
-            (Err(_), Expect::Success | Expect::Any) => Verdict::Failed,
+            (Ok(_), Expect::Fault(_)) => Verdict::NotRefused,
+            (Err(error), Expect::Fault(fault)) if fault.fits(error) => Verdict::Refused,
+            // A plugin's no is what a made-up record may well get; a breakdown is a defect whatever the record.
+            (Err(error), Expect::Any) if REFUSALS.contains(&error.kind()) => Verdict::Refused,
+            (Err(_), _) => Verdict::Failed,
         }
     }
 
@@ -105,21 +111,6 @@ impl RequestReport {
     pub(super) fn record(&self) -> Option<Uuid> {
         self.trace.as_ref().and_then(|trace| trace.record)
     }
-}
-
-/// Whether an error is a plugin's no, which a made-up record may well get, and no breakdown, which is a defect whatever
-/// the record.
-fn is_no(kind: ErrorKind) -> bool {
-    use ErrorKind as Kind;
-    matches!(
-        kind,
-        Kind::Rejected
-            | Kind::InvalidRequest
-            | Kind::NotFound
-            | Kind::Duplicate
-            | Kind::Restricted
-            | Kind::Doomed
-    )
 }
 
 impl Verdict {
@@ -146,6 +137,9 @@ impl Report {
             request.verdict().is_failure()
                 || request.jobs.iter().any(|report| report.job.status == JobStatus::Failed)
         };
+        if self.interrupted {
+            return Exit::Interrupted;
+        }
         if self.requests.iter().any(failed) { Exit::RequestFailed } else { Exit::Done }
     }
 }

@@ -6,10 +6,11 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::plan::{self, Registered};
+use super::text::Width;
 use super::totals::Totals;
 use super::{JobReport, PluginReport, Report, RequestReport, Verdict, json, text};
 use crate::cli::Exit;
-use crate::cli::requests::Expect;
+use crate::cli::requests::{Expect, Fault as ExpectedFault};
 use crate::model::job::JobError;
 use crate::model::step::StepKey;
 use crate::model::trace::{Change, Event, OperationRun, StepRun, Trace};
@@ -128,7 +129,7 @@ fn refused() -> RequestReport {
     RequestReport {
         number: 2,
         note: None,
-        expect: Expect::Fault,
+        expect: Expect::Fault(ExpectedFault::default()),
         message: "Update".into(),
         result: Err(error),
         trace: Some(trace),
@@ -156,6 +157,7 @@ fn report(requests: Vec<RequestReport>) -> Report {
             code_bytes: 131_072,
             hash: "00ff".into(),
             steps: 2,
+            warnings: vec!["the entity `lead` is not defined".into()],
         }],
         database: None,
         made_up: false,
@@ -166,6 +168,7 @@ fn report(requests: Vec<RequestReport>) -> Report {
         ]),
         requests,
         memory_limit: 128 << 20,
+        interrupted: false,
         took: us(200_000),
     }
 }
@@ -175,13 +178,18 @@ fn totals(report: &Report) -> Totals {
     Totals::of(&report.requests, &native)
 }
 
+fn rendered(report: &Report, width: Width) -> String {
+    let requests: String = report.requests.iter().map(|request| text::request(request, width)).collect();
+    text::beginning(report, width) + &requests + &text::ending(report, &totals(report), width)
+}
+
 fn plain(text: &str) -> String {
     anstream::adapter::strip_str(text).to_string()
 }
 
 /// The text report with its runs of blanks made one, so that the test is about what is said and not about columns.
 fn words(report: &Report) -> String {
-    let text = plain(&text::render(report, &totals(report)));
+    let text = plain(&rendered(report, Width::FILE));
     let lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
     lines.collect::<Vec<_>>().join("\n")
 }
@@ -192,16 +200,21 @@ fn the_text_report_tells_the_whole_run() {
     let expected = "\
 Stagegate 0.1.0, temporary database
 credit-guard 2 steps, 64 KiB, compiled credit_guard.wasm 154 ms
+note: the entity `lead` is not defined
 
 The plan: which steps run on which message, in this order
-stage rank mode step plugin why here
+stage rank mode step plugin
 Update account
-1 20 PreOperation 1 sync approve_rise credit-guard in transaction, before the operation
+1 20 PreOperation 1 sync approve_rise credit-guard
+in transaction, before the operation
 if the target carries creditlimit; pre-image before(creditlimit)
-2 40 PostOperation 1 sync count credit-guard (native) in transaction, after the operation
-3 40 PostOperation 1 async follow_up credit-guard queued with the commit, runs after it
+2 40 PostOperation 1 sync count credit-guard (native)
+in transaction, after the operation
+3 40 PostOperation 1 async follow_up credit-guard
+queued with the commit, runs after it
 Update of any other entity
-1 40 PostOperation 1 sync count credit-guard (native) in transaction, after the operation
+1 40 PostOperation 1 sync count credit-guard (native)
+in transaction, after the operation
 ";
     let words = words(&report);
     assert!(words.starts_with(expected), "{words}");
@@ -223,13 +236,13 @@ waited for the database 1.50 ms
 creditlimit: 500 -> 900
 40 PostOperation
 ✓ count credit-guard 0.05 ms
-» queued job 0000…00000b follow_up credit-guard → succeeded 2 ms
+» queued job 0000…00000b follow_up credit-guard → succeeded
 commit 0.80 ms
 after the commit
-✓ follow_up credit-guard job 00000000-0000-0000-0000-00000000000b succeeded 2 ms
+✓ follow_up credit-guard job 0000…00000b succeeded waited 5 ms 1.20 ms
 │ made a task
 
-2 Update account 00000000-0000-0000-0000-000000000acc refused and rolled back, as expected 0.70 ms
+2 Update account 00000000-0000-0000-0000-000000000acc refused as expected, rolled back 0.70 ms
 20 PreOperation
 ✗ approve_rise credit-guard 0.50 ms
 rollback 0.10 ms
@@ -263,8 +276,10 @@ load time 154 ms (1 compiled), peak memory of a guest 1.2 MiB of 128.0 MiB, all 
 #[test]
 fn no_line_is_wider_than_the_page() {
     let report = report(vec![accepted(), refused()]);
-    for line in plain(&text::render(&report, &totals(&report))).lines() {
-        assert!(line.chars().count() <= 110, "{line}");
+    for (width, columns) in [(Width::FILE, 100), (Width::terminal(80), 80), (Width::terminal(60), 60)] {
+        for line in plain(&rendered(&report, width)).lines() {
+            assert!(line.chars().count() <= columns, "{line}");
+        }
     }
 }
 
@@ -288,6 +303,7 @@ fn the_json_report_keeps_its_shape() {
     assert_eq!(at("/exit_code"), 0);
     assert_eq!(document.get("database"), None);
     assert_eq!(at("/plugins/0/source"), "compiled");
+    assert_eq!(at("/plugins/0/warnings"), serde_json::json!(["the entity `lead` is not defined"]));
     assert_eq!(at("/plan/0/why"), "in transaction, before the operation");
     assert_eq!(at("/plan/0/images/0/type"), "PreImage");
     assert_eq!(at("/requests/0/outcome"), "succeeded");
@@ -321,11 +337,17 @@ fn the_exit_code_follows_what_was_expected() {
     let broken = || Err(Error::new(ErrorKind::Trapped, "unreachable"));
     let rejected = || Err(Error::rejected(Fault::new("no")));
     let done = || Ok(Response::default());
+    let fault = |kind: Option<&str>| {
+        Expect::Fault(ExpectedFault { kind: kind.map(str::to_owned), ..Default::default() })
+    };
     let cases = [
         (ended(Expect::Success, done()), Verdict::Succeeded, Exit::Done),
         (ended(Expect::Success, rejected()), Verdict::Failed, Exit::RequestFailed),
-        (ended(Expect::Fault, broken()), Verdict::Refused, Exit::Done),
-        (ended(Expect::Fault, done()), Verdict::NotRefused, Exit::RequestFailed),
+        (ended(fault(None), rejected()), Verdict::Refused, Exit::Done),
+        (ended(fault(None), broken()), Verdict::Failed, Exit::RequestFailed),
+        (ended(fault(Some("trapped")), broken()), Verdict::Refused, Exit::Done),
+        (ended(fault(Some("trapped")), rejected()), Verdict::Failed, Exit::RequestFailed),
+        (ended(fault(None), done()), Verdict::NotRefused, Exit::RequestFailed),
         (ended(Expect::Any, rejected()), Verdict::Refused, Exit::Done),
         (ended(Expect::Any, broken()), Verdict::Failed, Exit::RequestFailed),
     ];
@@ -344,6 +366,31 @@ fn a_failed_job_makes_the_program_fail_and_says_why() {
     let report = report(vec![request]);
     assert_eq!(report.exit(), Exit::RequestFailed);
     let words = words(&report);
-    assert!(words.contains("failed at attempt 3 2 ms"), "{words}");
+    assert!(words.contains("failed at attempt 3 1.20 ms"), "{words}");
     assert!(words.contains("the mail server is down 0xffffffff (-1)"), "{words}");
+}
+
+#[test]
+fn the_error_of_a_job_is_shown_like_that_of_a_request() {
+    let mut request = accepted();
+    request.jobs[0].job.status = JobStatus::Failed;
+    let location = Location {
+        step: key("follow_up"),
+        stage: Stage::PostOperation,
+        message: "Update".into(),
+        entity: Some("account".into()),
+    };
+    let error = Error::new(ErrorKind::Panicked, "the plugin panicked: no task")
+        .with_diagnostic("    at follow_up (src/lib.rs:7)\n".into())
+        .at(location);
+    request.jobs[0].runs[0].error = Some(error);
+    let words = words(&report(vec![request]));
+    let expected = "\
+✗ panicked the plugin panicked: no task
+in step `follow_up` of plugin `credit-guard` at PostOperation of Update account
+code 0x80040224 (-2147220956)
+backtrace
+at follow_up (src/lib.rs:7)
+";
+    assert!(words.contains(expected), "{words}");
 }

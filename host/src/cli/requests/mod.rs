@@ -3,16 +3,17 @@
 //! A file is checked in two steps, both before anything is written: its form as soon as it is read, and the values once
 //! the definitions that give them their types are known. Every error has its line, column and path.
 
+mod expect;
 mod raw;
 mod source;
 mod typed;
 
-use serde::Deserialize;
 use uuid::Uuid;
 
-use self::raw::{RawDocument, RawRequest};
+pub(super) use self::expect::{Expect, Fault, REFUSALS};
+use self::raw::{RawDocument, RawEntity, RawName, RawRequest};
 pub(super) use self::source::Source;
-use self::source::{each, object};
+use self::source::{each, object, place};
 use self::typed::Reader;
 use super::failure::Failure;
 use crate::model::{EntityDefinition, Error, Request, Schema};
@@ -23,6 +24,8 @@ pub(super) struct Document<'s> {
     source: &'s Source,
     /// The definitions; none if the file does not speak of entities.
     pub(super) entities: Option<Vec<EntityDefinition>>,
+    /// The text of each definition.
+    entity_texts: Vec<&'s str>,
     requests: Option<Vec<RawRequest<'s>>>,
 }
 
@@ -34,34 +37,43 @@ pub(super) struct Scripted {
     pub(super) request: Request,
 }
 
-/// What the author of a request expects.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Expect {
-    /// That it succeeds.
-    #[default]
-    Success,
-    /// That it fails.
-    Fault,
-    /// Nothing: of a made-up record, a plugin may well refuse to hear.
-    #[serde(skip)]
-    Any,
-}
-
 impl<'s> Document<'s> {
     /// Reads a file's form. The failure has its line, column and path.
     pub(super) fn parse(source: &'s Source) -> Result<Self, Failure> {
         let raw: RawDocument<'s> = object(source, &source.text, "")?;
+        let entity_texts = raw.entities.iter().flatten().map(|raw| raw.get()).collect();
         let entities =
             raw.entities.map(|list| each(&list, "entities", |raw, path| object(source, raw, path)));
         let requests =
             raw.requests.map(|list| each(&list, "requests", |raw, path| object(source, raw, path)));
-        Ok(Self { source, entities: entities.transpose()?, requests: requests.transpose()? })
+        Ok(Self { source, entities: entities.transpose()?, entity_texts, requests: requests.transpose()? })
     }
 
-    /// The failure for definitions of this file that break a rule.
+    /// The failure for definitions of this file that break a rule of `schema`, at the entity, or the attribute of it,
+    /// that the error speaks of.
     pub(super) fn failure(&self, error: &Error) -> Failure {
-        Failure::new(format!("{}: {}", self.source.name, error.message()))
+        let names = |name: &str| error.message().contains(&format!("`{name}`"));
+        let definitions = self.entities.iter().flatten();
+        let found = definitions.zip(&self.entity_texts).enumerate().find(|(_, (definition, _))| {
+            // Those of a cycle are listed without quotes, beginning with the entity where it was found.
+            let cycle = format!(" {} -> ", definition.logical_name);
+            names(&definition.logical_name) || error.message().contains(&cycle)
+        });
+        let Some((index, (_, text))) = found else {
+            return Failure::new(error.message()).at(place(self.source, &self.source.text, "entities"));
+        };
+        let path = format!("entities[{index}]");
+        let attributes = serde_json::from_str::<RawEntity<'_>>(text).map(|raw| raw.attributes);
+        for (index, attribute) in attributes.unwrap_or_default().iter().enumerate() {
+            let is_meant = serde_json::from_str::<RawName<'_>>(attribute.get()).is_ok_and(|raw| {
+                serde_json::from_str::<String>(raw.name.get()).is_ok_and(|name| names(&name))
+            });
+            if is_meant {
+                let path = format!("{path}.attributes[{index}]");
+                return Failure::new(error.message()).at(place(self.source, attribute.get(), &path));
+            }
+        }
+        Failure::new(error.message()).at(place(self.source, text, &path))
     }
 
     /// The requests, their values typed by the schema; none if the file does not speak of requests. `user` asks where

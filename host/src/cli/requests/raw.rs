@@ -19,6 +19,20 @@ pub(super) struct RawDocument<'s> {
     pub(super) requests: Option<Vec<&'s RawValue>>,
 }
 
+/// An entity whose form was checked, for the places of its attributes.
+#[derive(Deserialize)]
+pub(super) struct RawEntity<'s> {
+    #[serde(borrow, default)]
+    pub(super) attributes: Vec<&'s RawValue>,
+}
+
+/// An attribute of it.
+#[derive(Deserialize)]
+pub(super) struct RawName<'s> {
+    #[serde(borrow)]
+    pub(super) name: &'s RawValue,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawRequest<'s> {

@@ -1,7 +1,10 @@
 //! The text of a requests file, read piece by piece, each with its place for errors.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use serde_path_to_error::Segment;
 
 use crate::cli::failure::{Failure, Place};
 use crate::cli::json;
@@ -49,21 +52,40 @@ pub(super) fn decode<'s, T: Deserialize<'s>>(
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let result = serde_path_to_error::deserialize(&mut deserializer)
         .map_err(|error| {
-            let inner = error.path().to_string();
-            (join(path, &inner), error.into_inner())
+            let start = locate(text, error.path());
+            (join(path, &error.path().to_string()), start, error.into_inner())
         })
-        .and_then(|value| deserializer.end().map(|()| value).map_err(|error| (path.to_owned(), error)));
-    result.map_err(|(path, error)| {
+        .and_then(|value| deserializer.end().map(|()| value).map_err(|error| (path.to_owned(), text, error)));
+    result.map_err(|(path, start, error)| {
         let (line, column) = (error.line(), error.column());
         let message = error.to_string();
         let message =
             message.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&message).to_owned();
-        // A scalar of the wrong type: point to its beginning, where its reader looks.
-        if error.is_data() && !text.trim_start().starts_with(['{', '[']) {
-            return Failure::new(message).at(place(source, text, &path));
+        if error.is_data() {
+            // The value is well formed and not what it should be: its reader looks at its beginning.
+            return Failure::new(message).at(place(source, start, &path));
         }
         Failure::new(message).at(place_of(source, offset(source, text) + position(text, line, column), &path))
     })
+}
+
+/// The part of `text` that a path leads to, as far as it leads.
+fn locate<'s>(text: &'s str, path: &serde_path_to_error::Path) -> &'s str {
+    let mut part = text.trim_start();
+    for segment in path {
+        let next = match segment {
+            Segment::Map { key } => serde_json::from_str::<BTreeMap<String, &RawValue>>(part)
+                .ok()
+                .and_then(|members| members.get(key).copied()),
+            Segment::Seq { index } => serde_json::from_str::<Vec<&RawValue>>(part)
+                .ok()
+                .and_then(|elements| elements.get(*index).copied()),
+            Segment::Enum { .. } | Segment::Unknown => None,
+        };
+        let Some(next) = next else { break };
+        part = next.get();
+    }
+    part
 }
 
 fn join(outer: &str, inner: &str) -> String {

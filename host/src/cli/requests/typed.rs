@@ -30,18 +30,17 @@ impl<'s> Reader<'s, '_> {
         let at = |part: &str| format!("{path}.{part}");
         let message: String = decode(self.source, raw.message.get(), &at("message"))?;
         let message_place = || place(self.source, raw.message.get(), &at("message"));
-        let refuse = |part: Option<&RawValue>, name: &str| match part {
-            None => Ok(()),
-            Some(part) => Err(Failure::new(format!("a {message} has no `{name}`; remove it")).at(place(
-                self.source,
-                part.get(),
-                &at(name),
-            ))),
-        };
+        let refuse =
+            |part: Option<&RawValue>, name: &str| match part {
+                None => Ok(()),
+                Some(part) => Err(Failure::new(format!("{} has no `{name}`; remove it", a(&message)))
+                    .at(place(self.source, part.get(), &at(name)))),
+            };
         let target = || {
             let raw = raw.target.ok_or_else(|| {
                 Failure::new(format!(
-                    "a {message} needs a target: add \"target\": {{\"entity\": \"<name>\", ...}}"
+                    "{} needs a target: add \"target\": {{\"entity\": \"<name>\", ...}}",
+                    a(&message)
                 ))
                 .at(message_place())
             })?;
@@ -82,7 +81,7 @@ impl<'s> Reader<'s, '_> {
             }
         };
         let request = request.as_user(raw.user.unwrap_or(user));
-        Ok(Scripted { note: raw.note.clone(), expect: raw.expect, request })
+        Ok(Scripted { note: raw.note.clone(), expect: raw.expect.clone(), request })
     }
 
     fn target(&self, raw: &RawValue, message: &str, path: &str) -> Result<Entity, Failure> {
@@ -91,15 +90,20 @@ impl<'s> Reader<'s, '_> {
         let mut entity = Entity::new(&definition.logical_name);
         entity.id = target.id;
         if entity.id.is_none() && message != Message::CREATE {
-            return Err(Failure::new(format!("a {message} needs the record: add its \"id\" to the target"))
-                .at(place(self.source, raw.get(), path)));
+            return Err(Failure::new(format!(
+                "{} needs the record: add its \"id\" to the target",
+                a(message)
+            ))
+            .at(place(self.source, raw.get(), path)));
         }
         let writes = matches!(message, Message::CREATE | Message::UPDATE);
         for (name, value) in target.attributes.map(|pairs| pairs.0).unwrap_or_default() {
             let path = format!("{path}.attributes.{name}");
             let here = || place(self.source, value.get(), &path);
             if !writes {
-                return Err(Failure::new(format!("a {message} takes no attributes; remove them")).at(here()));
+                return Err(
+                    Failure::new(format!("{} takes no attributes; remove them", a(message))).at(here())
+                );
             }
             let typed = self.value(definition, &name, value, &path)?;
             entity.attributes.insert(name, typed);
@@ -278,6 +282,12 @@ impl<'s> Reader<'s, '_> {
         };
         json::from_json(raw.get(), expected).map_err(|message| Failure::new(message).at(here()))
     }
+}
+
+/// A message with its article.
+fn a(message: &str) -> String {
+    let article = if message.starts_with(['A', 'E', 'I', 'O', 'U']) { "an" } else { "a" };
+    format!("{article} {message}")
 }
 
 fn reference(entity: Entity) -> EntityReference {

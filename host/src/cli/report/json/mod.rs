@@ -18,7 +18,7 @@ use self::trace::{ErrorJson, JobJson, TraceJson};
 use super::totals::Totals;
 use super::{PluginReport, Report, RequestReport, plan};
 use crate::cli::json::to_json;
-use crate::cli::requests::Expect;
+use crate::cli::requests::{Expect, Fault};
 use crate::model::request::parameter;
 use crate::model::{Entity, Image, Mode, Response, Stage};
 
@@ -33,6 +33,7 @@ pub(in crate::cli) fn render(report: &Report, totals: &Totals) -> Result<String,
         version: env!("CARGO_PKG_VERSION"),
         database: report.database.as_deref().map(Path::to_string_lossy),
         made_up: report.made_up,
+        interrupted: report.interrupted,
         plugins: report.plugins.iter().map(Plugin::from).collect(),
         plan: report.plan.iter().map(PlanLine::from).collect(),
         requests: report.requests.iter().map(Request::from).collect(),
@@ -49,6 +50,7 @@ struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     database: Option<Cow<'a, str>>,
     made_up: bool,
+    interrupted: bool,
     plugins: Vec<Plugin<'a>>,
     plan: Vec<PlanLine<'a>>,
     requests: Vec<Request<'a>>,
@@ -64,6 +66,7 @@ struct Plugin<'a> {
     load_us: u64,
     component_bytes: u64,
     code_bytes: u64,
+    warnings: &'a [String],
 }
 
 impl<'a> From<&'a PluginReport> for Plugin<'a> {
@@ -76,6 +79,7 @@ impl<'a> From<&'a PluginReport> for Plugin<'a> {
             load_us: us(plugin.load),
             component_bytes: plugin.component_bytes,
             code_bytes: plugin.code_bytes,
+            warnings: &plugin.warnings,
         }
     }
 }
@@ -130,6 +134,9 @@ struct Request<'a> {
     note: Option<&'a str>,
     message: &'a str,
     expect: &'static str,
+    /// What the failure is to be like.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expect_fault: Option<&'a Fault>,
     outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     response: Option<ResponseJson<'a>>,
@@ -146,10 +153,14 @@ impl<'a> From<&'a RequestReport> for Request<'a> {
             number: request.number,
             note: request.note.as_deref(),
             message: &request.message,
-            expect: match request.expect {
+            expect: match &request.expect {
                 Expect::Success => "success",
-                Expect::Fault => "fault",
+                Expect::Fault(_) => "fault",
                 Expect::Any => "any",
+            },
+            expect_fault: match &request.expect {
+                Expect::Fault(fault) if *fault != Fault::default() => Some(fault),
+                _ => None,
             },
             outcome: request.verdict().name(),
             response: request.result.as_ref().ok().map(Into::into),

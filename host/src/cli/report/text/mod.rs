@@ -9,18 +9,44 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use super::totals::Totals;
 use super::{PluginReport, Report, RequestReport, Verdict, plan};
 use crate::model::{JobStatus, Mode};
-use style::{BAD, DIM, GOOD, HEADING, NAME};
-pub(in crate::cli) use style::{Page, bytes, clean, duration};
+use style::{BAD, DIM, GOOD, HEADING, NAME, WARNING, columns, short_path};
+pub(in crate::cli) use style::{Page, Width, bytes, clean, duration};
 
-/// The whole report.
-pub(in crate::cli) fn render(report: &Report, totals: &Totals) -> String {
-    let mut page = Page::default();
+/// Where there are no requests.
+const NONE: &str =
+    "none: write some to a `requests.json` beside the plugin, or name a file with `--requests`";
+/// Where none was over before an interrupt.
+const NONE_YET: &str = "none was over when the program was interrupted";
+
+/// What is known before the first request: the plugins and the plan.
+pub(in crate::cli) fn beginning(report: &Report, width: Width) -> String {
+    let mut page = Page::new(width);
     header(&mut page, report);
     plan_table(&mut page, &report.plan);
-    requests(&mut page, report);
-    if !report.requests.is_empty() {
+    page.heading(if report.made_up {
+        "The requests, made up from what the plugins declare"
+    } else {
+        "The requests"
+    });
+    page.finish()
+}
+
+/// One request that is over.
+pub(in crate::cli) fn request(request: &RequestReport, width: Width) -> String {
+    let mut page = Page::new(width);
+    request::render(&mut page, request);
+    page.finish()
+}
+
+/// What is known after the last request: where the time went, and the outcome.
+pub(in crate::cli) fn ending(report: &Report, totals: &Totals, width: Width) -> String {
+    let mut page = Page::new(width);
+    if report.requests.is_empty() {
+        page.line(1, if report.interrupted { NONE_YET } else { NONE });
+    } else {
         where_the_time_went(&mut page, totals);
     }
+    page.blank();
     footer(&mut page, report, totals);
     page.finish()
 }
@@ -28,20 +54,25 @@ pub(in crate::cli) fn render(report: &Report, totals: &Totals) -> String {
 fn header(page: &mut Page, report: &Report) {
     let database = match &report.database {
         None => "temporary database".to_owned(),
-        Some(path) => format!("database {}", clean(&path.display().to_string())),
+        Some(path) => format!("database {}", short_path(path, page.room(15))),
     };
     page.line(0, &format!("{HEADING}Stagegate {}{HEADING:#}, {database}", env!("CARGO_PKG_VERSION")));
     for plugin in &report.plugins {
-        let PluginReport { name, path, cached, load, component_bytes, steps, .. } = plugin;
+        let PluginReport { name, path, cached, load, component_bytes, steps, warnings, .. } = plugin;
         let how = if *cached { "compiled code from the cache" } else { "compiled" };
-        let steps = count(*steps, "step");
-        let text = format!(
-            "{NAME}{}{NAME:#}  {steps}, {}, {how}  {DIM}{}{DIM:#}",
-            clean(name),
-            bytes(*component_bytes),
-            clean(&path.display().to_string())
-        );
-        page.row(1, &text, &duration(*load));
+        let (steps, size, load) = (count(*steps, "step"), bytes(*component_bytes), duration(*load));
+        let text = format!("{NAME}{}{NAME:#}  {steps}, {size}, {how}", clean(name));
+        let room = page.room(1).saturating_sub(columns(&text) + columns(&load) + 4);
+        let shown = short_path(path, room);
+        if columns(&shown) <= room {
+            page.row(1, &format!("{text}  {DIM}{shown}{DIM:#}"), &load);
+        } else {
+            page.row(1, &text, &load);
+            page.line(2, &format!("{DIM}{}{DIM:#}", short_path(path, page.room(2))));
+        }
+        for warning in warnings {
+            page.line(2, &format!("{WARNING}note{WARNING:#}: {}", clean(warning)));
+        }
     }
 }
 
@@ -52,21 +83,11 @@ pub(super) fn plan_table(page: &mut Page, lines: &[plan::Line]) {
         page.line(1, "no steps are registered, so requests run their core operation alone");
         return;
     }
-    let mut table = Table::new();
-    // Not wrapped: each row is one line, for the headings between them.
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(["", "stage", "rank", "mode", "step", "plugin", "why here"]);
-    for line in lines {
-        table.add_row(plan_row(line));
-    }
-    for right in [0, 2] {
-        if let Some(column) = table.column_mut(right) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    let mut rows = table.lines();
+    // Where the reasons do not fit beside the steps, they stand below them.
+    let reasons_beside = plan_rows(lines, true).iter().all(|row| columns(row) <= page.room(0));
+    let mut rows = plan_rows(lines, reasons_beside).into_iter();
     if let Some(header) = rows.next() {
-        page.line(0, &format!("{DIM}{}{DIM:#}", header.trim_end()));
+        page.line(0, &format!("{DIM}{header}{DIM:#}"));
     }
     let mut previous = None;
     for (line, row) in lines.iter().zip(rows) {
@@ -77,12 +98,33 @@ pub(super) fn plan_table(page: &mut Page, lines: &[plan::Line]) {
             let entity = line.entity.as_deref().unwrap_or(any);
             page.line(1, &format!("{NAME}{} {}{NAME:#}", clean(&line.message), clean(entity)));
         }
-        page.line(0, row.trim_end());
+        page.line(0, &row);
+        if !reasons_beside {
+            page.paragraph(3, &clean(&line.why));
+        }
         let conditions = plan::conditions(&line.step.definition);
         if !conditions.is_empty() {
             page.line(3, &format!("{DIM}{}{DIM:#}", clean(&conditions)));
         }
     }
+}
+
+/// The header and a row for each line, aligned; with the reasons or without.
+fn plan_rows(lines: &[plan::Line], with_reasons: bool) -> Vec<String> {
+    let mut table = Table::new();
+    // Not wrapped: each row is one line, for the headings between them.
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    let cells = if with_reasons { 7 } else { 6 };
+    table.set_header(["", "stage", "rank", "mode", "step", "plugin", "why here"].into_iter().take(cells));
+    for line in lines {
+        table.add_row(plan_row(line).into_iter().take(cells));
+    }
+    for right in [0, 2] {
+        if let Some(column) = table.column_mut(right) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.lines().map(|row| row.trim_end().to_owned()).collect()
 }
 
 fn plan_row(line: &plan::Line) -> [String; 7] {
@@ -101,23 +143,6 @@ fn plan_row(line: &plan::Line) -> [String; 7] {
         if line.step.native { format!("{plugin} (native)") } else { plugin },
         line.why.clone(),
     ]
-}
-
-fn requests(page: &mut Page, report: &Report) {
-    page.heading(if report.made_up {
-        "The requests, made up from what the plugins declare"
-    } else {
-        "The requests"
-    });
-    if report.requests.is_empty() {
-        page.line(
-            1,
-            "none: write some to a `requests.json` beside the plugin, or name a file with `--requests`",
-        );
-    }
-    for request in &report.requests {
-        request::render(page, request);
-    }
 }
 
 fn where_the_time_went(page: &mut Page, totals: &Totals) {
@@ -141,7 +166,6 @@ fn where_the_time_went(page: &mut Page, totals: &Totals) {
 }
 
 fn footer(page: &mut Page, report: &Report, totals: &Totals) {
-    page.blank();
     let compiled = report.plugins.iter().filter(|plugin| !plugin.cached).count();
     let cached = report.plugins.len() - compiled;
     let load = report.plugins.iter().map(|plugin| plugin.load).sum();

@@ -3,8 +3,11 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use anstyle::Style;
+
 use super::style::{BAD, CHANGE, DIM, GOOD, NAME, Page, WARNING, clean, duration, short};
 use crate::cli::report::{JobReport, RequestReport, Verdict};
+use crate::cli::requests::Expect;
 use crate::model::step::StepKey;
 use crate::model::trace::{Change, Event, OperationRun, StepRun};
 use crate::model::{Entity, Error, Job, JobStatus, Message, Stage, Trace, Value};
@@ -31,26 +34,39 @@ pub(super) fn render(page: &mut Page, request: &RequestReport) {
                 page.line(1, &format!("{DIM}← and {} more records{DIM:#}", more + 1));
             }
         }
-        Err(failure) => error(page, failure, request.verdict()),
+        Err(failure) => {
+            error(page, failure, request.verdict());
+            not_as_expected(page, request, failure);
+        }
     }
     if request.verdict() == Verdict::NotRefused {
-        page.line(1, &format!("{BAD}✗{BAD:#} the request says `\"expect\": \"fault\"`, and it succeeded"));
+        page.line(1, &format!("{BAD}✗{BAD:#} it should have failed (`\"expect\"`), and it succeeded"));
     }
     page.blank();
+}
+
+/// In which way a request failed that should have failed in another.
+fn not_as_expected(page: &mut Page, request: &RequestReport, error: &Error) {
+    let Expect::Fault(fault) = &request.expect else { return };
+    for difference in fault.differences(error) {
+        page.line(1, &format!("{BAD}✗{BAD:#} the request expects {}", clean(&difference)));
+    }
 }
 
 fn headline(page: &mut Page, request: &RequestReport) {
     let verdict = request.verdict();
     let (style, text) = match verdict {
         Verdict::Succeeded => (GOOD, ended(request.trace.as_ref(), "succeeded")),
-        Verdict::Refused => (GOOD, format!("{}, as expected", ended(request.trace.as_ref(), "refused"))),
+        Verdict::Refused => {
+            (GOOD, ended(request.trace.as_ref(), "refused").replacen("refused", "refused as expected", 1))
+        }
         Verdict::Failed => (BAD, ended(request.trace.as_ref(), "failed")),
         Verdict::NotRefused => {
             (BAD, format!("{}, not as expected", ended(request.trace.as_ref(), "succeeded")))
         }
     };
-    let text = match (verdict, request.expect) {
-        (Verdict::Refused, crate::cli::requests::Expect::Any) => ended(request.trace.as_ref(), "refused"),
+    let text = match (verdict, &request.expect) {
+        (Verdict::Refused, Expect::Any) => ended(request.trace.as_ref(), "refused"),
         _ => text,
     };
     let mut left = format!("{DIM}{:>2}{DIM:#} {NAME}{}{NAME:#}", request.number, clean(&request.message));
@@ -79,7 +95,7 @@ fn ended(trace: Option<&Trace>, otherwise: &str) -> String {
         _ => None,
     });
     match (end, otherwise) {
-        (Some("rolled back"), "refused") => "refused and rolled back".to_owned(),
+        (Some("rolled back"), "refused") => "refused, rolled back".to_owned(),
         (Some(end), _) => end.to_owned(),
         (None, _) => otherwise.to_owned(),
     }
@@ -120,7 +136,8 @@ fn events(page: &mut Page, indent: Indent<'_>, trace: &Trace) {
             }
             Event::Unlinked { entity, attribute, records } => {
                 let (entity, attribute) = (clean(entity), clean(attribute));
-                page.line(level + 1, &format!("~ cleared {attribute} in {records} records of {entity}"));
+                let noun = if *records == 1 { "record" } else { "records" };
+                page.line(level + 1, &format!("~ cleared {attribute} in {records} {entity} {noun}"));
             }
             Event::Step(run) => step(page, indent.deeper(1), run),
             Event::Operation(run) => operation(page, level + 1, trace, run),
@@ -230,7 +247,7 @@ fn operation(page: &mut Page, level: usize, trace: &Trace, run: &OperationRun) {
 fn queued(page: &mut Page, indent: Indent<'_>, id: uuid::Uuid, step: &StepKey) {
     let left = format!("{CHANGE}»{CHANGE:#} queued job {DIM}{}{DIM:#}  {}", short(id), name(step));
     match indent.jobs.iter().map(|report| &report.job).find(|job| job.id == id) {
-        Some(job) => page.row(indent.level, &format!("{left} → {}", status(job)), &job_time(job)),
+        Some(job) => page.line(indent.level, &format!("{left} → {}", status(job))),
         None => page.line(indent.level, &left),
     }
 }
@@ -252,17 +269,25 @@ fn job(page: &mut Page, indent: Indent<'_>, JobReport { job, runs }: &JobReport)
         JobStatus::Failed | JobStatus::Canceled => format!("{BAD}✗{BAD:#}"),
         _ => "·".to_owned(),
     };
-    let mut left = format!("{mark} {}  job {DIM}{}{DIM:#} {}", name(&job.step), job.id, status(job));
+    let mut left = format!("{mark} {}  job {DIM}{}{DIM:#} {}", name(&job.step), short(job.id), status(job));
     if job.attempt > 1 {
         let _ = write!(left, " at attempt {}", job.attempt);
     }
-    page.row(indent.level, &left, &job_time(job));
+    if let Some(waited) = waited(job) {
+        let _ = write!(left, "  {DIM}waited {waited} ms{DIM:#}");
+    }
+    let took = runs.last().map(|run| duration(run.duration)).unwrap_or_default();
+    page.row(indent.level, &left, &took);
     match runs.last() {
         Some(run) => step_parts(page, indent.deeper(1), run),
         // A run of another program on the database: its lines are what is left of it.
         None => job.trace.iter().for_each(|line| trace_line(page, indent.level + 1, line)),
     }
-    if let Some(error) = &job.error {
+    if let Some(failure) = runs.last().and_then(|run| run.error.as_ref()) {
+        error_head(page, indent.level + 1, failure, BAD);
+        // Its trace lines are those above.
+        diagnostic(page, indent.level + 1, failure);
+    } else if let Some(error) = &job.error {
         let code = hex(error.code);
         let message = clean(&error.message);
         page.line(indent.level + 1, &format!("{BAD}{message}{BAD:#}  {DIM}{code}{DIM:#}"));
@@ -278,10 +303,11 @@ fn status(job: &Job) -> String {
     format!("{style}{}{style:#}", job.status)
 }
 
-fn job_time(job: &Job) -> String {
-    let (Some(started), Some(completed)) = (job.started_on, job.completed_on) else { return String::new() };
-    // Jobs are timed by the host's clock, to the millisecond.
-    format!("{} ms", completed.0.saturating_sub(started.0))
+/// How long a job waited for its first attempt, in milliseconds: to which the host's clock counts. None after further
+/// attempts, since only the start of the last is known.
+fn waited(job: &Job) -> Option<i64> {
+    let started = job.started_on.filter(|_| job.attempt == 1)?;
+    Some(started.0.saturating_sub(job.created_on.0).max(0))
 }
 
 fn record(page: &mut Page, entity: &Entity) {
@@ -294,14 +320,24 @@ fn record(page: &mut Page, entity: &Entity) {
 
 /// What failed, where, and all that is known about it.
 fn error(page: &mut Page, error: &Error, verdict: Verdict) {
-    let style = if verdict == Verdict::Refused { WARNING } else { BAD };
+    error_head(page, 1, error, if verdict == Verdict::Refused { WARNING } else { BAD });
+    if !error.trace().is_empty() {
+        page.line(3, &format!("{DIM}trace{DIM:#}"));
+        for line in error.trace() {
+            trace_line(page, 4, line);
+        }
+    }
+    diagnostic(page, 1, error);
+}
+
+fn error_head(page: &mut Page, level: usize, error: &Error, style: Style) {
     let mut message = error.message().lines();
     let first = clean(message.next().unwrap_or_default());
-    page.line(1, &format!("{style}✗ {}{style:#}  {first}", error.kind().name()));
+    page.line(level, &format!("{style}✗ {}{style:#}  {first}", error.kind().name()));
     for line in message {
-        page.line(3, &clean(line));
+        page.line(level + 2, &clean(line));
     }
-    let mut fact = |name: &str, text: &str| page.line(3, &format!("{DIM}{name:<8}{DIM:#} {text}"));
+    let mut fact = |name: &str, text: &str| page.line(level + 2, &format!("{DIM}{name:<8}{DIM:#} {text}"));
     for (index, location) in error.path().iter().enumerate() {
         fact(if index == 0 { "in" } else { "called by" }, &clean(&location.to_string()));
     }
@@ -309,22 +345,25 @@ fn error(page: &mut Page, error: &Error, verdict: Verdict) {
     for (name, text) in error.details() {
         fact(&clean(name), &clean(text));
     }
-    if !error.trace().is_empty() {
-        page.line(3, &format!("{DIM}trace{DIM:#}"));
-        for line in error.trace() {
-            trace_line(page, 4, line);
-        }
+}
+
+/// What the guest wrote to stderr, and where it was.
+fn diagnostic(page: &mut Page, level: usize, error: &Error) {
+    let Some(diagnostic) = error.diagnostic() else { return };
+    let heading = if is_backtrace(diagnostic) { "backtrace" } else { "the guest's last words" };
+    page.line(level + 2, &format!("{DIM}{heading}{DIM:#}"));
+    let lines: Vec<&str> = diagnostic.trim_end().lines().collect();
+    for line in lines.iter().take(BACKTRACE_LINES_MAX) {
+        page.line(level + 3, &clean(line));
     }
-    if let Some(diagnostic) = error.diagnostic() {
-        page.line(3, &format!("{DIM}the guest's last words{DIM:#}"));
-        let lines: Vec<&str> = diagnostic.trim_end().lines().collect();
-        for line in lines.iter().take(BACKTRACE_LINES_MAX) {
-            page.line(4, &clean(line));
-        }
-        if let Some(more) = lines.len().checked_sub(BACKTRACE_LINES_MAX + 1) {
-            page.line(4, &format!("{DIM}and {} more lines{DIM:#}", more + 1));
-        }
+    if let Some(more) = lines.len().checked_sub(BACKTRACE_LINES_MAX + 1) {
+        page.line(level + 3, &format!("{DIM}and {} more lines{DIM:#}", more + 1));
     }
+}
+
+/// Whether nothing was written to stderr, so that the frames are all.
+fn is_backtrace(diagnostic: &str) -> bool {
+    diagnostic.lines().all(|line| line.starts_with("    at "))
 }
 
 fn hex(code: i32) -> String {

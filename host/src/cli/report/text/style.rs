@@ -1,13 +1,41 @@
 //! What the parts of the text report share: the page, and how times, sizes, names and foreign text are written.
 
 use std::fmt::Write as _;
+use std::io::IsTerminal;
+use std::path::Path;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Color, Style};
 use uuid::Uuid;
 
-/// Columns of the page. Fixed, so that a report reads the same in a file, a log and a terminal.
-pub(super) const WIDTH: u16 = 110;
+/// How wide a page may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cli) struct Width {
+    columns: usize,
+    /// Whether long lines are broken. Not in a file, where one searches for what they say.
+    breaks: bool,
+}
+
+impl Width {
+    /// Of a file, a log or a pipe.
+    pub(in crate::cli) const FILE: Self = Self { columns: 100, breaks: false };
+
+    /// Of a stream: its terminal's, as far as a report can still be read with it.
+    pub(in crate::cli) fn of(stream: &impl IsTerminal) -> Self {
+        match stream.is_terminal().then(terminal_size::terminal_size).flatten() {
+            Some((terminal_size::Width(columns), _)) => Self::terminal(columns),
+            None => Self::FILE,
+        }
+    }
+
+    /// Of a terminal with that many columns.
+    pub(in crate::cli) fn terminal(columns: u16) -> Self {
+        Self { columns: usize::from(columns).clamp(60, 120), breaks: true }
+    }
+}
+
+/// Levels by which the further lines of a broken line are indented more than its first.
+const HANGING: usize = 2;
 /// Characters of foreign text in one line at most.
 const TEXT_MAX: usize = 400;
 
@@ -24,39 +52,63 @@ const fn coloured(colour: AnsiColor) -> Style {
 }
 
 /// A text that grows line by line.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::cli) struct Page {
+    width: Width,
     text: String,
 }
 
 impl Page {
+    /// An empty page.
+    pub(in crate::cli) fn new(width: Width) -> Self {
+        Self { width, text: String::new() }
+    }
+
+    /// The columns from a level's indentation to the edge.
+    pub(in crate::cli) fn room(&self, level: usize) -> usize {
+        self.width.columns.saturating_sub(level * 2)
+    }
+
     /// A line, each level indented by two columns.
     pub(in crate::cli) fn line(&mut self, level: usize, text: &str) {
+        if self.width.breaks {
+            self.broken(level, text, self.room(level));
+        } else {
+            self.put(level, text);
+        }
+    }
+
+    fn put(&mut self, level: usize, text: &str) {
         let _ = writeln!(self.text, "{}{text}", "  ".repeat(level));
+    }
+
+    /// A text in lines of at most that many columns, further ones below the first and indented more.
+    fn broken(&mut self, level: usize, text: &str, most: usize) {
+        for (index, line) in wrap(text, most, most.saturating_sub(2 * HANGING)).iter().enumerate() {
+            self.put(if index == 0 { level } else { level + HANGING }, line);
+        }
     }
 
     /// A line with something at the page's right edge.
     pub(in crate::cli) fn row(&mut self, level: usize, left: &str, right: &str) {
-        let used = level * 2 + width(left) + width(right);
-        let gap = usize::from(WIDTH).saturating_sub(used).max(2);
-        self.line(level, &format!("{left}{}{DIM}{right}{DIM:#}", " ".repeat(gap)));
+        let most = self.room(level).saturating_sub(columns(right) + 2);
+        let mut lines = wrap(left, most, most.saturating_sub(2 * HANGING));
+        let last = lines.pop().unwrap_or_default();
+        let indent = |index| if index == 0 { level } else { level + HANGING };
+        for (index, line) in lines.iter().enumerate() {
+            self.put(indent(index), line);
+        }
+        let level = indent(lines.len());
+        let gap = self.room(level).saturating_sub(columns(&last) + columns(right)).max(2);
+        self.put(level, &format!("{last}{}{DIM}{right}{DIM:#}", " ".repeat(gap)));
     }
 
     /// A text in the lines that it needs, quietly.
     pub(in crate::cli) fn paragraph(&mut self, level: usize, text: &str) {
-        let most = usize::from(WIDTH).saturating_sub(level * 2);
-        let mut line = String::new();
-        for word in text.split_whitespace() {
-            if !line.is_empty() && width(&line) + 1 + width(word) > most {
-                self.line(level, &format!("{DIM}{line}{DIM:#}"));
-                line.clear();
-            }
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
+        let most = self.room(level);
+        for line in wrap(&text.split_whitespace().collect::<Vec<_>>().join(" "), most, most) {
+            self.put(level, &format!("{DIM}{line}{DIM:#}"));
         }
-        self.line(level, &format!("{DIM}{line}{DIM:#}"));
     }
 
     /// The heading of a part.
@@ -65,9 +117,9 @@ impl Page {
         self.line(0, &format!("{HEADING}{text}{HEADING:#}"));
     }
 
-    /// An empty line, unless there is one already.
+    /// An empty line, unless there is one already or the page begins.
     pub(in crate::cli) fn blank(&mut self) {
-        if !self.text.ends_with("\n\n") {
+        if !self.text.is_empty() && !self.text.ends_with("\n\n") {
             self.text.push('\n');
         }
     }
@@ -78,8 +130,48 @@ impl Page {
     }
 }
 
+/// A text in lines: the first of at most `first` columns, the others of `rest`. A word that is longer has a line of its
+/// own.
+fn wrap(text: &str, first: usize, rest: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let (mut line, mut used) = (String::new(), 0);
+    for (index, word) in text.split(' ').enumerate() {
+        let most = if lines.is_empty() { first } else { rest };
+        let more = columns(word);
+        if used + 1 + more > most && !line.trim().is_empty() {
+            lines.push(line.trim_end().to_owned());
+            (line, used) = (word.to_owned(), more);
+        } else if index == 0 || (line.is_empty() && !lines.is_empty()) {
+            (line, used) = (word.to_owned(), more);
+        } else {
+            line.push(' ');
+            line.push_str(word);
+            used += 1 + more;
+        }
+    }
+    lines.push(line);
+    lines
+}
+
+/// A path in at most that many columns, cut from the left: its end is what tells it from others.
+pub(in crate::cli) fn short_path(path: &Path, most: usize) -> String {
+    let mut shown = clean(&path.display().to_string());
+    if columns(&shown) <= most {
+        return shown;
+    }
+    let names: Vec<String> =
+        path.components().map(|part| clean(&part.as_os_str().to_string_lossy())).collect();
+    for cut in 1..names.len() {
+        shown = format!("…/{}", names.get(cut..).unwrap_or_default().join("/"));
+        if columns(&shown) <= most {
+            break;
+        }
+    }
+    shown
+}
+
 /// The columns that a text takes, escape sequences aside. Counts characters: good enough for an edge.
-fn width(text: &str) -> usize {
+pub(super) fn columns(text: &str) -> usize {
     anstream::adapter::strip_str(text).to_string().chars().count()
 }
 
@@ -158,10 +250,36 @@ mod tests {
     }
 
     #[test]
-    fn a_row_ends_at_the_edge_of_the_page() {
-        let mut page = Page::default();
-        page.row(2, &format!("{BAD}x{BAD:#}"), "1 ms");
-        let text = page.finish();
-        assert_eq!(width(text.trim_end_matches('\n')), usize::from(WIDTH));
+    fn a_row_ends_at_the_edge_of_the_page_in_as_many_lines_as_it_needs() {
+        for width in [Width::FILE, Width::terminal(80), Width::terminal(20)] {
+            let mut page = Page::new(width);
+            page.row(2, &format!("{BAD}x{BAD:#}"), "1 ms");
+            page.row(2, &format!("{BAD}✗{BAD:#} {}", "some words ".repeat(12)), "1 ms");
+            let text = page.finish();
+            let rows: Vec<&str> = text.lines().filter(|line| line.contains("ms")).collect();
+            assert_eq!(rows.iter().map(|row| columns(row)).collect::<Vec<_>>(), [width.columns; 2], "{text}");
+            assert!(text.lines().all(|line| columns(line) <= width.columns), "{text}");
+            assert_eq!(text.matches("words").count(), 12);
+        }
+    }
+
+    #[test]
+    fn a_line_is_broken_on_a_terminal_and_whole_in_a_file() {
+        let lines = |width| {
+            let mut page = Page::new(width);
+            page.line(1, &format!("  {}", "x y ".repeat(40)));
+            page.finish().lines().map(columns).collect::<Vec<_>>()
+        };
+        assert_eq!(lines(Width::FILE).len(), 1);
+        let broken = lines(Width::terminal(60));
+        assert!(broken.len() > 2 && broken.iter().all(|columns| *columns <= 60), "{broken:?}");
+    }
+
+    #[test]
+    fn a_long_path_keeps_its_end() {
+        let path = Path::new("home/ada/plugins/target/guard.wasm");
+        assert_eq!(short_path(path, 80), "home/ada/plugins/target/guard.wasm");
+        assert_eq!(short_path(path, 24), "…/target/guard.wasm");
+        assert_eq!(short_path(path, 5), "…/guard.wasm");
     }
 }

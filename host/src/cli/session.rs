@@ -1,0 +1,279 @@
+//! One run of the program: what is prepared, what ran so far, and what of it is shown already.
+//!
+//! The text report grows while the requests run; the JSON report is written at the end. An interrupt drops the future
+//! of [`Session::run`], and what the session has by then is still reported.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+
+use super::args::{Format, RunArguments};
+use super::failure::Failure;
+use super::report::plan::{self, Registered};
+use super::report::totals::{Totals, key};
+use super::report::{JobReport, Report, RequestReport, Verdict, json, scale, text};
+use super::requests::{Document, Scripted};
+use super::surroundings::Output;
+use super::{Exit, load, sample};
+use crate::host::{Host, PlannedStep};
+use crate::model::step::SYSTEM_USER;
+use crate::model::trace::StepRun;
+use crate::model::{EntityDefinition, Error, Job, JobState, Schema};
+use crate::store::JobSelect;
+use crate::wasm::{Engine, Plugin};
+
+/// How long jobs are waited for after each request.
+const JOBS_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+/// How often jobs that wait for a later moment are looked at.
+const JOBS_POLL: Duration = Duration::from_millis(20);
+
+/// The runs of asynchronous steps so far, by their jobs.
+type Runs = Arc<Mutex<BTreeMap<Uuid, Vec<StepRun>>>>;
+
+/// A run of the program.
+pub(super) struct Session<'a> {
+    arguments: &'a RunArguments,
+    plugins: &'a [Plugin],
+    started: Instant,
+    runs: Runs,
+    pub(super) report: Report,
+    /// As of the last request that led to jobs.
+    schema: Option<Arc<Schema>>,
+    /// Whether the report's beginning was shown, and how many requests were.
+    begun: bool,
+    shown: usize,
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn new(
+        arguments: &'a RunArguments,
+        engine: &Engine,
+        plugins: &'a [Plugin],
+        started: Instant,
+    ) -> Self {
+        let report = Report {
+            plugins: plugins.iter().map(load::report).collect(),
+            database: arguments.database.clone(),
+            made_up: false,
+            plan: Vec::new(),
+            requests: Vec::new(),
+            memory_limit: u64::try_from(engine.settings().limits.memory_bytes).unwrap_or(u64::MAX),
+            interrupted: false,
+            took: Duration::ZERO,
+        };
+        Self {
+            arguments,
+            plugins,
+            started,
+            runs: Runs::default(),
+            report,
+            schema: None,
+            begun: false,
+            shown: 0,
+        }
+    }
+
+    /// Opens the database as `host`, then checks and defines everything, then runs the requests.
+    pub(super) async fn run(
+        &mut self,
+        documents: &[Document<'_>],
+        database: PathBuf,
+        host: &mut Option<Host>,
+        output: &mut Output,
+    ) -> Result<(), Failure> {
+        let host = &*host.insert(open(self.arguments, self.plugins, database, &self.runs).await?);
+        let steps: Vec<Registered> = host.plan().into_iter().map(registered).collect();
+        self.report.plan = plan::lines(&steps);
+        let user = self.arguments.user.unwrap_or(SYSTEM_USER);
+        let prepared = prepare(documents, &host.schema(), self.plugins, &steps, user)?;
+        self.report.made_up = prepared.made_up;
+        for definitions in prepared.definitions {
+            host.define(definitions).await?;
+        }
+        for (plugin, report) in self.plugins.iter().zip(&mut self.report.plugins) {
+            report.warnings = host.schema().mismatches(plugin.declaration());
+        }
+        self.show_new(output);
+        for scripted in prepared.requests {
+            let again = sample::again(&scripted, &host.schema());
+            self.execute(host, scripted, output).await?;
+            // A plugin may refuse a made-up record for an attribute that it has; one without shows more of it.
+            let refused =
+                self.report.requests.last().is_some_and(|report| report.verdict() == Verdict::Refused);
+            if let (Some(again), true) = (again, refused) {
+                self.execute(host, again, output).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a request with the jobs that it leads to, and shows them.
+    async fn execute(&mut self, host: &Host, scripted: Scripted, output: &mut Output) -> Result<(), Failure> {
+        let Scripted { note, expect, request } = scripted;
+        let message = request.message.clone();
+        let mut traced = host.trace(request).await;
+        if let Some(trace) = &mut traced.trace {
+            scale::trace(trace, &host.schema());
+        }
+        let correlation =
+            traced.trace.as_ref().filter(|trace| trace.error.is_none()).map(|trace| trace.correlation_id);
+        // Before the wait for its jobs: an interrupt there takes nothing of the request back.
+        self.report.requests.push(RequestReport {
+            number: self.report.requests.len() + 1,
+            note,
+            expect,
+            message,
+            result: traced.result,
+            trace: traced.trace,
+            jobs: Vec::new(),
+        });
+        if let (Some(correlation), Some(report)) = (correlation, self.report.requests.last_mut()) {
+            let wait = self.arguments.jobs_timeout.unwrap_or(JOBS_TIMEOUT_DEFAULT);
+            let jobs = jobs(host, correlation, wait).await?;
+            self.schema = Some(host.schema());
+            report.jobs = jobs.into_iter().map(|job| JobReport { job, runs: Vec::new() }).collect();
+        }
+        self.show_new(output);
+        Ok(())
+    }
+
+    /// Shows what of the text report is new.
+    fn show_new(&mut self, output: &mut Output) {
+        self.take_runs();
+        if self.arguments.format != Format::Text {
+            return;
+        }
+        let mut text = String::new();
+        if !std::mem::replace(&mut self.begun, true) {
+            text.push_str(&text::beginning(&self.report, output.width()));
+        }
+        for request in self.report.requests.iter().skip(self.shown) {
+            text.push_str(&text::request(request, output.width()));
+        }
+        self.shown = self.report.requests.len();
+        output.write(&text);
+    }
+
+    /// Gives each job its runs so far. Again and again, since a job of an earlier request may run again.
+    fn take_runs(&mut self) {
+        let runs = lock(&self.runs);
+        for report in self.report.requests.iter_mut().flat_map(|request| &mut request.jobs) {
+            if let Some(runs) = runs.get(&report.job.id).filter(|runs| runs.len() != report.runs.len()) {
+                report.runs.clone_from(runs);
+                if let Some(schema) = &self.schema {
+                    report.runs.iter_mut().for_each(|run| scale::run(run, None, schema));
+                }
+            }
+        }
+    }
+
+    /// Shows the rest of the report.
+    pub(super) fn finish(mut self, output: &mut Output) -> Result<Exit, Failure> {
+        self.show_new(output);
+        self.report.took = self.started.elapsed();
+        let report = &self.report;
+        let native =
+            report.plan.iter().filter(|line| line.step.native).map(|line| key(&line.step.key)).collect();
+        let totals = Totals::of(&report.requests, &native);
+        let text = match self.arguments.format {
+            Format::Text => text::ending(report, &totals, output.width()),
+            Format::Json => json::render(report, &totals)
+                .map(|text| text + "\n")
+                .map_err(|error| Failure::new(format!("the report cannot be written as JSON: {error}")))?,
+        };
+        output.write(&text);
+        Ok(report.exit())
+    }
+}
+
+async fn open(
+    arguments: &RunArguments,
+    plugins: &[Plugin],
+    database: PathBuf,
+    runs: &Runs,
+) -> Result<Host, Failure> {
+    let runs = runs.clone();
+    let observer = move |job: &Job, run| lock(&runs).entry(job.id).or_default().push(run);
+    let mut builder = Host::builder().sqlite(database).observe_jobs(observer);
+    if let Some(limit) = arguments.timeout {
+        builder = builder.time_limit(limit);
+    }
+    if let Some(limit) = arguments.depth {
+        builder = builder.depth_limit(limit);
+    }
+    for plugin in plugins {
+        builder = builder.plugin(plugin.clone());
+    }
+    Ok(builder.build().await?)
+}
+
+fn lock(runs: &Runs) -> MutexGuard<'_, BTreeMap<Uuid, Vec<StepRun>>> {
+    runs.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn registered(step: PlannedStep) -> Registered {
+    Registered { key: step.key, definition: step.definition, native: step.native }
+}
+
+/// What is to be defined, file by file, and what is to be run.
+struct Prepared {
+    definitions: Vec<Vec<EntityDefinition>>,
+    requests: Vec<Scripted>,
+    made_up: bool,
+}
+
+/// Checks the definitions and types the requests against the schema that they lead to; nothing is written.
+fn prepare(
+    documents: &[Document<'_>],
+    schema: &Schema,
+    plugins: &[Plugin],
+    steps: &[Registered],
+    user: Uuid,
+) -> Result<Prepared, Failure> {
+    let mut definitions = Vec::new();
+    let mut schema = schema.clone();
+    for document in documents {
+        if let Some(entities) = &document.entities {
+            schema = schema.extended(entities).map_err(|error| document.failure(&error))?;
+            definitions.push(entities.clone());
+        }
+    }
+    if definitions.is_empty() {
+        let declared = plugins.iter().map(Plugin::declaration);
+        let entities = sample::definitions(declared, steps, &schema)?;
+        schema = schema.extended(&entities)?;
+        definitions.push(entities);
+    }
+    let mut requests: Option<Vec<Scripted>> = None;
+    for document in documents {
+        if let Some(more) = document.requests(&schema, user)? {
+            requests.get_or_insert_default().extend(more);
+        }
+    }
+    let made_up = requests.is_none();
+    let requests = requests.unwrap_or_else(|| sample::requests(steps, &schema, user, &mut Uuid::now_v7));
+    Ok(Prepared { definitions, requests, made_up })
+}
+
+/// The jobs that a request led to, after they have ended or the time is up.
+async fn jobs(host: &Host, correlation: Uuid, wait: Duration) -> Result<Vec<Job>, Error> {
+    let deadline = tokio::time::Instant::now() + wait;
+    loop {
+        let jobs = host.jobs(JobSelect::Correlation(correlation)).await?;
+        let over = jobs.iter().all(|job| job.status.state() == JobState::Completed);
+        if over || tokio::time::Instant::now() >= deadline {
+            return Ok(jobs);
+        }
+        // Either ends the wait: the jobs' end, or the time. A job that waits for a later moment leaves the host idle.
+        if let Ok(idle) = tokio::time::timeout_at(deadline, host.idle()).await {
+            idle?;
+            let jobs = host.jobs(JobSelect::Correlation(correlation)).await?;
+            if jobs.iter().any(|job| job.status.state() != JobState::Completed) {
+                tokio::time::sleep(JOBS_POLL).await;
+            }
+        }
+    }
+}
