@@ -139,7 +139,8 @@
 //!
 //! [`plugin!`] declares, next to the steps, the entities of their messages, with the columns and types of the structs;
 //! `uses(User, Task)` adds those that only go through [`Context::org`]. The host's program shows them, and from them it
-//! defines entities and makes up records to try a plugin that has no requests file. So list every struct.
+//! defines entities and makes up records to try a plugin that has no requests file; where the definitions differ from
+//! what the plugin declares, it says so before it runs. So list every struct.
 //!
 //! # From step to step
 //!
