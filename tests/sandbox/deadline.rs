@@ -10,7 +10,7 @@ use stagegate_tests::{GUEST_MISBEHAVING, GUEST_SPIN_AT_START, PATIENCE, World, l
 
 use super::with;
 
-const LIMIT: Duration = Duration::from_millis(150);
+const LIMIT: Duration = Duration::from_millis(300);
 
 /// Runs a Create that must time out at `steps`, innermost first, and then one that must work.
 async fn times_out(world: &World, steps: &[&str]) {
@@ -148,7 +148,7 @@ async fn other_requests_of_the_runtime_go_on_beside_a_guest_that_computes() {
     let spinning = tokio::spawn({
         let (host, ended) = (world.host.clone(), Arc::clone(&ended));
         async move {
-            let result = host.execute(Request::create(probe("spins")).within(Duration::from_secs(2))).await;
+            let result = host.execute(Request::create(probe("spins")).within(PATIENCE)).await;
             ended.store(true, std::sync::atomic::Ordering::SeqCst);
             result
         }
