@@ -17,7 +17,14 @@ impl CoreOperation for Create {
     }
 
     fn traits(&self) -> Traits {
-        Traits { writes: true, post_image: true, target_is_written: true, parent_hop: true, ..Traits::READ }
+        Traits {
+            writes: true,
+            creates: true,
+            post_image: true,
+            target_is_written: true,
+            parent_hop: true,
+            ..Traits::READ
+        }
     }
 
     fn check(&self, schema: &Schema, input: &Parameters) -> Result<Subject> {

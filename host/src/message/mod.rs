@@ -66,6 +66,8 @@ pub trait CoreOperation: Send + Sync {
 pub struct Traits {
     /// Whether the core operation writes.
     pub writes: bool,
+    /// Whether it makes the record: before it, the message has none.
+    pub creates: bool,
     /// Whether steps may have pre-images.
     pub pre_image: bool,
     /// Whether steps may have post-images.
@@ -83,6 +85,7 @@ impl Traits {
     /// Of a message that reads: no images, no filter, nothing to write.
     pub const READ: Self = Self {
         writes: false,
+        creates: false,
         pre_image: false,
         post_image: false,
         filtering: false,

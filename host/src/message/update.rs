@@ -18,6 +18,7 @@ impl CoreOperation for Update {
     fn traits(&self) -> Traits {
         Traits {
             writes: true,
+            creates: false,
             pre_image: true,
             post_image: true,
             filtering: true,

@@ -76,20 +76,12 @@ pub mod code {
     pub const WORKER_NOT_AVAILABLE: i32 = 0x8004_418D_u32 as i32;
     /// No room to run a guest (`SandboxHostNotAvailable`, 0x8004418e).
     pub const HOST_NOT_AVAILABLE: i32 = 0x8004_418E_u32 as i32;
-    /// A step may not be registered at this stage (0x80044184).
-    pub const INVALID_STAGE: i32 = 0x8004_4184_u32 as i32;
     /// A step may not be registered for this message (0x80044187).
     pub const STEP_NOT_ALLOWED: i32 = 0x8004_4187_u32 as i32;
-    /// The image type does not fit the message (0x8004416d).
-    pub const INVALID_IMAGE_TYPE: i32 = 0x8004_416D_u32 as i32;
-    /// A post-image before PostOperation (0x8004416e).
-    pub const NO_POST_IMAGE_BEFORE: i32 = 0x8004_416E_u32 as i32;
     /// A component cannot be loaded as a plugin (`CannotCreatePluginInstance`, 0x8004a201).
     pub const CANNOT_CREATE_PLUGIN: i32 = 0x8004_A201_u32 as i32;
     /// The transaction was doomed by an earlier failure (0x80040251).
     pub const TRANSACTION_DOOMED: i32 = 0x8004_0251_u32 as i32;
-    /// The row version does not match (`ConcurrencyVersionMismatch`, 0x80060882).
-    pub const CONCURRENCY_MISMATCH: i32 = 0x8006_0882_u32 as i32;
     /// The database failed (`SqlError`, 0x80044150).
     pub const SQL_ERROR: i32 = 0x8004_4150_u32 as i32;
 }

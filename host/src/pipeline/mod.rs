@@ -207,7 +207,7 @@ impl Pipeline {
             parent: None,
         };
         // A Create that brings its identifier along still has no record before the core operation.
-        if operation.name() == crate::model::Message::CREATE {
+        if operation.traits().creates {
             context.record = None;
         }
         let mut execution = Execution {
@@ -382,7 +382,7 @@ impl Pipeline {
         past(execution.deadline)?;
         execution.context.stage = Stage::MainOperation;
         // What steps changed was checked as they changed it.
-        if execution.operation.name() == crate::model::Message::CREATE {
+        if execution.operation.traits().creates {
             let id = execution.subject.id.unwrap_or_else(Uuid::now_v7);
             execution.subject.id = Some(id);
             execution.context.record = Some(id);

@@ -121,10 +121,6 @@ impl Runner for NativeStep {
         })
     }
 
-    fn is_bounded(&self) -> bool {
-        self.bounded
-    }
-
     fn is_native(&self) -> bool {
         true
     }

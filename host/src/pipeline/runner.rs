@@ -21,9 +21,6 @@ pub trait Runner: Send + Sync {
         organization: Arc<dyn Organization>,
     ) -> BoxFuture<'a, Ran>;
 
-    /// Whether the message's time limit holds for the steps that this runs.
-    fn is_bounded(&self) -> bool;
-
     /// Whether the steps are native code of the embedding service.
     fn is_native(&self) -> bool;
 }

@@ -164,10 +164,6 @@ impl Runner for Plugin {
         Box::pin(run.step(execution))
     }
 
-    fn is_bounded(&self) -> bool {
-        true
-    }
-
     fn is_native(&self) -> bool {
         false
     }
