@@ -32,6 +32,7 @@ pub fn declare(declaration: &Declaration) -> exported::Declaration {
                 attributes: attributes.iter().map(attribute_out).collect(),
             })
             .collect(),
+        messages: Vec::new(),
         properties: declaration
             .properties()
             .iter()
@@ -157,7 +158,7 @@ impl Services for Host {
 
     fn retrieve_multiple(&self, query: RecordQuery) -> Result<Vec<Record>> {
         organization_service::retrieve_multiple(&query_out(query))
-            .map(|records| records.into_iter().map(record_in).collect())
+            .map(|found| found.entities.into_iter().map(record_in).collect())
             .map_err(fault_in)
     }
 

@@ -10,9 +10,7 @@ use crate::jobs::{self, Service};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::step::StepKey;
 use crate::model::trace::StepRun;
-use crate::model::{
-    Clock, EntityDefinition, Job, Request, Response, Schema, StepDefinition, SystemClock, Trace,
-};
+use crate::model::{Clock, Definitions, Job, Request, Response, Schema, StepDefinition, SystemClock, Trace};
 use crate::pipeline::native::NativeStep;
 use crate::pipeline::registry::Registry;
 use crate::pipeline::runner::Runner;
@@ -120,10 +118,10 @@ impl Host {
         Traced { result, trace }
     }
 
-    /// Creates entities, or adds attributes to existing ones; all or none, in one transaction. Defining what is there
-    /// already changes nothing. Fails with [`ErrorKind::InvalidDefinition`] if a rule is broken.
-    pub async fn define(&self, definitions: Vec<EntityDefinition>) -> Result<Arc<Schema>> {
-        self.inner.pipeline.store.define(definitions).await
+    /// Defines entities, relationships and custom messages, or adds to existing ones; all or none, in one transaction.
+    /// Defining what is there already changes nothing. Fails with [`ErrorKind::InvalidDefinition`] if a rule is broken.
+    pub async fn define(&self, definitions: impl Into<Definitions>) -> Result<Arc<Schema>> {
+        self.inner.pipeline.store.define(definitions.into()).await
     }
 
     /// The entity definitions.

@@ -37,9 +37,11 @@ pub use host::{Host, HostBuilder, PlannedStep, Traced};
 pub use model::definition::{AttributeDefinition, AttributeType, EntityDefinition};
 pub use model::error::{Error, ErrorKind, Location, Result};
 pub use model::{
-    Attributes, Clock, ColumnSet, DateTime, Entity, EntityReference, Fault, Filter, FixedClock, Image,
-    ImageType, Job, JobStatus, Message, Mode, OperationStatus, Operator, Order, Parameter, Parameters, Query,
-    Request, Response, Schema, Stage, StepDefinition, SystemClock, Trace, Value,
+    Attributes, Binding, Cascade, Clock, ColumnSet, Condition, DateTime, Definitions, Entity,
+    EntityCollection, EntityReference, Fault, Filter, FixedClock, Image, ImageType, ItemResponse, Job,
+    JobStatus, Join, KeyDefinition, Link, Message, MessageDefinition, Mode, OperationStatus, Operator, Order,
+    Page, Parameter, ParameterType, Parameters, Query, RelationshipDefinition, Request, Response, Schema,
+    Stage, StepDefinition, StepsAllowed, SystemClock, Trace, UpsertResult, Value,
 };
 pub use pipeline::native::{NativeStep, StepContext};
 pub use rust_decimal::Decimal;

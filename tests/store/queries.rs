@@ -11,13 +11,14 @@ use uuid::Uuid;
 use super::support::*;
 
 async fn run(store: &Arc<dyn Store>, query: Query) -> Result<Vec<Entity>, Error> {
-    let definition = definition(store, &query.entity);
-    attempt(
-        store,
-        begin(Access::Read, "a query"),
-        move |tx| async move { tx.query(&definition, &query).await },
-    )
-    .await
+    let schema = store.schema();
+    let found =
+        attempt(
+            store,
+            begin(Access::Read, "a query"),
+            move |tx| async move { tx.query(&schema, &query).await },
+        );
+    Ok(found.await?.entities)
 }
 
 /// The low bits of the identifiers of the records that a filter selects, in order.
@@ -31,7 +32,7 @@ fn numbers(records: &[Entity]) -> Vec<u128> {
 }
 
 fn condition(attribute: &str, operator: Operator, values: Vec<Value>) -> Filter {
-    Filter::Condition { attribute: attribute.into(), operator, values }
+    Filter::Condition { link: None, attribute: attribute.into(), operator, values }
 }
 
 /// Inserts the values of one attribute as records 1, 2, 3, ...
@@ -253,7 +254,7 @@ pub(super) async fn orders_put_nulls_first_and_break_ties_by_identifier(database
         let one = attributes([("select", string(text)), ("integer", Value::Integer(integer))]);
         insert(&store, "sample", id(number as u128 + 1), one).await;
     }
-    let order = |attribute: &str, descending| Order { attribute: attribute.into(), descending };
+    let order = |attribute: &str, descending| Order { link: None, attribute: attribute.into(), descending };
     for (orders, expected) in [
         (vec![], [1, 2, 3, 4, 5, 9]),
         (vec![order("select", false)], [5, 9, 2, 3, 1, 4]),
@@ -328,7 +329,7 @@ pub(super) async fn queries_that_make_no_sense_are_refused(database: Database) {
         let query = Query { filter: Some(filter), ..Query::new("sample") };
         expect_error(run(&store, query).await, ErrorKind::InvalidRequest);
     }
-    let unknown = Order { attribute: "unknown".into(), descending: false };
+    let unknown = Order { link: None, attribute: "unknown".into(), descending: false };
     let query = Query { orders: vec![unknown], ..Query::new("sample") };
     expect_error(run(&store, query).await, ErrorKind::InvalidRequest);
     let query = Query { columns: ColumnSet::named(["unknown"]), ..Query::new("sample") };

@@ -52,7 +52,7 @@ fn files(folder: &Path) -> Vec<String> {
 async fn filled(folder: &Path) -> PathBuf {
     let path = folder.join("filled.db");
     let store = open(&path).expect("it opens");
-    store.define(vec![account()]).await.expect("valid");
+    store.define(vec![account()].into()).await.expect("valid");
     insert(&store, "account", id(1), attributes([("name", string("a"))])).await;
     store.close().await;
     path
@@ -148,7 +148,7 @@ async fn what_was_committed_survives_a_crash() {
     let folder = TempDir::new().expect("a folder");
     let path = folder.path().join("live.db");
     let store = open(&path).expect("it opens");
-    store.define(vec![account()]).await.expect("valid");
+    store.define(vec![account()].into()).await.expect("valid");
     insert(&store, "account", id(1), Default::default()).await;
     // The files as a kill would leave them: the log not yet brought over, a transaction open.
     let account = definition(&store, "account");

@@ -26,7 +26,7 @@ impl Database {
     /// An open store with the sample definitions.
     pub(super) async fn with_samples(&self) -> Arc<dyn Store> {
         let store = self.open();
-        store.define(vec![account(), task(), sample()]).await.expect("the samples are valid");
+        store.define(vec![account(), task(), sample()].into()).await.expect("the samples are valid");
         store
     }
 }

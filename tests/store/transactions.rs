@@ -237,11 +237,11 @@ pub(super) async fn a_deadline_interrupts_a_query(database: Database) {
     let store = database.with_samples().await;
     let query = slow_query(&store).await;
     for access in [Access::Read, Access::Write] {
-        let (sample, query) = (definition(&store, "sample"), query.clone());
+        let (schema, query) = (store.schema(), query.clone());
         let deadline = Instant::now() + Duration::from_millis(100);
         let result =
             attempt(&store, until(access, "RetrieveMultiple sample", deadline), move |tx| async move {
-                tx.query(&sample, &query).await
+                tx.query(&schema, &query).await
             });
         let error = expect_error(result.await, ErrorKind::Timeout);
         assert!(error.message().contains("RetrieveMultiple sample"), "{error}");
@@ -254,11 +254,11 @@ pub(super) async fn a_caller_that_goes_interrupts_its_query(database: Database) 
     let query = slow_query(&store).await;
     let (started, starting) = oneshot::channel();
     let caller = {
-        let (store, sample) = (Arc::clone(&store), definition(&store, "sample"));
+        let (store, schema) = (Arc::clone(&store), store.schema());
         tokio::spawn(async move {
             write(&store, move |tx| async move {
                 started.send(()).expect("the test waits");
-                tx.query(&sample, &query).await
+                tx.query(&schema, &query).await
             })
             .await
         })
@@ -318,16 +318,17 @@ pub(super) async fn a_deadline_interrupts_a_write_and_undoes_it(database: Databa
     expect_error(after, ErrorKind::Doomed);
     assert_eq!(retrieve(&store, "account", id(1)).await, None);
     assert_eq!(retrieve(&store, "account", id(2)).await, None);
-    let task = definition(&store, "task");
+    let schema = store.schema();
     let cleared = read(&store, move |tx| async move {
         let filter = Some(Filter::Condition {
+            link: None,
             attribute: "accountid".into(),
             operator: Operator::Null,
             values: vec![],
         });
-        tx.query(&task, &Query { filter, ..Query::new("task") }).await
+        tx.query(&schema, &Query { filter, ..Query::new("task") }).await
     });
-    assert_eq!(cleared.await, []);
+    assert_eq!(cleared.await.entities, []);
 }
 
 pub(super) async fn readers_see_what_is_committed(database: Database) {
@@ -475,7 +476,7 @@ pub(super) async fn close_waits_and_then_refuses(database: Database) {
         let result = store.run(begin(access, "too late"), Box::new(|_| panic!("it must not run"))).await;
         expect_error(result, ErrorKind::ShuttingDown);
     }
-    expect_error(store.define(vec![sample()]).await.map(drop), ErrorKind::ShuttingDown);
+    expect_error(store.define(vec![sample()].into()).await.map(drop), ErrorKind::ShuttingDown);
     expect_error(store.pending_jobs().await, ErrorKind::ShuttingDown);
     store.close().await;
     drop(store);

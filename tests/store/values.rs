@@ -116,11 +116,11 @@ pub(super) async fn values_that_do_not_fit_are_refused(database: Database) {
         assert!(error.message().contains(attribute), "{error}");
         assert_eq!(retrieve(&store, "sample", id(9)).await, None);
     }
-    let sample = definition(&store, "sample");
+    let schema = store.schema();
     let count = read(&store, move |tx| async move {
         let all = stagegate::model::Query::new("sample");
         let named = stagegate::model::Query { columns: ColumnSet::named(["boolean"]), ..all };
-        Ok(tx.query(&sample, &named).await?.len())
+        Ok(tx.query(&schema, &named).await?.entities.len())
     });
     assert_eq!(count.await, 0);
 }

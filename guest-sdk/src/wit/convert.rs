@@ -1,7 +1,7 @@
 //! The contract's types and this crate's, each as the other: `_in` for what the host sends, `_out` for what it gets.
 
 use super::bindings::exports::stagegate::plugin::steps as exported;
-use super::bindings::stagegate::plugin::{execution_context, organization_service, types};
+use super::bindings::stagegate::plugin::{execution_context, types};
 use crate::context::{Mode, Stage};
 use crate::declaration::{AttributeDeclaration, ImageType, StepDeclaration};
 use crate::fault::{Fault, OperationStatus};
@@ -100,6 +100,7 @@ pub(super) fn record_out(record: Record) -> types::Entity {
         logical_name: record.logical_name,
         id: record.id.map(identifier_out),
         attributes: attributes_out(record.attributes),
+        key_attributes: Vec::new(),
     }
 }
 
@@ -163,36 +164,42 @@ pub(super) fn fault_out(fault: &Fault) -> types::Fault {
     }
 }
 
-pub(super) fn query_out(query: RecordQuery) -> organization_service::Query {
+pub(super) fn query_out(query: RecordQuery) -> types::Query {
     let mut filter = Vec::new();
     if let Some(root) = query.filter {
         flatten(root, &mut filter);
     }
-    organization_service::Query {
+    types::Query {
         entity: query.entity,
         columns: columns_out(&query.columns),
         filter,
         orders: query
             .orders
             .into_iter()
-            .map(|order| organization_service::Order {
+            .map(|order| types::Order {
+                link: None,
                 attribute: order.attribute,
                 descending: order.descending,
             })
             .collect(),
         top: query.top,
+        links: Vec::new(),
+        page: None,
+        distinct: false,
+        count: false,
     }
 }
 
 /// Appends a filter, parents before children, and answers its index.
 #[expect(clippy::cast_possible_truncation, reason = "a component of 32 bits has no list longer than that")]
-fn flatten(filter: Filter, nodes: &mut Vec<organization_service::FilterNode>) -> u32 {
-    use organization_service::{Condition, FilterNode};
+fn flatten(filter: Filter, nodes: &mut Vec<types::FilterNode>) -> u32 {
+    use types::{Condition, FilterNode};
 
     let index = nodes.len();
     let (children, group): (_, fn(Vec<u32>) -> FilterNode) = match filter {
         Filter::Condition { attribute, operator, values } => {
             nodes.push(FilterNode::Condition(Condition {
+                link: None,
                 attribute,
                 operator: operator.to_owned(),
                 values: values.into_iter().map(value_out).collect(),
@@ -240,10 +247,12 @@ pub(super) fn step_out(step: &StepDeclaration) -> exported::Step {
                     ImageType::Both => exported::ImageType::Both,
                 },
                 attributes: texts(image.attributes),
+                relationship: None,
             })
             .collect(),
         configuration: step.configuration.map(str::to_owned),
         description: step.description.map(str::to_owned),
+        changed_only: false,
     }
 }
 

@@ -107,6 +107,8 @@ fn context() -> execution_context::Execution {
         depth: 1,
         primary_entity_name: "probe".into(),
         primary_entity_id: None,
+        secondary_entity_name: "none".into(),
+        owning_extension: "bare/note".into(),
         user_id: id,
         initiating_user_id: id,
         correlation_id: id,
@@ -130,6 +132,7 @@ fn convert(entity: &Entity) -> types::Entity {
         attributes: attributes
             .map(|(name, of)| types::Attribute { name: name.clone(), value: value(of) })
             .collect(),
+        key_attributes: Vec::new(),
     }
 }
 
@@ -178,6 +181,37 @@ impl execution_context::Host for State {
     fn post_image(&mut self, _: String, _: types::ColumnSet) -> wasmtime::Result<Option<types::Entity>> {
         unused()
     }
+    fn pre_images(&mut self, _: String, _: types::ColumnSet) -> wasmtime::Result<Vec<Option<types::Entity>>> {
+        unused()
+    }
+    fn post_images(
+        &mut self,
+        _: String,
+        _: types::ColumnSet,
+    ) -> wasmtime::Result<Vec<Option<types::Entity>>> {
+        unused()
+    }
+    fn children_image(&mut self, _: String, _: types::ColumnSet) -> wasmtime::Result<Vec<types::Entity>> {
+        unused()
+    }
+    fn input_parameters(&mut self) -> wasmtime::Result<Vec<String>> {
+        unused()
+    }
+    fn input_parameter(&mut self, _: String) -> wasmtime::Result<Option<types::Parameter>> {
+        unused()
+    }
+    fn set_input_parameter(&mut self, _: String, _: types::Parameter) -> Answer<()> {
+        unused()
+    }
+    fn output_parameters(&mut self) -> wasmtime::Result<Vec<String>> {
+        unused()
+    }
+    fn output_parameter(&mut self, _: String) -> wasmtime::Result<Option<types::Parameter>> {
+        unused()
+    }
+    fn set_output_parameter(&mut self, _: String, _: types::Parameter) -> Answer<()> {
+        unused()
+    }
     fn output_entity(&mut self, _: types::ColumnSet) -> wasmtime::Result<Option<types::Entity>> {
         unused()
     }
@@ -217,7 +251,26 @@ impl organization_service::Host for State {
     fn delete(&mut self, _: types::EntityReference) -> Answer<()> {
         unused()
     }
-    fn retrieve_multiple(&mut self, _: organization_service::Query) -> Answer<Vec<types::Entity>> {
+    fn retrieve_multiple(&mut self, _: types::Query) -> Answer<types::EntityCollection> {
+        unused()
+    }
+    fn fetch(&mut self, _: String) -> Answer<types::EntityCollection> {
+        unused()
+    }
+    fn execute(&mut self, _: organization_service::Request) -> Answer<Vec<types::NamedParameter>> {
+        unused()
+    }
+    fn execute_transaction(
+        &mut self,
+        _: Vec<organization_service::Request>,
+    ) -> Answer<Vec<Vec<types::NamedParameter>>> {
+        unused()
+    }
+    fn execute_multiple(
+        &mut self,
+        _: Vec<organization_service::Request>,
+        _: bool,
+    ) -> Answer<Vec<Result<Vec<types::NamedParameter>, types::Fault>>> {
         unused()
     }
 }

@@ -78,7 +78,7 @@ async fn host(
     let mut options = Options::new(path);
     options.synchronous = synchronous;
     let store = SqliteStore::open(options).unwrap();
-    store.define(entities()).await.unwrap();
+    store.define(entities().into()).await.unwrap();
     describe(Host::builder().store(store).workers(0)).build().await.unwrap()
 }
 

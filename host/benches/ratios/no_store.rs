@@ -10,7 +10,8 @@ use async_trait::async_trait;
 use stagegate::model::job::Settlement;
 use stagegate::store::{Begin, JobSelect, PendingJobs, Store, Timing, Transaction, Work};
 use stagegate::{
-    Attributes, ColumnSet, DateTime, Entity, EntityDefinition, EntityReference, Job, Query, Result, Schema,
+    Attributes, ColumnSet, DateTime, Definitions, Entity, EntityCollection, EntityDefinition,
+    EntityReference, Job, Query, Result, Schema,
 };
 use uuid::Uuid;
 
@@ -18,7 +19,7 @@ pub(crate) struct NoStore(Arc<Schema>);
 
 impl NoStore {
     pub(crate) fn new(definitions: &[EntityDefinition]) -> Arc<Self> {
-        Arc::new(Self(Arc::new(Schema::default().extended(definitions).unwrap())))
+        Arc::new(Self(Arc::new(Schema::default().extended(&definitions.to_vec().into()).unwrap())))
     }
 }
 
@@ -33,7 +34,7 @@ impl Store for NoStore {
         Arc::clone(&self.0)
     }
 
-    async fn define(&self, _: Vec<EntityDefinition>) -> Result<Arc<Schema>> {
+    async fn define(&self, _: Definitions) -> Result<Arc<Schema>> {
         Ok(self.schema())
     }
 
@@ -80,8 +81,8 @@ impl Transaction for NoTransaction {
         Ok(None)
     }
 
-    async fn query(&self, _: &EntityDefinition, _: &Query) -> Result<Vec<Entity>> {
-        Ok(Vec::new())
+    async fn query(&self, _: &Schema, query: &Query) -> Result<EntityCollection> {
+        Ok(EntityCollection::new(&query.entity, Vec::new()))
     }
 
     async fn unlink(&self, _: &EntityDefinition, _: &str, _: &EntityReference) -> Result<u64> {

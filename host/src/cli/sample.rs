@@ -109,7 +109,7 @@ pub(super) fn again(scripted: &Scripted, schema: &Schema) -> Option<Scripted> {
         return None;
     }
     let note = Some("again, with nothing but required attributes".to_owned());
-    let request = Request::create(bare).as_user(request.user);
+    let request = Request { user: request.user, ..Request::create(bare) };
     Some(Scripted { note, expect: Expect::Any, request })
 }
 
@@ -302,7 +302,7 @@ mod tests {
             logical_name: entity.into(),
             attributes: attributes.iter().map(attribute).collect(),
         };
-        Declaration { steps: Vec::new(), entities: vec![entity], properties: BTreeMap::new() }
+        Declaration { entities: vec![entity], ..Declaration::default() }
     }
 
     fn step(message: &str, entity: Option<&str>) -> Registered {
@@ -318,7 +318,7 @@ mod tests {
     fn tried(steps: &[Registered], declared: &[Declaration]) -> Vec<String> {
         let schema = Schema::default();
         let definitions = definitions(declared, steps, &schema).unwrap();
-        let schema = schema.extended(&definitions).unwrap();
+        let schema = schema.extended(&definitions.clone().into()).unwrap();
         let mut next = 0;
         let mut new_id = || {
             next += 1;
@@ -342,7 +342,9 @@ mod tests {
                     lookups.count()
                 )
             }
-            Some(Parameter::Reference(target)) => format!("{} {}", scripted.request.message, target.entity),
+            Some(Parameter::Value(Value::EntityReference(target))) => {
+                format!("{} {}", scripted.request.message, target.entity)
+            }
             _ => scripted.request.message.clone(),
         };
         requests.iter().map(name).collect()
@@ -401,7 +403,7 @@ mod tests {
     fn a_note_names_the_steps_that_the_request_is_for() {
         let steps = [step("Update", Some("account")), step("Update", None)];
         let definitions = definitions(&[declared("account", &[])], &steps, &Schema::default()).unwrap();
-        let schema = Schema::default().extended(&definitions).unwrap();
+        let schema = Schema::default().extended(&definitions.clone().into()).unwrap();
         let requests = requests(&steps, &schema, Uuid::nil(), &mut Uuid::now_v7);
         let notes: Vec<&str> = requests.iter().filter_map(|scripted| scripted.note.as_deref()).collect();
         assert_eq!(notes, ["made-up record", "changes it, for on_Update, on_Update"]);

@@ -237,14 +237,14 @@ fn prepare(
     let mut schema = schema.clone();
     for document in documents {
         if let Some(entities) = &document.entities {
-            schema = schema.extended(entities).map_err(|error| document.failure(&error))?;
+            schema = schema.extended(&entities.clone().into()).map_err(|error| document.failure(&error))?;
             definitions.push(entities.clone());
         }
     }
     if definitions.is_empty() {
         let declared = plugins.iter().map(Plugin::declaration);
         let entities = sample::definitions(declared, steps, &schema)?;
-        schema = schema.extended(&entities)?;
+        schema = schema.extended(&entities.clone().into())?;
         definitions.push(entities);
     }
     let mut requests: Option<Vec<Scripted>> = None;

@@ -144,10 +144,10 @@ fn entity_target<'a>(message: &str, input: &'a Parameters) -> Result<&'a Entity>
 }
 
 fn reference_target<'a>(message: &str, input: &'a Parameters) -> Result<&'a EntityReference> {
-    match input.get(parameter::TARGET) {
-        Some(Parameter::Reference(reference)) => Ok(reference),
-        other => Err(missing(message, parameter::TARGET, "an entity reference", other)),
-    }
+    let target = input.get(parameter::TARGET);
+    target
+        .and_then(Parameter::reference)
+        .ok_or_else(|| missing(message, parameter::TARGET, "an entity reference", target))
 }
 
 fn missing(message: &str, name: &str, wanted: &str, got: Option<&Parameter>) -> Error {

@@ -32,8 +32,8 @@ impl CoreOperation for RetrieveMultiple {
         Ok(Subject { definition: definition.clone(), id: None })
     }
 
-    async fn perform(&self, cx: Operation<'_>, subject: &Subject, input: &Parameters) -> Result<Parameters> {
-        let entities = cx.transaction.query(&subject.definition, query(input)?).await?;
+    async fn perform(&self, cx: Operation<'_>, _subject: &Subject, input: &Parameters) -> Result<Parameters> {
+        let entities = cx.transaction.query(cx.schema, query(input)?).await?;
         let entities = Parameter::Entities(Arc::new(entities));
         Ok(Parameters::from([(parameter::BUSINESS_ENTITY_COLLECTION.into(), entities)]))
     }

@@ -49,6 +49,71 @@ pub struct EntityDefinition {
     /// Its own attributes, besides the identifier and the [`SYSTEM_ATTRIBUTES`].
     #[serde(default)]
     pub attributes: Vec<AttributeDefinition>,
+    /// The alternate keys.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<KeyDefinition>,
+    /// Whether its records have an owner.
+    #[serde(default, skip_serializing_if = "Ownership::is_none")]
+    pub ownership: Ownership,
+    /// Its states. An entity with states has the attributes `statecode` and `statuscode`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub states: Vec<StateDefinition>,
+    /// Whether its records are the pairs of a many-to-many relationship, which Associate and Disassociate alone write.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub intersect: bool,
+}
+
+/// An alternate key: attributes whose values, together, no two records share. A record with a null among them is outside
+/// of the key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyDefinition {
+    /// Its name, unique in the entity.
+    pub name: String,
+    /// Its attributes.
+    pub attributes: Vec<String>,
+}
+
+/// Who owns the records of an entity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ownership {
+    /// Nobody in particular.
+    #[default]
+    None,
+    /// A user or a team: the entity has the attribute `ownerid`.
+    User,
+}
+
+impl Ownership {
+    fn is_none(&self) -> bool {
+        *self == Self::None
+    }
+}
+
+/// A state, and the statuses that belong to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StateDefinition {
+    /// Its number in `statecode`. The first state of an entity is that of new records; by custom 0 is active, 1 inactive.
+    pub value: i32,
+    /// For people.
+    pub name: String,
+    /// Its statuses; the first is the one that a record gets with the state when no other is named.
+    pub statuses: Vec<StatusDefinition>,
+}
+
+/// A status: the reason of a state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatusDefinition {
+    /// Its number in `statuscode`, unique in the entity.
+    pub value: i32,
+    /// For people.
+    pub name: String,
+    /// The statuses that may follow it; any, if none are given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Vec<i32>>,
 }
 
 /// An attribute of an entity.
@@ -166,7 +231,47 @@ impl AttributeType {
 impl EntityDefinition {
     /// An entity without attributes of its own.
     pub fn new(logical_name: impl Into<String>) -> Self {
-        Self { logical_name: logical_name.into(), attributes: Vec::new() }
+        Self {
+            logical_name: logical_name.into(),
+            attributes: Vec::new(),
+            keys: Vec::new(),
+            ownership: Ownership::None,
+            states: Vec::new(),
+            intersect: false,
+        }
+    }
+
+    /// Adds an alternate key.
+    #[must_use]
+    pub fn with_key<N: Into<String>>(
+        mut self,
+        name: impl Into<String>,
+        attributes: impl IntoIterator<Item = N>,
+    ) -> Self {
+        let attributes = attributes.into_iter().map(Into::into).collect();
+        self.keys.push(KeyDefinition { name: name.into(), attributes });
+        self
+    }
+
+    /// Gives its records an owner: the attribute `ownerid`.
+    #[must_use]
+    pub fn user_owned(mut self) -> Self {
+        self.ownership = Ownership::User;
+        self
+    }
+
+    /// Adds a state with its statuses, each a number and a name.
+    #[must_use]
+    pub fn with_state<const N: usize>(
+        mut self,
+        value: i32,
+        name: impl Into<String>,
+        statuses: [(i32, &str); N],
+    ) -> Self {
+        let status = |(value, name): (i32, &str)| StatusDefinition { value, name: name.into(), next: None };
+        let statuses = statuses.into_iter().map(status).collect();
+        self.states.push(StateDefinition { value, name: name.into(), statuses });
+        self
     }
 
     /// Adds an attribute.

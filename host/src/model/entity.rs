@@ -20,12 +20,34 @@ pub struct Entity {
     pub id: Option<Uuid>,
     /// The attributes that are present.
     pub attributes: Attributes,
+    /// The values of an alternate key, in place of the identifier: which record a request is about. Empty in records
+    /// that are read.
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
+    pub key_attributes: Attributes,
 }
 
 impl Entity {
     /// An entity without identifier and attributes.
     pub fn new(logical_name: impl Into<String>) -> Self {
-        Self { logical_name: logical_name.into(), id: None, attributes: Attributes::new() }
+        Self {
+            logical_name: logical_name.into(),
+            id: None,
+            attributes: Attributes::new(),
+            key_attributes: Attributes::new(),
+        }
+    }
+
+    /// Sets an attribute of the alternate key that names the record.
+    #[must_use]
+    pub fn with_key(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.key_attributes.insert(name.into(), value.into());
+        self
+    }
+
+    /// The record as a reference; none without an identifier.
+    #[must_use]
+    pub fn reference(&self) -> Option<EntityReference> {
+        self.id.map(|id| EntityReference::new(&self.logical_name, id))
     }
 
     /// Sets the identifier.
@@ -59,7 +81,32 @@ impl Entity {
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect(),
         };
-        Self { logical_name: self.logical_name.clone(), id: self.id, attributes }
+        Self { attributes, id: self.id, ..Self::new(&self.logical_name) }
+    }
+}
+
+/// Records of one entity: what a RetrieveMultiple returns, and what the bulk messages take.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct EntityCollection {
+    /// The logical name of their entity.
+    pub entity: String,
+    /// The records.
+    pub entities: Vec<Entity>,
+    /// Whether the query selects more than these.
+    #[serde(default)]
+    pub more_records: bool,
+    /// Where the next page begins, to be handed back in [`Page::cookie`](crate::model::Page::cookie).
+    #[serde(default)]
+    pub paging_cookie: Option<String>,
+    /// How many records the query selects over all pages, if it asked.
+    #[serde(default)]
+    pub total_record_count: Option<u64>,
+}
+
+impl EntityCollection {
+    /// Records of `entity`.
+    pub fn new(entity: impl Into<String>, entities: Vec<Entity>) -> Self {
+        Self { entity: entity.into(), entities, ..Self::default() }
     }
 }
 

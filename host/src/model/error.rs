@@ -43,8 +43,12 @@ pub enum ErrorKind {
     NotFound,
     /// A record with this identifier exists already.
     Duplicate,
+    /// The record has another version than the request asks for.
+    Conflict,
     /// Other records require this one.
     Restricted,
+    /// Who asks may not do that.
+    Denied,
     /// Requests nest more deeply than the depth limit.
     DepthExceeded,
     /// The message request ran past its time limit.
@@ -88,6 +92,8 @@ impl ErrorKind {
             Self::InvalidRequest | Self::InvalidDefinition => code::INVALID_ARGUMENT,
             Self::NotFound => code::OBJECT_DOES_NOT_EXIST,
             Self::Duplicate => code::DUPLICATE_RECORD,
+            Self::Conflict => code::CONCURRENCY_VERSION_MISMATCH,
+            Self::Denied => code::PRIVILEGE_DENIED,
             Self::Restricted => code::CANNOT_DELETE_DUE_TO_ASSOCIATION,
             Self::DepthExceeded => code::DEPTH_TOO_HIGH,
             Self::Timeout => code::PLUGIN_TIMEOUT,
@@ -110,6 +116,8 @@ impl ErrorKind {
             Self::InvalidRequest => "invalid-request",
             Self::NotFound => "not-found",
             Self::Duplicate => "duplicate",
+            Self::Conflict => "conflict",
+            Self::Denied => "denied",
             Self::Restricted => "restricted",
             Self::DepthExceeded => "depth-exceeded",
             Self::Timeout => "timeout",
@@ -274,6 +282,17 @@ impl Error {
 
     pub(crate) fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
         Arc::make_mut(&mut self.0).source = Some(Arc::new(source));
+        self
+    }
+
+    /// Replaces the kind's code by a narrower one of the platform.
+    pub(crate) fn with_code(mut self, code: i32) -> Self {
+        Arc::make_mut(&mut self.0).code = code;
+        self
+    }
+
+    pub(crate) fn with_detail(mut self, name: &str, text: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.0).details.push((name.into(), text.into()));
         self
     }
 

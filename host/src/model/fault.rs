@@ -84,4 +84,32 @@ pub mod code {
     pub const TRANSACTION_DOOMED: i32 = 0x8004_0251_u32 as i32;
     /// The database failed (`SqlError`, 0x80044150).
     pub const SQL_ERROR: i32 = 0x8004_4150_u32 as i32;
+    /// Who asks may not do that (`PrivilegeDenied`, 0x80040220).
+    pub const PRIVILEGE_DENIED: i32 = 0x8004_0220_u32 as i32;
+    /// A record has another version than asked for (`ConcurrencyVersionMismatch`, 0x80060882).
+    pub const CONCURRENCY_VERSION_MISMATCH: i32 = 0x8006_0882_u32 as i32;
+    /// A version is demanded and not given (`ConcurrencyVersionNotProvided`, 0x80060883).
+    pub const CONCURRENCY_VERSION_NOT_PROVIDED: i32 = 0x8006_0883_u32 as i32;
+    /// An operation on an alternate key is not possible (0x8006088f).
+    pub const INVALID_KEY_OPERATION: i32 = 0x8006_088F_u32 as i32;
+    /// No alternate key has these attributes (0x80060890).
+    pub const KEY_NOT_DEFINED: i32 = 0x8006_0890_u32 as i32;
+    /// No record has these values of an alternate key (0x80060891).
+    pub const RECORD_NOT_FOUND_BY_KEY: i32 = 0x8006_0891_u32 as i32;
+    /// Another record has these values of an alternate key (0x80060892).
+    pub const DUPLICATE_KEY: i32 = 0x8006_0892_u32 as i32;
+    /// A step is registered at a stage that there is not, or that is the host's own (0x80044184).
+    pub const INVALID_STAGE: i32 = 0x8004_4184_u32 as i32;
+    /// A message does not exist for an entity (0x80040800).
+    pub const MESSAGE_NOT_FOR_ENTITY: i32 = 0x8004_0800_u32 as i32;
+    /// A message has no images (0x80044189).
+    pub const NO_IMAGES: i32 = 0x8004_4189_u32 as i32;
+    /// A post-image before the core operation (0x8004416e).
+    pub const NO_POST_IMAGE_BEFORE: i32 = 0x8004_416E_u32 as i32;
+    /// A message has no image of that type (0x8004416d).
+    pub const INVALID_IMAGE_TYPE: i32 = 0x8004_416D_u32 as i32;
+    /// A message has no record in that parameter (0x8004416b).
+    pub const INVALID_MESSAGE_PROPERTY: i32 = 0x8004_416B_u32 as i32;
+    /// A step could not be registered for lack of a message (`InvalidSdkMessage`, 0x8006088a).
+    pub const UNKNOWN_MESSAGE: i32 = 0x8006_088A_u32 as i32;
 }

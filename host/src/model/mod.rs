@@ -2,12 +2,14 @@
 
 mod attribute_json;
 pub mod clock;
+pub mod custom_message;
 pub mod definition;
 pub mod entity;
 pub mod error;
 pub mod fault;
 pub mod job;
 pub mod query;
+pub mod relationship;
 pub mod request;
 pub mod schema;
 pub mod step;
@@ -15,14 +17,19 @@ pub mod trace;
 pub mod value;
 
 pub use clock::{Clock, FixedClock, SystemClock};
-pub use definition::{AttributeDefinition, AttributeType, EntityDefinition};
-pub use entity::{Attributes, ColumnSet, Entity, EntityReference};
+pub use custom_message::{Binding, MessageDefinition, ParameterDefinition, ParameterType, StepsAllowed};
+pub use definition::{
+    AttributeDefinition, AttributeType, EntityDefinition, KeyDefinition, Ownership, StateDefinition,
+    StatusDefinition,
+};
+pub use entity::{Attributes, ColumnSet, Entity, EntityCollection, EntityReference};
 pub use error::{Error, ErrorKind, Location};
 pub use fault::{Fault, OperationStatus, code};
 pub use job::{Job, JobState, JobStatus};
-pub use query::{Filter, Operator, Order, Query};
-pub use request::{Message, Parameter, Parameters, Request, Response};
-pub use schema::Schema;
-pub use step::{Image, ImageType, Mode, Stage, StepDefinition};
+pub use query::{Filter, Join, Link, Operator, Order, Page, Query};
+pub use relationship::{Cascade, CascadeConfiguration, RelationshipDefinition, RelationshipKind};
+pub use request::{ItemResponse, Message, Parameter, Parameters, Request, Response, UpsertResult};
+pub use schema::{Definitions, Schema};
+pub use step::{Condition, Image, ImageType, Mode, Stage, StepDefinition};
 pub use trace::{Change, Trace};
 pub use value::{DateTime, Value, ValueType};

@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{ColumnSet, Value};
+use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::{ColumnSet, Schema, Value};
 
 /// The most records that one RetrieveMultiple returns, as on the platform: a caller that wants more pages.
 pub const RECORDS_MAX: u32 = 5000;
@@ -20,14 +21,90 @@ pub struct Query {
     pub filter: Option<Filter>,
     /// Sorting, most significant first. Records that compare equal follow in the order of their identifiers.
     pub orders: Vec<Order>,
-    /// At most this many records, [`RECORDS_MAX`] where it is none or larger.
+    /// At most this many records, [`RECORDS_MAX`] where it is none or larger. Not together with `page`.
     pub top: Option<u32>,
+    /// Which page of the records.
+    #[serde(default)]
+    pub page: Option<Page>,
+    /// Each combination of the columns once.
+    #[serde(default)]
+    pub distinct: bool,
+    /// Whether to count what the query selects over all pages.
+    #[serde(default)]
+    pub count: bool,
+    /// Joins to other entities.
+    #[serde(default)]
+    pub links: Vec<Link>,
+}
+
+/// A page of a query's records.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page {
+    /// Records in a page, 1 to [`RECORDS_MAX`].
+    pub size: u32,
+    /// What the page before came with; none for the first page.
+    #[serde(default)]
+    pub cookie: Option<String>,
+}
+
+/// A join: FetchXML's `link-entity`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Link {
+    /// The entity that is joined.
+    pub entity: String,
+    /// Its attribute that must equal `to`.
+    pub from: String,
+    /// The attribute of the entity that it is joined to.
+    pub to: String,
+    /// What conditions, orders and the names of its columns (`alias.attribute`) call it; unique in the query.
+    pub alias: String,
+    /// Which records remain.
+    #[serde(default)]
+    pub join: Join,
+    /// The attributes to return, none unless named.
+    pub columns: ColumnSet,
+    /// Which of its records are joined.
+    #[serde(default)]
+    pub filter: Option<Filter>,
+    /// Joins to this one.
+    #[serde(default)]
+    pub links: Vec<Link>,
+}
+
+/// Which records a join leaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Join {
+    /// Those with a match, once for each.
+    #[default]
+    Inner,
+    /// All; the columns of the join are null where there is no match.
+    Outer,
+    /// Those with at least one match, once each. The join has no columns.
+    Exists,
+    /// Those without a match. The join has no columns.
+    NotExists,
 }
 
 impl Query {
     /// All records of an entity, with all attributes.
     pub fn new(entity: impl Into<String>) -> Self {
-        Self { entity: entity.into(), columns: ColumnSet::All, filter: None, orders: Vec::new(), top: None }
+        Self {
+            entity: entity.into(),
+            columns: ColumnSet::All,
+            filter: None,
+            orders: Vec::new(),
+            top: None,
+            page: None,
+            distinct: false,
+            count: false,
+            links: Vec::new(),
+        }
+    }
+
+    /// The query that FetchXML writes. Its values get their types from `schema`.
+    pub fn from_fetch_xml(_text: &str, _schema: &Schema) -> Result<Self> {
+        Err(Error::new(ErrorKind::InvalidRequest, "this host does not read FetchXML"))
     }
 }
 
@@ -41,6 +118,9 @@ pub enum Filter {
     Any(Vec<Filter>),
     /// A test on one attribute.
     Condition {
+        /// The alias of the join whose attribute it is; none for the query's own entity.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        link: Option<String>,
         /// The attribute's logical name, or the entity's identifier attribute.
         attribute: String,
         /// The comparison.
@@ -53,7 +133,7 @@ pub enum Filter {
 impl Filter {
     /// The condition `attribute operator value`.
     pub fn condition(attribute: impl Into<String>, operator: Operator, value: Value) -> Self {
-        Self::Condition { attribute: attribute.into(), operator, values: vec![value] }
+        Self::Condition { link: None, attribute: attribute.into(), operator, values: vec![value] }
     }
 }
 
@@ -143,6 +223,9 @@ impl fmt::Display for Operator {
 /// Sorts by one attribute; nulls are smaller than any value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
+    /// The alias of the join whose attribute it is; none for the query's own entity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
     /// The attribute's logical name.
     pub attribute: String,
     /// Largest first.

@@ -3,10 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::definition::{invalid, nearest};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::step::{AttributeDeclaration, Declaration};
-use crate::model::{AttributeDefinition, AttributeType, EntityDefinition};
+use crate::model::{
+    AttributeDefinition, AttributeType, EntityDefinition, MessageDefinition, RelationshipDefinition,
+};
 
 /// The definitions of an organization at one version.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +19,36 @@ pub struct Schema {
     pub version: u64,
     /// The entities by logical name.
     pub entities: BTreeMap<String, Arc<EntityDefinition>>,
+    /// The relationships by name.
+    pub relationships: BTreeMap<String, Arc<RelationshipDefinition>>,
+    /// The custom messages by name.
+    pub messages: BTreeMap<String, Arc<MessageDefinition>>,
+}
+
+/// Definitions to be made together: all or none of them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Definitions {
+    /// Entities, new or with more than they had.
+    pub entities: Vec<EntityDefinition>,
+    /// Relationships.
+    pub relationships: Vec<RelationshipDefinition>,
+    /// Custom messages.
+    pub messages: Vec<MessageDefinition>,
+}
+
+impl Definitions {
+    /// Whether nothing is defined.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entities.is_empty() && self.relationships.is_empty() && self.messages.is_empty()
+    }
+}
+
+impl From<Vec<EntityDefinition>> for Definitions {
+    fn from(entities: Vec<EntityDefinition>) -> Self {
+        Self { entities, ..Self::default() }
+    }
 }
 
 impl Schema {
@@ -31,8 +65,15 @@ impl Schema {
 
     /// The schema with `definitions` added: a new entity, or one that gains attributes. An attribute that is there
     /// already must be the same; nothing is taken away. An error leaves `self` as it was.
-    pub fn extended(&self, definitions: &[EntityDefinition]) -> Result<Self> {
-        let mut schema = Self { version: self.version + 1, entities: self.entities.clone() };
+    pub fn extended(&self, definitions: &Definitions) -> Result<Self> {
+        let mut schema = Self { version: self.version + 1, ..self.clone() };
+        for relationship in &definitions.relationships {
+            schema.relationships.insert(relationship.name.clone(), Arc::new(relationship.clone()));
+        }
+        for message in &definitions.messages {
+            schema.messages.insert(message.name.clone(), Arc::new(message.clone()));
+        }
+        let definitions = &definitions.entities;
         for definition in definitions {
             definition.check()?;
             let merged = match self.entities.get(&definition.logical_name) {

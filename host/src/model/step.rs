@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::model::{AttributeType, EntityDefinition};
+use crate::model::{AttributeType, EntityDefinition, MessageDefinition, Operator};
 
 /// A moment of a message's pipeline, with the platform's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -111,6 +111,13 @@ pub struct Image {
     /// The attributes to read; empty reads all.
     #[serde(default)]
     pub attributes: Vec<String>,
+    /// The parameter of the message that names the record, where it is not the message's own, as in `EntityMoniker` of
+    /// SetState.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_property: Option<String>,
+    /// On Delete: the children by this relationship, as they were before the cascade, instead of the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relationship: Option<String>,
 }
 
 /// The rank of a step that does not say one, as on the platform.
@@ -127,7 +134,7 @@ pub struct StepDefinition {
     /// The entity; none for every entity.
     #[serde(default)]
     pub entity: Option<String>,
-    /// The stage: not MainOperation, which is the host's own.
+    /// The stage. MainOperation is for the one step that a custom message's main operation is.
     pub stage: Stage,
     /// Asynchronous only in PostOperation.
     #[serde(default)]
@@ -147,6 +154,56 @@ pub struct StepDefinition {
     /// For people: what the step is for.
     #[serde(default)]
     pub description: Option<String>,
+    /// For Update: run only if one of the filtering attributes, or of all where there are none, has another value than
+    /// before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub changed_only: bool,
+    /// Run only if the record, with what the target changes in it, meets the condition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<Condition>,
+    /// The user that the step acts as (its impersonating user); the calling user if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_as: Option<Uuid>,
+    /// A step that is disabled does not run.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub enabled: bool,
+    /// Whether a request may pass it over: see [`parameter::BYPASS_BUSINESS_LOGIC`](crate::model::request::parameter).
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub bypassable: bool,
+}
+
+/// A condition on a record: a filter whose values are as JSON or TOML writes them, and get their types from the entity's
+/// definition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+pub enum Condition {
+    /// Every part holds.
+    All {
+        /// The parts.
+        all: Vec<Condition>,
+    },
+    /// At least one part holds.
+    Any {
+        /// The parts.
+        any: Vec<Condition>,
+    },
+    /// A test of one attribute.
+    Test {
+        /// The attribute's logical name.
+        attribute: String,
+        /// The comparison.
+        operator: Operator,
+        /// The one value to compare with.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        value: Option<serde_json::Value>,
+        /// The values to compare with.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        values: Option<Vec<serde_json::Value>>,
+    },
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn rank_default() -> i32 {
@@ -167,6 +224,11 @@ impl StepDefinition {
             images: Vec::new(),
             configuration: None,
             description: None,
+            changed_only: false,
+            when: None,
+            run_as: None,
+            enabled: true,
+            bypassable: true,
         }
     }
 
@@ -198,6 +260,41 @@ impl StepDefinition {
         self
     }
 
+    /// Makes the step act as a user (its impersonating user).
+    #[must_use]
+    pub fn run_as(mut self, user: Uuid) -> Self {
+        self.run_as = Some(user);
+        self
+    }
+
+    /// Runs the step only if a value differs from before.
+    #[must_use]
+    pub fn changed_only(mut self) -> Self {
+        self.changed_only = true;
+        self
+    }
+
+    /// Runs the step only if the record meets the condition.
+    #[must_use]
+    pub fn when(mut self, condition: Condition) -> Self {
+        self.when = Some(condition);
+        self
+    }
+
+    /// Keeps the step from running.
+    #[must_use]
+    pub fn disabled(mut self) -> Self {
+        self.enabled = false;
+        self
+    }
+
+    /// Keeps requests from passing the step over.
+    #[must_use]
+    pub fn not_bypassable(mut self) -> Self {
+        self.bypassable = false;
+        self
+    }
+
     /// Adds an image; no attributes reads all.
     #[must_use]
     pub fn image<N: Into<String>>(
@@ -207,7 +304,13 @@ impl StepDefinition {
         attributes: impl IntoIterator<Item = N>,
     ) -> Self {
         let attributes = attributes.into_iter().map(Into::into).collect();
-        self.images.push(Image { alias: alias.into(), image_type, attributes });
+        self.images.push(Image {
+            alias: alias.into(),
+            image_type,
+            attributes,
+            message_property: None,
+            relationship: None,
+        });
         self
     }
 }
@@ -221,6 +324,9 @@ pub struct Declaration {
     /// The entities that the plugin works with.
     #[serde(default)]
     pub entities: Vec<EntityDeclaration>,
+    /// The custom messages that the plugin is the main operation of, or has steps on.
+    #[serde(default)]
+    pub messages: Vec<MessageDefinition>,
     /// Further facts: `name`, `version`, `description`, `sdk`, `contract`.
     #[serde(default)]
     pub properties: std::collections::BTreeMap<String, String>,

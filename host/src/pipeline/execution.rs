@@ -11,8 +11,8 @@ use crate::message::{CoreOperation, Subject};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::request::parameter;
 use crate::model::{
-    Attributes, ColumnSet, DateTime, Entity, ImageType, Job, Mode, Parameter, Parameters, Schema, Stage,
-    Value,
+    Attributes, ColumnSet, DateTime, Entity, Image, ImageType, Job, Mode, Parameter, Parameters, Schema,
+    Stage, Value,
 };
 use crate::pipeline::recorder::Record;
 use crate::pipeline::registry::Step;
@@ -41,6 +41,8 @@ pub struct Context {
     pub entity: Option<String>,
     /// The record that the message is about.
     pub record: Option<Uuid>,
+    /// The entity on the other side of an Associate or a Disassociate.
+    pub secondary_entity: Option<String>,
     /// Who the step acts as.
     pub user: Uuid,
     /// Who started the work.
@@ -59,10 +61,13 @@ pub struct Context {
     pub output: Parameters,
     /// The shared variables.
     pub shared: Arc<SharedVariables>,
-    /// The record before the core operation, with every attribute that some step's image asks for.
-    pub pre_image: Option<Arc<Entity>>,
+    /// The record before the core operation, with every attribute that some step's image asks for; of a bulk message
+    /// each of its records.
+    pub pre_images: Vec<Option<Arc<Entity>>>,
     /// The record after it.
-    pub post_image: Option<Arc<Entity>>,
+    pub post_images: Vec<Option<Arc<Entity>>>,
+    /// In a Delete, the children before the cascade, by relationship.
+    pub children: BTreeMap<String, Arc<Vec<Entity>>>,
     /// The context that this one came from.
     pub parent: Option<Arc<Context>>,
 }
@@ -84,12 +89,14 @@ impl Context {
         Self {
             message: self.message.clone(),
             entity: self.entity.clone(),
+            secondary_entity: self.secondary_entity.clone(),
             operation: self.operation.clone(),
             input: Parameters::new(),
             output: Parameters::new(),
             shared: Arc::clone(&self.shared),
-            pre_image: None,
-            post_image: None,
+            pre_images: Vec::new(),
+            post_images: Vec::new(),
+            children: BTreeMap::new(),
             parent: self.parent.clone(),
             ..*self
         }
@@ -119,8 +126,10 @@ impl Context {
     pub fn target_entity(&self, columns: &ColumnSet) -> Option<Entity> {
         match self.input.get(parameter::TARGET)? {
             Parameter::Entity(entity) => Some(entity.select(columns)),
-            Parameter::Reference(reference) => Some(Entity::new(&reference.entity).with_id(reference.id)),
-            _ => None,
+            parameter => {
+                let reference = parameter.reference()?;
+                Some(Entity::new(&reference.entity).with_id(reference.id))
+            }
         }
     }
 
@@ -133,28 +142,52 @@ impl Context {
         }
     }
 
-    /// One side of an image that `step` registered, narrowed to `columns`.
+    /// One side of an image that `step` registered, narrowed to `columns`; of a bulk message that of its first record.
     #[must_use]
     pub fn image(&self, step: &Step, side: Side, alias: &str, columns: &ColumnSet) -> Option<Entity> {
-        let record = match side {
-            Side::Pre => self.pre_image.as_ref()?,
-            Side::Post => self.post_image.as_ref()?,
+        let image = step.image(side, alias)?;
+        let record = self.records(side).first()?.as_ref()?;
+        Some(record.select(&narrowed(image, columns)))
+    }
+
+    /// One side of an image for each record of the message; empty if the step registered none of that alias.
+    #[must_use]
+    pub fn images(&self, step: &Step, side: Side, alias: &str, columns: &ColumnSet) -> Vec<Option<Entity>> {
+        let Some(image) = step.image(side, alias) else { return Vec::new() };
+        let columns = narrowed(image, columns);
+        let records = self.records(side).iter();
+        records.map(|record| record.as_ref().map(|record| record.select(&columns))).collect()
+    }
+
+    /// The children that an image of a Delete asked for, as they were before the cascade.
+    #[must_use]
+    pub fn children_image(&self, step: &Step, alias: &str, columns: &ColumnSet) -> Vec<Entity> {
+        let image = step.definition.images.iter().find(|image| image.alias == alias);
+        let Some((image, relationship)) = image.and_then(|image| Some((image, image.relationship.as_ref()?)))
+        else {
+            return Vec::new();
         };
-        let image = step
-            .definition
-            .images
-            .iter()
-            .find(|image| image.alias == alias && side.is_of(image.image_type))?;
-        if image.attributes.is_empty() {
-            return Some(record.select(columns));
+        let columns = narrowed(image, columns);
+        let children = self.children.get(relationship).into_iter().flat_map(|children| children.iter());
+        children.map(|child| child.select(&columns)).collect()
+    }
+
+    fn records(&self, side: Side) -> &[Option<Arc<Entity>>] {
+        match side {
+            Side::Pre => &self.pre_images,
+            Side::Post => &self.post_images,
         }
-        let wanted = match columns {
-            ColumnSet::All => image.attributes.clone(),
-            ColumnSet::Named(names) => {
-                names.iter().filter(|name| image.attributes.contains(name)).cloned().collect()
-            }
-        };
-        Some(record.select(&ColumnSet::Named(wanted)))
+    }
+}
+
+/// What of an image's columns `columns` selects.
+fn narrowed(image: &Image, columns: &ColumnSet) -> ColumnSet {
+    match columns {
+        _ if image.attributes.is_empty() => columns.clone(),
+        ColumnSet::All => ColumnSet::Named(image.attributes.clone()),
+        ColumnSet::Named(names) => {
+            ColumnSet::Named(names.iter().filter(|name| image.attributes.contains(name)).cloned().collect())
+        }
     }
 }
 
@@ -319,6 +352,54 @@ impl Execution {
                 ),
             )),
         }
+    }
+
+    /// Changes an input parameter, in PreValidation and PreOperation. An error changes nothing.
+    pub fn set_input(&mut self, name: String, parameter: Parameter) -> Result<()> {
+        if self.context.stage > Stage::PreOperation {
+            return Err(Error::new(
+                ErrorKind::InvalidRequest,
+                format!(
+                    "the input parameter `{name}` of {} cannot be changed at {}; PreValidation and PreOperation can",
+                    self.context.message, self.context.stage
+                ),
+            ));
+        }
+        let mut input = self.context.input.clone();
+        input.insert(name.clone(), parameter);
+        let subject = self.operation.check(&self.schema, &input)?;
+        if subject.definition.logical_name != self.subject.definition.logical_name
+            || subject.id != self.subject.id
+        {
+            return Err(Error::new(
+                ErrorKind::InvalidRequest,
+                format!(
+                    "the input parameter `{name}` of {} would make it a message about another record or entity; issue \
+                     a request of its own for that",
+                    self.context.message
+                ),
+            ));
+        }
+        self.context.input = input;
+        Ok(())
+    }
+
+    /// Changes an output parameter, in PostOperation, or sets it at MainOperation. An error changes nothing.
+    pub fn set_output(&mut self, name: String, parameter: Parameter) -> Result<()> {
+        let known = self.context.output.get(&name).map(Parameter::type_name);
+        if known != Some(parameter.type_name()) {
+            return Err(Error::new(
+                ErrorKind::InvalidRequest,
+                format!(
+                    "{} at {} has no output parameter `{name}` of type {}",
+                    self.context.message,
+                    self.context.stage,
+                    parameter.type_name()
+                ),
+            ));
+        }
+        self.context.output.insert(name, parameter);
+        Ok(())
     }
 
     /// Changes the record that a Retrieve returns.

@@ -21,6 +21,7 @@ use uuid::Uuid;
 use crate::message::{self, Operation};
 use crate::model::error::{Error, ErrorKind, Location, Result};
 use crate::model::request::parameter;
+use crate::model::step::SYSTEM_USER;
 use crate::model::trace::{Event, OperationRun, Trace};
 use crate::model::{Clock, ColumnSet, Fault, Mode, Parameter, Request, Response, Stage};
 use crate::pipeline::execution::{Context, Deadline, Execution, Nested, Scope, Side};
@@ -186,6 +187,7 @@ impl Pipeline {
         let subject = operation.check(&schema, &request.parameters)?;
         let limit = request.time_limit.map_or(self.time_limit, |limit| limit.min(self.time_limit));
         let request_id = Uuid::now_v7();
+        let user = request.user.unwrap_or(SYSTEM_USER);
         let mut context = Context {
             message: request.message,
             stage: Stage::PreValidation,
@@ -193,8 +195,9 @@ impl Pipeline {
             depth: 1,
             entity: Some(subject.definition.logical_name.clone()),
             record: subject.id,
-            user: request.user,
-            initiating_user: request.user,
+            secondary_entity: None,
+            user,
+            initiating_user: user,
             correlation_id: request_id,
             request_id,
             operation: None,
@@ -202,8 +205,9 @@ impl Pipeline {
             input: request.parameters,
             output: Default::default(),
             shared: Arc::default(),
-            pre_image: None,
-            post_image: None,
+            pre_images: Vec::new(),
+            post_images: Vec::new(),
+            children: Default::default(),
             parent: None,
         };
         // A Create that brings its identifier along still has no record before the core operation.
@@ -255,8 +259,8 @@ impl Pipeline {
             return Ok(execution);
         };
         if let Some(scope) = execution.scope.clone() {
-            execution.context.pre_image =
-                read_image(&*scope.transaction, &execution, &columns).await?.map(Arc::new);
+            execution.context.pre_images =
+                vec![read_image(&*scope.transaction, &execution, &columns).await?.map(Arc::new)];
             return Ok(execution);
         }
         let begin = Begin {
@@ -267,7 +271,7 @@ impl Pipeline {
         let (outcome, timing) = transact(&*self.store, begin, Result::is_ok, move |transaction| {
             Box::pin(async move {
                 let image = read_image(&*transaction, &execution, &columns).await?;
-                execution.context.pre_image = image.map(Arc::new);
+                execution.context.pre_images = vec![image.map(Arc::new)];
                 Ok(execution)
             })
         })
@@ -302,7 +306,7 @@ impl Pipeline {
         }
         if let Some(columns) = columns {
             let image = read_image(&*scope.transaction, &execution, &columns).await?;
-            execution.context.pre_image = image.map(Arc::new);
+            execution.context.pre_images = vec![image.map(Arc::new)];
         }
         Ok(execution)
     }
@@ -406,7 +410,7 @@ impl Pipeline {
         let columns = plan.image_columns(Side::Post, &[Stage::PostOperation], &execution.context);
         if let Some(columns) = columns {
             let image = read_image(&*scope.transaction, &execution, &columns).await?;
-            execution.context.post_image = image.map(Arc::new);
+            execution.context.post_images = vec![image.map(Arc::new)];
         }
         Ok(execution)
     }

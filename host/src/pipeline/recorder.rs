@@ -215,7 +215,7 @@ pub(crate) fn step_changes(before: &Context, after: &Context) -> Vec<Change> {
 /// What the core operation changed in the record: the target against the pre-image.
 pub(crate) fn operation_changes(context: &Context) -> Vec<Change> {
     let none = Attributes::new();
-    let old = context.pre_image.as_ref().map_or(&none, |image| &image.attributes);
+    let old = context.pre_images.first().and_then(Option::as_ref).map_or(&none, |image| &image.attributes);
     let Some(target) = context.target() else { return Vec::new() };
     target
         .attributes

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use crate::message::{self, Traits};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::step::StepKey;
-use crate::model::{Mode, Stage, StepDefinition};
+use crate::model::{Image, Mode, Stage, StepDefinition};
+use crate::pipeline::execution::Side;
 use crate::pipeline::runner::Runner;
 
 /// Steps that one host takes at most: each request of a message walks the steps of that message.
@@ -24,6 +25,17 @@ pub struct Step {
     pub sequence: u32,
     /// What runs it.
     pub runner: Arc<dyn Runner>,
+}
+
+impl Step {
+    /// The image of that side and alias that the step registered of the message's record.
+    #[must_use]
+    pub fn image(&self, side: Side, alias: &str) -> Option<&Image> {
+        let mut images = self.definition.images.iter();
+        images.find(|image| {
+            image.alias == alias && image.relationship.is_none() && side.is_of(image.image_type)
+        })
+    }
 }
 
 /// The registered steps by message, each list in the order in which the steps run.

@@ -46,7 +46,7 @@ fn filter(definition: &EntityDefinition, part: &Filter, depth: usize, size: &mut
         Filter::All(parts) | Filter::Any(parts) => {
             parts.iter().try_for_each(|part| filter(definition, part, depth + 1, size))?;
         }
-        Filter::Condition { attribute, operator, values } => {
+        Filter::Condition { link: _, attribute, operator, values } => {
             size.conditions += 1;
             size.values += values.len();
             condition(definition, attribute, *operator, values)?;

@@ -17,7 +17,8 @@ use uuid::Uuid;
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::job::Settlement;
 use crate::model::{
-    Attributes, ColumnSet, DateTime, Entity, EntityDefinition, EntityReference, Job, Query, Schema,
+    Attributes, ColumnSet, DateTime, Definitions, Entity, EntityCollection, EntityDefinition,
+    EntityReference, Job, Query, Schema,
 };
 
 #[cfg(feature = "sqlite")]
@@ -81,8 +82,8 @@ pub trait Store: Send + Sync + 'static {
     /// The definitions as last committed.
     fn schema(&self) -> Arc<Schema>;
 
-    /// Creates or extends entities, all or none, and returns the new schema. See [`Schema::extended`].
-    async fn define(&self, definitions: Vec<EntityDefinition>) -> Result<Arc<Schema>>;
+    /// Makes definitions, all or none, and returns the new schema. See [`Schema::extended`].
+    async fn define(&self, definitions: Definitions) -> Result<Arc<Schema>>;
 
     /// Locks up to `limit` jobs that are ready for `worker` and returns them, oldest first, with `attempt` raised.
     /// Await it to its end: a caller that is dropped may leave jobs locked that nobody runs, until the next
@@ -154,7 +155,7 @@ pub trait Transaction: Send + Sync {
     ) -> Result<Option<Entity>>;
 
     /// Reads the records that a query selects, each with its identifier.
-    async fn query(&self, definition: &EntityDefinition, query: &Query) -> Result<Vec<Entity>>;
+    async fn query(&self, schema: &Schema, query: &Query) -> Result<EntityCollection>;
 
     /// Clears a lookup wherever it points to `target`, and returns in how many records.
     async fn unlink(

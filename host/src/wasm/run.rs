@@ -161,7 +161,7 @@ pub(super) async fn declare(world: &WorldPre<State>, limits: &Limits, time: Dura
     let outcome = tokio::time::timeout_at(deadline.at.into(), call).await;
     match outcome {
         Err(_elapsed) => Err(timed_out(deadline)),
-        Ok(Ok(declaration)) => Ok(convert::declaration_in(declaration)),
+        Ok(Ok(declaration)) => convert::declaration_in(declaration),
         Ok(Err(trap)) => Err(failure::of(&trap, &store.into_data().sandbox, deadline)),
     }
 }

@@ -231,7 +231,7 @@ impl<'s> Reader<'s, '_> {
             ))
         })?;
         let values = given.iter().map(value).collect::<Result<_, _>>()?;
-        Ok(Filter::Condition { attribute: name, operator, values })
+        Ok(Filter::Condition { link: None, attribute: name, operator, values })
     }
 
     fn columns(

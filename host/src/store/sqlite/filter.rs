@@ -43,7 +43,7 @@ impl<'q> Select<'q> {
         let (parts, separator, empty) = match filter {
             Filter::All(parts) => (parts, " AND ", "1"),
             Filter::Any(parts) => (parts, " OR ", "0"),
-            Filter::Condition { attribute, operator, values } => {
+            Filter::Condition { link: _, attribute, operator, values } => {
                 return self.push_condition(&Column::of(definition, attribute)?, *operator, values);
             }
         };

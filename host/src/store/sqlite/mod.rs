@@ -27,7 +27,7 @@ use uuid::Uuid;
 
 use crate::model::error::Result;
 use crate::model::job::Settlement;
-use crate::model::{DateTime, EntityDefinition, Job, Schema};
+use crate::model::{DateTime, Definitions, Job, Schema};
 use crate::store::{Access, Begin, JobSelect, PendingJobs, Store, Timing, Transaction, Verdict, Work};
 
 use session::Session;
@@ -169,7 +169,7 @@ impl Store for SqliteStore {
         Arc::clone(&self.schema.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    async fn define(&self, definitions: Vec<EntityDefinition>) -> Result<Arc<Schema>> {
+    async fn define(&self, definitions: Definitions) -> Result<Arc<Schema>> {
         let shared = Arc::clone(&self.schema);
         let label = "the change of entity definitions".to_owned();
         self.writer

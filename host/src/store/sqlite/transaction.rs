@@ -7,7 +7,10 @@ use rusqlite::{Connection, params_from_iter};
 use uuid::Uuid;
 
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::model::{Attributes, ColumnSet, Entity, EntityDefinition, EntityReference, Job, Query, Value};
+use crate::model::{
+    Attributes, ColumnSet, Entity, EntityCollection, EntityDefinition, EntityReference, Job, Query, Schema,
+    Value,
+};
 use crate::store::{Access, Transaction, check};
 
 use super::error::is_duplicate;
@@ -76,12 +79,14 @@ impl Transaction for SqliteTransaction {
         })
     }
 
-    async fn query(&self, definition: &EntityDefinition, query: &Query) -> Result<Vec<Entity>> {
+    async fn query(&self, schema: &Schema, query: &Query) -> Result<EntityCollection> {
         self.call(Access::Read, |connection| {
+            let definition = schema.entity(&query.entity)?;
             check::query(definition, query)?;
             let columns = Column::select(definition, &query.columns)?;
             let select = filter::select(definition, query, &columns)?;
-            self.read(connection, definition, &columns, &select.sql, &select.parameters)
+            let records = self.read(connection, definition, &columns, &select.sql, &select.parameters)?;
+            Ok(EntityCollection::new(&query.entity, records))
         })
     }
 

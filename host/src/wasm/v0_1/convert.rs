@@ -1,16 +1,19 @@
 //! Conversions between the contract's types and the model's.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::bindings::exports::stagegate::plugin::steps as exported;
 use super::bindings::stagegate::plugin::{execution_context, organization_service as organization, types};
-use crate::model::step::{AttributeDeclaration, Declaration, EntityDeclaration};
+use crate::model::custom_message::{Binding, MessageDefinition, ParameterDefinition};
+use crate::model::step::{AttributeDeclaration, Declaration, EntityDeclaration, StepKey};
 use crate::model::{
-    Attributes, ColumnSet, DateTime, Entity, EntityReference, Error, ErrorKind, Fault, Filter, Image,
-    ImageType, Mode, OperationStatus, Operator, Order, Query, Stage, StepDefinition, Value,
+    Attributes, ColumnSet, DateTime, Entity, EntityCollection, EntityReference, Error, ErrorKind, Fault,
+    Filter, Image, ImageType, Join, Link, Mode, OperationStatus, Operator, Order, Page, Parameter,
+    Parameters, Query, Request, Stage, StepDefinition, UpsertResult, Value,
 };
 use crate::pipeline::execution::Context;
 
@@ -73,15 +76,16 @@ pub(super) fn value_out(value: &Value) -> types::Value {
         Value::UniqueIdentifier(value) => types::Value::UniqueIdentifier(id_out(*value)),
         Value::Choice(value) => types::Value::Choice(*value),
         Value::Choices(values) => types::Value::Choices(values.clone()),
-        Value::EntityReference(value) => types::Value::EntityReference(types::EntityReference {
-            entity: value.entity.clone(),
-            id: id_out(value.id),
-        }),
+        Value::EntityReference(value) => types::Value::EntityReference(reference_out(value)),
     }
 }
 
 pub(super) fn reference_in(reference: types::EntityReference) -> EntityReference {
     EntityReference { entity: reference.entity, id: id_in(reference.id) }
+}
+
+fn reference_out(reference: &EntityReference) -> types::EntityReference {
+    types::EntityReference { entity: reference.entity.clone(), id: id_out(reference.id) }
 }
 
 pub(super) fn attributes_in(attributes: Vec<types::Attribute>) -> Result<Attributes, Error> {
@@ -101,7 +105,95 @@ pub(super) fn entity_in(entity: types::Entity) -> Result<Entity, Error> {
         logical_name: entity.logical_name,
         id: entity.id.map(id_in),
         attributes: attributes_in(entity.attributes)?,
+        key_attributes: attributes_in(entity.key_attributes)?,
     })
+}
+
+fn collection_in(collection: types::EntityCollection) -> Result<EntityCollection, Error> {
+    Ok(EntityCollection {
+        entity: collection.entity,
+        entities: collection.entities.into_iter().map(entity_in).collect::<Result<_, _>>()?,
+        more_records: collection.more_records,
+        paging_cookie: collection.paging_cookie,
+        total_record_count: collection.total_record_count,
+    })
+}
+
+pub(super) fn collection_out(collection: &EntityCollection) -> types::EntityCollection {
+    types::EntityCollection {
+        entity: collection.entity.clone(),
+        entities: collection.entities.iter().map(entity_out).collect(),
+        more_records: collection.more_records,
+        paging_cookie: collection.paging_cookie.clone(),
+        total_record_count: collection.total_record_count,
+    }
+}
+
+pub(super) fn parameter_in(parameter: types::Parameter) -> Result<Parameter, Error> {
+    Ok(match parameter {
+        types::Parameter::Value(value) => Parameter::Value(value_in(value)?),
+        types::Parameter::Strings(texts) => Parameter::Strings(texts),
+        types::Parameter::Ids(ids) => Parameter::Ids(ids.into_iter().map(id_in).collect()),
+        types::Parameter::Entity(entity) => Parameter::Entity(Arc::new(entity_in(entity)?)),
+        types::Parameter::Entities(entities) => Parameter::Entities(Arc::new(collection_in(entities)?)),
+        types::Parameter::References(references) => {
+            Parameter::References(references.into_iter().map(reference_in).collect())
+        }
+        types::Parameter::Columns(columns) => Parameter::Columns(columns_in(columns)),
+        types::Parameter::Query(query) => Parameter::Query(Arc::new(query_in(query)?)),
+        types::Parameter::Upserts(results) => {
+            let results = results.into_iter().map(|result| UpsertResult {
+                target: reference_in(result.target),
+                record_created: result.record_created,
+            });
+            Parameter::Upserts(results.collect())
+        }
+    })
+}
+
+/// None for what does not cross: requests and responses, which no step sees.
+pub(super) fn parameter_out(parameter: &Parameter) -> Option<types::Parameter> {
+    Some(match parameter {
+        Parameter::Value(value) => types::Parameter::Value(value_out(value)),
+        Parameter::Strings(texts) => types::Parameter::Strings(texts.clone()),
+        Parameter::Ids(ids) => types::Parameter::Ids(ids.iter().copied().map(id_out).collect()),
+        Parameter::Entity(entity) => types::Parameter::Entity(entity_out(entity)),
+        Parameter::Entities(entities) => types::Parameter::Entities(collection_out(entities)),
+        Parameter::References(references) => {
+            types::Parameter::References(references.iter().map(reference_out).collect())
+        }
+        Parameter::Columns(columns) => types::Parameter::Columns(columns_out(columns)),
+        Parameter::Query(query) => types::Parameter::Query(query_out(query)),
+        Parameter::Upserts(results) => {
+            let results = results.iter().map(|result| types::UpsertResult {
+                target: reference_out(&result.target),
+                record_created: result.record_created,
+            });
+            types::Parameter::Upserts(results.collect())
+        }
+        Parameter::Requests(_) | Parameter::Responses(_) => return None,
+    })
+}
+
+pub(super) fn request_in(request: organization::Request) -> Result<Request, Error> {
+    let mut parameters = Parameters::new();
+    for named in request.parameters {
+        let parameter = parameter_in(named.parameter)
+            .map_err(|error| refused(format!("the parameter `{}`: {}", named.name, error.message())))?;
+        if let Some(_twice) = parameters.insert(named.name.clone(), parameter) {
+            return Err(refused(format!("the parameter `{}` is there twice", named.name)));
+        }
+    }
+    let mut made = Request::new(request.message, parameters);
+    made.user = request.user.map(id_in);
+    Ok(made)
+}
+
+pub(super) fn parameters_out(parameters: &Parameters) -> Vec<types::NamedParameter> {
+    let named = parameters.iter().filter_map(|(name, parameter)| {
+        Some(types::NamedParameter { name: name.clone(), parameter: parameter_out(parameter)? })
+    });
+    named.collect()
 }
 
 pub(super) fn entity_out(entity: &Entity) -> types::Entity {
@@ -121,13 +213,26 @@ pub(super) fn selected_out(entity: &Entity, columns: types::ColumnSet) -> types:
             names.iter().filter_map(|name| entity.attributes.get_key_value(name)).map(attribute).collect()
         }
     };
-    types::Entity { logical_name: entity.logical_name.clone(), id: entity.id.map(id_out), attributes }
+    let key_attributes = entity.key_attributes.iter().map(attribute).collect();
+    types::Entity {
+        logical_name: entity.logical_name.clone(),
+        id: entity.id.map(id_out),
+        attributes,
+        key_attributes,
+    }
 }
 
 pub(super) fn columns_in(columns: types::ColumnSet) -> ColumnSet {
     match columns {
         types::ColumnSet::All => ColumnSet::All,
         types::ColumnSet::Named(names) => ColumnSet::Named(names),
+    }
+}
+
+fn columns_out(columns: &ColumnSet) -> types::ColumnSet {
+    match columns {
+        ColumnSet::All => types::ColumnSet::All,
+        ColumnSet::Named(names) => types::ColumnSet::Named(names.clone()),
     }
 }
 
@@ -143,7 +248,10 @@ pub(in crate::wasm) fn fault_in(fault: types::Fault) -> Fault {
 }
 
 pub(super) fn fault_out(error: &Error) -> types::Fault {
-    let fault = error.to_fault();
+    fault_record_out(error.to_fault())
+}
+
+pub(super) fn fault_record_out(fault: Fault) -> types::Fault {
     let status = match fault.status {
         OperationStatus::Failed => types::OperationStatus::Failed,
         OperationStatus::Canceled => types::OperationStatus::Canceled,
@@ -154,7 +262,7 @@ pub(super) fn fault_out(error: &Error) -> types::Fault {
     types::Fault { code: fault.code, message: fault.message, status, details: fault.details }
 }
 
-pub(super) fn context_out(context: &Context) -> execution_context::Execution {
+pub(super) fn context_out(context: &Context, step: &StepKey) -> execution_context::Execution {
     execution_context::Execution {
         message: context.message.clone(),
         stage: stage_out(context.stage),
@@ -165,6 +273,8 @@ pub(super) fn context_out(context: &Context) -> execution_context::Execution {
         depth: context.depth,
         primary_entity_name: context.entity.clone().unwrap_or_else(|| "none".into()),
         primary_entity_id: context.record.map(id_out),
+        secondary_entity_name: context.secondary_entity.clone().unwrap_or_else(|| "none".into()),
+        owning_extension: step.to_string(),
         user_id: id_out(context.user),
         initiating_user_id: id_out(context.initiating_user),
         correlation_id: id_out(context.correlation_id),
@@ -187,27 +297,112 @@ fn stage_out(stage: Stage) -> execution_context::Stage {
 /// Filters nest at most this deep: they are walked by recursion.
 const FILTER_DEPTH_MAX: usize = 32;
 
-pub(super) fn query_in(query: organization::Query) -> Result<Query, Error> {
-    let mut nodes: Vec<Option<organization::FilterNode>> = query.filter.into_iter().map(Some).collect();
-    let filter = if nodes.is_empty() { None } else { Some(filter_in(&mut nodes, 0, 0)?) };
-    let orders = query.orders.into_iter();
+pub(super) fn query_in(query: types::Query) -> Result<Query, Error> {
+    let mut links: Vec<(Option<u32>, Link)> = Vec::with_capacity(query.links.len());
+    for link in query.links {
+        let made = Link {
+            entity: link.entity,
+            from: link.from,
+            to: link.to,
+            alias: link.alias,
+            join: match link.join {
+                types::Join::Inner => Join::Inner,
+                types::Join::Outer => Join::Outer,
+                types::Join::Exists => Join::Exists,
+                types::Join::NotExists => Join::NotExists,
+            },
+            columns: columns_in(link.columns),
+            filter: filter_in(link.filter)?,
+            links: Vec::new(),
+        };
+        links.push((link.parent, made));
+    }
+    let mut roots = Vec::new();
+    // From the last one: a link is whole once all that come after it have found their parents.
+    while let Some((parent, mut link)) = links.pop() {
+        link.links.reverse();
+        let Some(parent) = parent else {
+            roots.push(link);
+            continue;
+        };
+        let index = usize::try_from(parent).unwrap_or(usize::MAX);
+        let Some((_, parent)) = links.get_mut(index) else {
+            return Err(refused(format!(
+                "the link `{}` has the parent {parent}, which does not come before it",
+                link.alias
+            )));
+        };
+        parent.links.push(link);
+    }
+    roots.reverse();
+    let order = |order: types::Order| Order {
+        link: order.link,
+        attribute: order.attribute,
+        descending: order.descending,
+    };
     Ok(Query {
         entity: query.entity,
         columns: columns_in(query.columns),
-        filter,
-        orders: orders
-            .map(|order| Order { attribute: order.attribute, descending: order.descending })
-            .collect(),
+        filter: filter_in(query.filter)?,
+        orders: query.orders.into_iter().map(order).collect(),
         top: query.top,
+        page: query.page.map(|page| Page { size: page.size, cookie: page.cookie }),
+        distinct: query.distinct,
+        count: query.count,
+        links: roots,
     })
 }
 
+fn query_out(query: &Query) -> types::Query {
+    let mut links = Vec::new();
+    links_out(&query.links, None, &mut links);
+    let order = |order: &Order| types::Order {
+        link: order.link.clone(),
+        attribute: order.attribute.clone(),
+        descending: order.descending,
+    };
+    types::Query {
+        entity: query.entity.clone(),
+        columns: columns_out(&query.columns),
+        filter: filter_out(query.filter.as_ref()),
+        links,
+        orders: query.orders.iter().map(order).collect(),
+        top: query.top,
+        page: query.page.as_ref().map(|page| types::Page { size: page.size, cookie: page.cookie.clone() }),
+        distinct: query.distinct,
+        count: query.count,
+    }
+}
+
+fn links_out(links: &[Link], parent: Option<u32>, flat: &mut Vec<types::Link>) {
+    for link in links {
+        let index = u32::try_from(flat.len()).ok();
+        flat.push(types::Link {
+            parent,
+            entity: link.entity.clone(),
+            from: link.from.clone(),
+            to: link.to.clone(),
+            alias: link.alias.clone(),
+            join: match link.join {
+                Join::Inner => types::Join::Inner,
+                Join::Outer => types::Join::Outer,
+                Join::Exists => types::Join::Exists,
+                Join::NotExists => types::Join::NotExists,
+            },
+            columns: columns_out(&link.columns),
+            filter: filter_out(link.filter.as_ref()),
+        });
+        links_out(&link.links, index, flat);
+    }
+}
+
+fn filter_in(nodes: Vec<types::FilterNode>) -> Result<Option<Filter>, Error> {
+    let mut nodes: Vec<Option<types::FilterNode>> = nodes.into_iter().map(Some).collect();
+    if nodes.is_empty() { Ok(None) } else { node_in(&mut nodes, 0, 0).map(Some) }
+}
+
 /// Takes a node out of the list, so that no node is used twice and a cycle ends.
-fn filter_in(
-    nodes: &mut [Option<organization::FilterNode>],
-    index: usize,
-    depth: usize,
-) -> Result<Filter, Error> {
+fn node_in(nodes: &mut [Option<types::FilterNode>], index: usize, depth: usize) -> Result<Filter, Error> {
     let node = nodes.get_mut(index).and_then(Option::take).ok_or_else(|| {
         refused(format!(
             "the filter's node {index} does not exist or has two parents; each child has one index"
@@ -218,24 +413,58 @@ fn filter_in(
     }
     let mut children = |indexes: Vec<u32>| {
         let indexes = indexes.into_iter().map(|index| usize::try_from(index).unwrap_or(usize::MAX));
-        indexes.map(|index| filter_in(nodes, index, depth + 1)).collect::<Result<Vec<_>, _>>()
+        indexes.map(|index| node_in(nodes, index, depth + 1)).collect::<Result<Vec<_>, _>>()
     };
     Ok(match node {
-        organization::FilterNode::AllOf(indexes) => Filter::All(children(indexes)?),
-        organization::FilterNode::AnyOf(indexes) => Filter::Any(children(indexes)?),
-        organization::FilterNode::Condition(condition) => {
+        types::FilterNode::AllOf(indexes) => Filter::All(children(indexes)?),
+        types::FilterNode::AnyOf(indexes) => Filter::Any(children(indexes)?),
+        types::FilterNode::Condition(condition) => {
             let operator = Operator::parse(&condition.operator).ok_or_else(|| {
                 let known = Operator::ALL.map(Operator::name).join(", ");
                 refused(format!("there is no operator `{}`; there are {known}", condition.operator))
             })?;
             let values = condition.values.into_iter().map(value_in).collect::<Result<_, _>>()?;
-            Filter::Condition { attribute: condition.attribute, operator, values }
+            Filter::Condition { link: condition.link, attribute: condition.attribute, operator, values }
         }
     })
 }
 
-pub(in crate::wasm) fn declaration_in(declaration: exported::Declaration) -> Declaration {
-    Declaration {
+fn filter_out(filter: Option<&Filter>) -> Vec<types::FilterNode> {
+    let mut nodes = Vec::new();
+    if let Some(filter) = filter {
+        node_out(filter, &mut nodes);
+    }
+    nodes
+}
+
+/// Appends a node with its children behind it, and returns its index.
+fn node_out(filter: &Filter, nodes: &mut Vec<types::FilterNode>) -> u32 {
+    let index = nodes.len();
+    let number = u32::try_from(index).unwrap_or(u32::MAX);
+    let (parts, group): (_, fn(Vec<u32>) -> types::FilterNode) = match filter {
+        Filter::All(parts) => (parts, types::FilterNode::AllOf),
+        Filter::Any(parts) => (parts, types::FilterNode::AnyOf),
+        Filter::Condition { link, attribute, operator, values } => {
+            nodes.push(types::FilterNode::Condition(types::Condition {
+                link: link.clone(),
+                attribute: attribute.clone(),
+                operator: operator.name().to_owned(),
+                values: values.iter().map(value_out).collect(),
+            }));
+            return number;
+        }
+    };
+    // The place comes before the children, whose indexes are known only behind it.
+    nodes.push(group(Vec::new()));
+    let children = parts.iter().map(|part| node_out(part, nodes)).collect();
+    if let Some(node) = nodes.get_mut(index) {
+        *node = group(children);
+    }
+    number
+}
+
+pub(in crate::wasm) fn declaration_in(declaration: exported::Declaration) -> Result<Declaration, Error> {
+    Ok(Declaration {
         steps: declaration.steps.into_iter().map(step_in).collect(),
         entities: declaration
             .entities
@@ -253,21 +482,52 @@ pub(in crate::wasm) fn declaration_in(declaration: exported::Declaration) -> Dec
                     .collect(),
             })
             .collect(),
+        messages: declaration.messages.into_iter().map(message_in).collect::<Result<_, _>>()?,
         properties: declaration.properties.into_iter().collect::<BTreeMap<_, _>>(),
-    }
+    })
+}
+
+fn message_in(message: exported::MessageDeclaration) -> Result<MessageDefinition, Error> {
+    let name = message.name;
+    let parameters = |parameters: Vec<exported::ParameterDeclaration>| {
+        let parameters = parameters.into_iter().map(|parameter| {
+            Ok(ParameterDefinition {
+                parameter_type: open(&name, &parameter.parameter_type)?,
+                name: parameter.name,
+                optional: parameter.optional,
+                entity: parameter.entity,
+            })
+        });
+        parameters.collect::<Result<Vec<_>, Error>>()
+    };
+    Ok(MessageDefinition {
+        binding: match message.binding {
+            exported::Binding::Global => Binding::Global,
+            exported::Binding::Entity(entity) => Binding::Entity(entity),
+            exported::Binding::EntityCollection(entity) => Binding::EntityCollection(entity),
+        },
+        steps: open(&name, &message.steps)?,
+        parameters: parameters(message.parameters)?,
+        properties: parameters(message.properties)?,
+        description: message.description,
+        name,
+    })
+}
+
+/// A word of an open set, by the names that definitions have for it.
+fn open<T: serde::de::DeserializeOwned>(message: &str, word: &str) -> Result<T, Error> {
+    serde_json::from_value(serde_json::Value::String(word.to_owned())).map_err(|error| {
+        Error::new(
+            ErrorKind::InvalidPlugin,
+            format!("the plugin declares the message `{message}` with `{word}`: {error}; update the host"),
+        )
+    })
 }
 
 fn step_in(step: exported::Step) -> StepDefinition {
+    let stage = stage_in(step.stage);
     StepDefinition {
-        name: step.name,
-        message: step.message,
         entity: step.entity,
-        stage: match step.stage {
-            execution_context::Stage::PreValidation => Stage::PreValidation,
-            execution_context::Stage::PreOperation => Stage::PreOperation,
-            execution_context::Stage::MainOperation => Stage::MainOperation,
-            execution_context::Stage::PostOperation => Stage::PostOperation,
-        },
         mode: match step.mode {
             execution_context::Mode::Synchronous => Mode::Synchronous,
             execution_context::Mode::Asynchronous => Mode::Asynchronous,
@@ -285,10 +545,23 @@ fn step_in(step: exported::Step) -> StepDefinition {
                     exported::ImageType::Both => ImageType::Both,
                 },
                 attributes: image.attributes,
+                message_property: None,
+                relationship: image.relationship,
             })
             .collect(),
         configuration: step.configuration,
         description: step.description,
+        changed_only: step.changed_only,
+        ..StepDefinition::new(step.name, step.message, stage)
+    }
+}
+
+fn stage_in(stage: execution_context::Stage) -> Stage {
+    match stage {
+        execution_context::Stage::PreValidation => Stage::PreValidation,
+        execution_context::Stage::PreOperation => Stage::PreOperation,
+        execution_context::Stage::MainOperation => Stage::MainOperation,
+        execution_context::Stage::PostOperation => Stage::PostOperation,
     }
 }
 

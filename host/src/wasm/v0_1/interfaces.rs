@@ -6,11 +6,13 @@ use std::time::Instant;
 
 use super::bindings::stagegate::plugin::{execution_context, organization_service, tracing_service, types};
 use super::convert::{
-    attributes_in, columns_in, context_out, entity_in, entity_out, fault_out, id_out, query_in, reference_in,
-    selected_out, value_in, value_out,
+    attributes_in, collection_out, columns_in, context_out, entity_in, entity_out, fault_out,
+    fault_record_out, id_out, parameter_in, parameter_out, parameters_out, query_in, reference_in,
+    request_in, selected_out, value_in, value_out,
 };
 use crate::model::error::{Error, ErrorKind};
-use crate::model::{Request, Response};
+use crate::model::request::parameter;
+use crate::model::{Query, Request, Response, Value};
 use crate::pipeline::execution::{Execution, Side};
 use crate::wasm::run::State;
 
@@ -21,7 +23,8 @@ impl types::Host for State {}
 
 impl execution_context::Host for State {
     fn context(&mut self) -> wasmtime::Result<execution_context::Execution> {
-        Ok(context_out(&self.active()?.execution.context))
+        let active = self.active()?;
+        Ok(context_out(&active.execution.context, &active.step.key))
     }
 
     fn now(&mut self) -> wasmtime::Result<i64> {
@@ -69,6 +72,56 @@ impl execution_context::Host for State {
         Ok(image.as_ref().map(entity_out))
     }
 
+    fn pre_images(
+        &mut self,
+        alias: String,
+        columns: types::ColumnSet,
+    ) -> wasmtime::Result<Vec<Option<types::Entity>>> {
+        self.images(Side::Pre, &alias, columns)
+    }
+
+    fn post_images(
+        &mut self,
+        alias: String,
+        columns: types::ColumnSet,
+    ) -> wasmtime::Result<Vec<Option<types::Entity>>> {
+        self.images(Side::Post, &alias, columns)
+    }
+
+    fn children_image(
+        &mut self,
+        alias: String,
+        columns: types::ColumnSet,
+    ) -> wasmtime::Result<Vec<types::Entity>> {
+        let active = self.active()?;
+        let children = active.execution.context.children_image(&active.step, &alias, &columns_in(columns));
+        Ok(children.iter().map(entity_out).collect())
+    }
+
+    fn input_parameters(&mut self) -> wasmtime::Result<Vec<String>> {
+        Ok(self.active()?.execution.context.input.keys().cloned().collect())
+    }
+
+    fn input_parameter(&mut self, name: String) -> wasmtime::Result<Option<types::Parameter>> {
+        Ok(self.active()?.execution.context.input.get(&name).and_then(parameter_out))
+    }
+
+    fn set_input_parameter(&mut self, name: String, parameter: types::Parameter) -> Answer<()> {
+        self.change(|execution| execution.set_input(name, parameter_in(parameter)?))
+    }
+
+    fn output_parameters(&mut self) -> wasmtime::Result<Vec<String>> {
+        Ok(self.active()?.execution.context.output.keys().cloned().collect())
+    }
+
+    fn output_parameter(&mut self, name: String) -> wasmtime::Result<Option<types::Parameter>> {
+        Ok(self.active()?.execution.context.output.get(&name).and_then(parameter_out))
+    }
+
+    fn set_output_parameter(&mut self, name: String, parameter: types::Parameter) -> Answer<()> {
+        self.change(|execution| execution.set_output(name, parameter_in(parameter)?))
+    }
+
     fn output_entity(&mut self, columns: types::ColumnSet) -> wasmtime::Result<Option<types::Entity>> {
         Ok(self.active()?.execution.context.output_entity().map(|entity| selected_out(entity, columns)))
     }
@@ -86,7 +139,8 @@ impl execution_context::Host for State {
     }
 
     fn parent_context(&mut self, level: u32) -> wasmtime::Result<Option<execution_context::Execution>> {
-        Ok(self.active()?.execution.context.ancestor(level).map(context_out))
+        let active = self.active()?;
+        Ok(active.execution.context.ancestor(level).map(|context| context_out(context, &active.step.key)))
     }
 
     fn parent_shared_variable(&mut self, level: u32, name: String) -> wasmtime::Result<Option<types::Value>> {
@@ -134,12 +188,59 @@ impl organization_service::Host for State {
 
     fn retrieve_multiple(
         &mut self,
-        query: organization_service::Query,
-    ) -> impl Future<Output = Answer<Vec<types::Entity>>> + Send {
-        self.request(query_in(query).map(Request::retrieve_multiple), |response| {
-            Ok(response.entities().iter().map(entity_out).collect())
+        query: types::Query,
+    ) -> impl Future<Output = Answer<types::EntityCollection>> + Send {
+        self.request(query_in(query).map(Request::retrieve_multiple), records_out)
+    }
+
+    fn fetch(&mut self, fetch_xml: String) -> impl Future<Output = Answer<types::EntityCollection>> + Send {
+        let request = self
+            .active()
+            .map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))
+            .and_then(|active| Query::from_fetch_xml(&fetch_xml, &active.execution.schema));
+        self.request(request.map(Request::retrieve_multiple), records_out)
+    }
+
+    fn execute(
+        &mut self,
+        request: organization_service::Request,
+    ) -> impl Future<Output = Answer<Vec<types::NamedParameter>>> + Send {
+        self.request(request_in(request), |response| Ok(parameters_out(&response.parameters)))
+    }
+
+    fn execute_transaction(
+        &mut self,
+        requests: Vec<organization_service::Request>,
+    ) -> impl Future<Output = Answer<Vec<Vec<types::NamedParameter>>>> + Send {
+        let requests = requests.into_iter().map(request_in).collect::<Result<Vec<_>, _>>();
+        self.request(requests.map(Request::execute_transaction), |response| {
+            let responses = response.responses().iter().filter_map(|item| item.result.as_ref().ok());
+            Ok(responses.map(|response| parameters_out(&response.parameters)).collect())
         })
     }
+
+    fn execute_multiple(
+        &mut self,
+        requests: Vec<organization_service::Request>,
+        continue_on_error: bool,
+    ) -> impl Future<Output = Answer<Vec<Result<Vec<types::NamedParameter>, types::Fault>>>> + Send {
+        let requests = requests.into_iter().map(request_in).collect::<Result<Vec<_>, _>>();
+        let request = requests.map(|requests| {
+            Request::execute_multiple(requests)
+                .with(parameter::CONTINUE_ON_ERROR, Value::Boolean(continue_on_error))
+        });
+        self.request(request, |response| {
+            let results = response.responses().iter().map(|item| match &item.result {
+                Ok(response) => Ok(parameters_out(&response.parameters)),
+                Err(fault) => Err(fault_record_out(fault.clone())),
+            });
+            Ok(results.collect())
+        })
+    }
+}
+
+fn records_out(response: &Response) -> Result<types::EntityCollection, Error> {
+    response.collection().map(collection_out).ok_or_else(|| no_output("RetrieveMultiple"))
 }
 
 impl tracing_service::Host for State {
@@ -153,6 +254,17 @@ impl tracing_service::Host for State {
 }
 
 impl State {
+    fn images(
+        &mut self,
+        side: Side,
+        alias: &str,
+        columns: types::ColumnSet,
+    ) -> wasmtime::Result<Vec<Option<types::Entity>>> {
+        let active = self.active()?;
+        let images = active.execution.context.images(&active.step, side, alias, &columns_in(columns));
+        Ok(images.iter().map(|image| image.as_ref().map(entity_out)).collect())
+    }
+
     fn change(&mut self, change: impl FnOnce(&mut Execution) -> Result<(), Error>) -> Answer<()> {
         Ok(change(&mut self.active()?.execution).map_err(|error| self.refuse(error)))
     }
