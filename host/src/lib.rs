@@ -34,7 +34,8 @@ pub mod store;
 pub mod wasm;
 
 pub use host::{Host, HostBuilder, PlannedStep, Traced};
-pub use model::definition::{AttributeDefinition, AttributeType, EntityDefinition};
+pub use model::attribute::{AttributeDefinition, AttributeType};
+pub use model::definition::EntityDefinition;
 pub use model::error::{Error, ErrorKind, Location, Result};
 pub use model::{
     Attributes, Binding, Cascade, Clock, ColumnSet, Condition, DateTime, Definitions, Entity,

@@ -13,7 +13,9 @@ pub(super) async fn insert_writes_exactly_what_is_given(database: Database) {
         .with_id(id(1))
         .with("name", string("Contoso"))
         .with("number", Value::Null)
+        .with("createdby", Value::Null)
         .with("createdon", Value::DateTime(at(1_000)))
+        .with("modifiedby", Value::Null)
         .with("modifiedon", Value::DateTime(at(1_000)))
         .with("versionnumber", Value::BigInteger(1));
     assert_eq!(retrieve(&store, "account", id(1)).await, Some(expected));

@@ -9,13 +9,13 @@ use rusqlite::{Connection, OpenFlags};
 use crate::model::error::{Error, ErrorKind, Result};
 
 use super::error::failed_on;
-use super::{Options, Synchronous};
+use super::{Options, Synchronous, definition, table};
 
 /// Marks a file as Stagegate's: "STGT".
 const APPLICATION_ID: u32 = 0x5354_4754;
 
 /// The scripts that make a file's tables, each building on those before. The number of them is the file's version.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
 const VERSION: u32 = MIGRATIONS.len() as u32;
 
 /// The prepared statements that a connection keeps: a shape of request takes a handful.
@@ -101,10 +101,13 @@ pub(super) fn writer(options: &Options) -> Result<Connection> {
         for migration in MIGRATIONS.iter().skip(version as usize) {
             script.push_str(migration);
         }
-        script.push_str(&format!(
-            "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; COMMIT;"
-        ));
         run("bring the tables to this version", &script)?;
+        for definition in definition::load(&connection)?.entities.values() {
+            table::add_system_columns(&connection, definition)?;
+        }
+        let marks =
+            format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; COMMIT;");
+        run("bring the tables to this version", &marks)?;
     }
     run("turn on the write-ahead log", "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 1000;")?;
     Ok(connection)

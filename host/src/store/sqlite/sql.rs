@@ -71,7 +71,7 @@ pub(super) fn update(definition: &EntityDefinition, columns: &[Column<'_>]) -> S
     for column in columns {
         push_columns(&mut sql, column, "=?,");
     }
-    if columns.iter().any(|column| column.attribute == "versionnumber") {
+    if columns.iter().any(Column::is_version) {
         sql.pop();
     } else {
         sql.push_str(RAISE_VERSION);
