@@ -266,6 +266,13 @@ impl NumberRange {
         self.minimum.is_none() && self.maximum.is_none()
     }
 
+    /// The number, or the bound that is nearest to it.
+    #[must_use]
+    pub fn nearest(&self, number: Decimal) -> Decimal {
+        let number = self.minimum.map_or(number, |minimum| number.max(minimum));
+        self.maximum.map_or(number, |maximum| number.min(maximum))
+    }
+
     fn refusal(&self, value: &Value) -> Option<String> {
         let below = self.minimum.filter(|minimum| is_less(value, *minimum, false));
         let above = self.maximum.filter(|maximum| is_less(value, *maximum, true));

@@ -145,6 +145,12 @@ impl EntityDefinition {
         self
     }
 
+    /// The states that most entities of the platform have: 0 active with the status 1, and 1 inactive with the status 2.
+    #[must_use]
+    pub fn with_default_states(self) -> Self {
+        self.with_state(0, "Active", [(1, "Active")]).with_state(1, "Inactive", [(2, "Inactive")])
+    }
+
     /// Sets the statuses that may follow a status. Without effect if there is no such status.
     #[must_use]
     pub fn with_transitions(mut self, status: i32, next: impl IntoIterator<Item = i32>) -> Self {

@@ -182,3 +182,49 @@ pub(super) fn resolve(path: &Path) -> PathBuf {
         _ => path.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test says what it expects by failing")]
+
+    use super::*;
+    use crate::store::Store;
+    use crate::store::sqlite::SqliteStore;
+
+    /// A database as the first version of the tables had it, with one record.
+    fn first_version(path: &Path) {
+        let connection = Connection::open(path).unwrap();
+        connection.execute_batch(MIGRATIONS[0]).unwrap();
+        connection
+            .execute_batch(&format!(
+                r#"CREATE TABLE e_account (id BLOB PRIMARY KEY NOT NULL CHECK (length(id) = 16), createdon INTEGER,
+                    modifiedon INTEGER, versionnumber INTEGER NOT NULL DEFAULT 1, c_name TEXT COLLATE NOCASE) STRICT;
+                INSERT INTO e_account (id, createdon, c_name) VALUES (randomblob(16), 7, 'Contoso');
+                INSERT INTO entity_definition (logical_name, definition) VALUES ('account',
+                    '{{"logical_name":"account","attributes":[{{"name":"name","type":"string","max_length":100}}]}}');
+                UPDATE schema_version SET version = 3;
+                PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 1;"#
+            ))
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_older_file_is_brought_to_this_version() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("old.db");
+        first_version(&path);
+        for _ in 0..2 {
+            let store = SqliteStore::open(Options::new(&path)).unwrap();
+            let schema = store.schema();
+            assert_eq!(schema.version, 3);
+            assert_eq!(schema.entity("account").unwrap().attributes.len(), 1);
+            assert!(schema.relationships.is_empty() && schema.messages.is_empty());
+            store.close().await;
+        }
+        let connection = Connection::open(&path).unwrap();
+        let sql = "SELECT createdon, c_name FROM e_account WHERE createdby IS NULL AND modifiedby IS NULL";
+        let row = connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        assert_eq!(row, (7, "Contoso".to_owned()));
+        assert_eq!(pragma(&connection, &path, "user_version").unwrap(), VERSION);
+    }
+}
