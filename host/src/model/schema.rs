@@ -102,7 +102,7 @@ impl Schema {
     }
 
     /// The one-to-many relationship of a lookup with `referenced`.
-    pub(super) fn relationship_of(
+    fn relationship_of(
         &self,
         definition: &EntityDefinition,
         attribute: &AttributeDefinition,

@@ -59,7 +59,7 @@ impl EntityDefinition {
         let state_value = state.unwrap_or(before);
         let Some(chosen) = self.state(state_value) else {
             let states = self.states.iter().map(|state| (state.value, state.name.as_str()));
-            return Err(self.refused(format!("has no state {state_value}; there are {}", listed(states))));
+            return Err(self.refused(&format!("has no state {state_value}; there are {}", listed(states))));
         };
         let status = match (status, current) {
             (Some(status), _) => status,
@@ -99,7 +99,7 @@ impl EntityDefinition {
         } else {
             format!("it can change to {allowed}")
         };
-        Err(self.refused(format!(
+        Err(self.refused(&format!(
             "does not allow the status {from} (`{}`) to change to {to}; {way_out}",
             status.name
         )))
@@ -109,12 +109,12 @@ impl EntityDefinition {
         let StateDefinition { value, name, statuses } = state;
         let allowed = listed(statuses.iter().map(|status| (status.value, status.name.as_str())));
         match self.state_of_status(status) {
-            Some(other) if implied => self.refused(format!(
+            Some(other) if implied => self.refused(&format!(
                 "has the status {status} in the state {} (`{}`), and this record is in the state {value} (`{name}`); set \
                  `{STATE_CODE}` too, or choose one of {allowed}",
                 other.value, other.name
             )),
-            _ => self.refused(format!(
+            _ => self.refused(&format!(
                 "has no status {status} in the state {value} (`{name}`); that state has {allowed}"
             )),
         }
@@ -124,7 +124,7 @@ impl EntityDefinition {
         self.states.iter().flat_map(|state| &state.statuses)
     }
 
-    fn refused(&self, reason: String) -> Error {
+    fn refused(&self, reason: &str) -> Error {
         Error::new(ErrorKind::InvalidRequest, format!("the entity `{}` {reason}", self.logical_name))
     }
 }

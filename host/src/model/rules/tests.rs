@@ -496,3 +496,13 @@ fn json_keeps_everything() {
     assert_eq!(read.range.minimum, Some(Decimal::new(1, 1)));
     assert_eq!(read.range.maximum, Some(Decimal::from(9_007_199_254_740_993_i64)));
 }
+
+#[test]
+fn the_documented_example_is_valid() {
+    let page = include_str!("../../../../docs/definitions.md");
+    let (_, rest) = page.split_once("```json").expect("there is an example");
+    let (json, _) = rest.split_once("```").expect("it ends");
+    let definitions: Definitions = serde_json::from_str(json).expect("readable");
+    let schema = Schema::default().extended(&definitions).expect("valid");
+    assert_eq!((schema.entities.len(), schema.relationships.len(), schema.messages.len()), (3, 2, 1));
+}
