@@ -139,7 +139,7 @@ async fn definitions_that_break_a_rule_change_nothing() {
         ),
         (
             vec![EntityDefinition::new("account").with("limit", AttributeType::Boolean)],
-            "is defined already, as Money",
+            "its type is money, not boolean",
         ),
         (
             vec![EntityDefinition::new("account").with_required("more", AttributeType::Boolean)],
