@@ -1,5 +1,5 @@
 //! Entity definitions: data that is created and extended at run time, and the checks of records that follow from them.
-//! The rules that definitions keep themselves are in [`rules`](crate::model::rules).
+//! The rules that definitions keep themselves are judged in [`Schema::extended`](crate::model::Schema::extended).
 
 use std::sync::LazyLock;
 
@@ -188,6 +188,12 @@ impl EntityDefinition {
         format!("{}id", self.logical_name)
     }
 
+    /// Whether that is the identifier as an attribute.
+    #[must_use]
+    pub fn is_primary_id(&self, name: &str) -> bool {
+        name.strip_suffix("id") == Some(&self.logical_name)
+    }
+
     /// The definition of an attribute of the entity's own.
     #[must_use]
     pub fn attribute(&self, name: &str) -> Option<&AttributeDefinition> {
@@ -294,12 +300,6 @@ impl EntityDefinition {
                 Err(request_error(format!("the value of `{name}` of `{}` {reason}", self.logical_name)))
             }
         }
-    }
-
-    /// Whether that is the identifier as an attribute.
-    #[must_use]
-    pub fn is_primary_id(&self, name: &str) -> bool {
-        name.strip_suffix("id") == Some(&self.logical_name)
     }
 
     fn unknown(&self, name: &str) -> Error {

@@ -126,28 +126,16 @@ fn widened_options(current: &[i32], next: &[i32]) -> Result<Vec<i32>, String> {
 }
 
 fn check_range(current: NumberRange, next: NumberRange) -> Result<(), String> {
-    let bound = |bound: Option<Decimal>| bound.map_or("none".to_owned(), |bound| bound.to_string());
-    let narrower =
-        |now: Option<Decimal>, then: Option<Decimal>, is_wider: fn(&Decimal, &Decimal) -> bool| match (
-            now, then,
-        ) {
-            (_, None) => false,
-            (None, Some(_)) => true,
-            (Some(now), Some(then)) => !is_wider(&then, &now),
-        };
-    if narrower(current.minimum, next.minimum, Decimal::le) {
-        return Err(format!(
-            "its `minimum` is {}, and {} allows less",
-            bound(current.minimum),
-            bound(next.minimum)
-        ));
-    }
-    if narrower(current.maximum, next.maximum, Decimal::ge) {
-        return Err(format!(
-            "its `maximum` is {}, and {} allows less",
-            bound(current.maximum),
-            bound(next.maximum)
-        ));
+    let least = |range: NumberRange| range.minimum.unwrap_or(Decimal::MIN);
+    let most = |range: NumberRange| range.maximum.unwrap_or(Decimal::MAX);
+    let shown = |bound: Option<Decimal>| bound.map_or("none".to_owned(), |bound| bound.to_string());
+    for (what, now, then, narrows) in [
+        ("minimum", current.minimum, next.minimum, least(next) > least(current)),
+        ("maximum", current.maximum, next.maximum, most(next) < most(current)),
+    ] {
+        if narrows {
+            return Err(format!("its `{what}` is {}, and {} allows less", shown(now), shown(then)));
+        }
     }
     Ok(())
 }
