@@ -45,6 +45,8 @@ pub use model::{
     Request, Response, Schema, Stage, StateDefinition, StatusDefinition, StepDefinition, StepsAllowed,
     SystemClock, Trace, UpsertResult, Value,
 };
+pub use pipeline::dry_run::DryRun;
 pub use pipeline::native::{NativeStep, StepContext};
 pub use rust_decimal::Decimal;
+pub use store::watch::{ChangeKind, RecordChange};
 pub use uuid::Uuid;

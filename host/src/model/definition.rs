@@ -182,6 +182,12 @@ impl EntityDefinition {
         self
     }
 
+    /// Whether its records have an owner.
+    #[must_use]
+    pub fn is_user_owned(&self) -> bool {
+        self.ownership == Ownership::User
+    }
+
     /// The logical name of the identifier as an attribute: `accountid` for `account`.
     #[must_use]
     pub fn primary_id(&self) -> String {

@@ -9,6 +9,7 @@ pub mod definition;
 pub mod entity;
 pub mod error;
 pub mod fault;
+pub(crate) mod interim;
 pub mod job;
 pub mod query;
 pub mod relationship;

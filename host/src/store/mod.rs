@@ -25,6 +25,7 @@ use crate::model::{
 pub(crate) mod check;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+pub mod watch;
 
 /// A future that may be sent to the thread that owns a connection.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -159,14 +160,6 @@ pub trait Transaction: Send + Sync {
 
     /// Reads the records that a query selects, each with its identifier.
     async fn query(&self, schema: &Schema, query: &Query) -> Result<EntityCollection>;
-
-    /// Clears a lookup wherever it points to `target`, and returns in how many records.
-    async fn unlink(
-        &self,
-        definition: &EntityDefinition,
-        lookup: &str,
-        target: &EntityReference,
-    ) -> Result<u64>;
 
     /// Whether a lookup points to `target` in any record.
     async fn is_referenced(

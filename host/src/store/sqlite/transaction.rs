@@ -95,24 +95,6 @@ impl Transaction for SqliteTransaction {
         })
     }
 
-    async fn unlink(
-        &self,
-        definition: &EntityDefinition,
-        lookup: &str,
-        target: &EntityReference,
-    ) -> Result<u64> {
-        self.call(Access::Write, |connection| {
-            let column = lookup_column(definition, lookup)?;
-            let parameters = points_to(&column, target)?;
-            let count =
-                execute(connection, &sql::unlink(definition, &column), parameters).map_err(|error| {
-                    let what = format!("clear the lookup `{lookup}` of `{}`", definition.logical_name);
-                    self.error(connection, &what, error)
-                })?;
-            Ok(count as u64)
-        })
-    }
-
     async fn is_referenced(
         &self,
         definition: &EntityDefinition,
