@@ -40,10 +40,10 @@ pub use model::error::{Error, ErrorKind, Location, Result};
 pub use model::{
     Attributes, Binding, Cascade, Child, Clock, ColumnSet, Condition, DateTime, Definitions, Entity,
     EntityCollection, EntityReference, Fault, Filter, FixedClock, Image, ImageType, ItemResponse, Job,
-    JobStatus, Join, KeyDefinition, Link, Message, MessageDefinition, Mode, NumberRange, OperationStatus,
-    Operator, Order, Ownership, Page, Parameter, ParameterType, Parameters, Query, RelationshipDefinition,
-    Request, Response, Schema, Stage, StateDefinition, StatusDefinition, StepDefinition, StepsAllowed,
-    SystemClock, Trace, UpsertResult, Value,
+    JobStatus, Join, KeyDefinition, Ledger, Link, Message, MessageDefinition, Mode, NumberRange,
+    OperationStatus, Operator, Order, Ownership, Page, Parameter, ParameterType, Parameters, Query,
+    RelationshipDefinition, Request, Response, Schema, Stage, StateDefinition, StatusDefinition,
+    StepDefinition, StepsAllowed, SystemClock, Trace, UpsertResult, Value,
 };
 pub use pipeline::dry_run::DryRun;
 pub use pipeline::native::{NativeStep, StepContext};

@@ -11,6 +11,7 @@ pub mod error;
 pub mod fault;
 pub(crate) mod interim;
 pub mod job;
+pub mod ledger;
 pub mod query;
 pub mod relationship;
 mod relationship_json;
@@ -31,6 +32,7 @@ pub use entity::{Attributes, ColumnSet, Entity, EntityCollection, EntityReferenc
 pub use error::{Error, ErrorKind, Location};
 pub use fault::{Fault, OperationStatus, code};
 pub use job::{Job, JobState, JobStatus};
+pub use ledger::Ledger;
 pub use query::{Filter, Join, Link, Operator, Order, Page, Query};
 pub use relationship::{Cascade, CascadeConfiguration, RelationshipDefinition, RelationshipKind};
 pub use request::{ItemResponse, Message, Parameter, Parameters, Request, Response, UpsertResult};
