@@ -10,7 +10,6 @@ mod args;
 mod build;
 mod failure;
 mod inspect;
-mod json;
 mod load;
 mod report;
 mod requests;
@@ -28,6 +27,7 @@ use clap::error::{ContextKind, ContextValue};
 
 pub use surroundings::{Output, Surroundings, Tools};
 
+use crate::model::value_json as json;
 use args::{Arguments, Command};
 
 /// How the program ended.

@@ -2,6 +2,7 @@
 
 mod attribute_json;
 pub mod clock;
+pub mod condition;
 pub mod custom_message;
 pub mod definition;
 pub mod entity;
@@ -15,8 +16,10 @@ pub mod schema;
 pub mod step;
 pub mod trace;
 pub mod value;
+pub mod value_json;
 
 pub use clock::{Clock, FixedClock, SystemClock};
+pub use condition::Condition;
 pub use custom_message::{Binding, MessageDefinition, ParameterDefinition, ParameterType, StepsAllowed};
 pub use definition::{
     AttributeDefinition, AttributeType, EntityDefinition, KeyDefinition, Ownership, StateDefinition,
@@ -30,6 +33,6 @@ pub use query::{Filter, Join, Link, Operator, Order, Page, Query};
 pub use relationship::{Cascade, CascadeConfiguration, RelationshipDefinition, RelationshipKind};
 pub use request::{ItemResponse, Message, Parameter, Parameters, Request, Response, UpsertResult};
 pub use schema::{Definitions, Schema};
-pub use step::{Condition, Image, ImageType, Mode, Stage, StepDefinition};
+pub use step::{Image, ImageType, Mode, Stage, StepDefinition};
 pub use trace::{Change, Trace};
 pub use value::{DateTime, Value, ValueType};
