@@ -10,6 +10,7 @@ pub mod error;
 pub mod fault;
 pub mod job;
 pub mod query;
+pub mod registration;
 pub mod relationship;
 pub mod request;
 pub mod schema;

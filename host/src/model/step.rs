@@ -120,6 +120,26 @@ pub struct Image {
     pub relationship: Option<String>,
 }
 
+/// `pre-image before(name, creditlimit)`.
+impl fmt::Display for Image {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let side = match self.image_type {
+            ImageType::PreImage => "pre",
+            ImageType::PostImage => "post",
+            ImageType::Both => "pre+post",
+        };
+        write!(f, "{side}-image {}(", self.alias)?;
+        if let Some(relationship) = &self.relationship {
+            write!(f, "{relationship}: ")?;
+        }
+        if self.attributes.is_empty() {
+            f.write_str("all)")
+        } else {
+            write!(f, "{})", self.attributes.join(", "))
+        }
+    }
+}
+
 /// The rank of a step that does not say one, as on the platform.
 pub const RANK_DEFAULT: i32 = 1;
 

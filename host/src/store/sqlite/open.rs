@@ -15,7 +15,7 @@ use super::{Options, Synchronous};
 const APPLICATION_ID: u32 = 0x5354_4754;
 
 /// The scripts that make a file's tables, each building on those before. The number of them is the file's version.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("migrations/0001.sql"), include_str!("migrations/0003.sql")];
 const VERSION: u32 = MIGRATIONS.len() as u32;
 
 /// The prepared statements that a connection keeps: a shape of request takes a handful.

@@ -1,0 +1,162 @@
+//! What a host registers: what plugins declare, as manifests change it, or what its database keeps of them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{Host, HostBuilder, Registration, StoreChoice, open};
+use crate::model::error::Result;
+use crate::model::registration::{
+    Diff, Explained, Lint, Manifest, Override, StepRegistration, describe, diff, lints, resolve,
+};
+use crate::model::step::StepKey;
+use crate::pipeline::registry::Registry;
+use crate::pipeline::runner::Runner;
+use crate::store::Store;
+use crate::wasm::Plugin;
+
+/// What [`HostBuilder`] is told to register, in its order.
+pub(super) enum Entry {
+    /// All that a plugin declares, as manifests and the database have it.
+    Declared(Plugin, Arc<dyn Runner>),
+    /// One step, as the service has it.
+    Step(Registration),
+}
+
+/// What was registered.
+pub(super) struct Registered {
+    pub(super) registry: Registry,
+    /// What is not as plugins declare it.
+    pub(super) overrides: HashMap<StepKey, Vec<Override>>,
+    pub(super) drift: Diff,
+}
+
+impl Host {
+    /// How what plugins declare, with their manifests, differs from the registration that the database keeps and that
+    /// this host runs. Of plugins without a registration in the database, nothing. [`HostBuilder::apply`] ends it.
+    #[must_use]
+    pub fn drift(&self) -> &Diff {
+        &self.inner.drift
+    }
+
+    /// Warnings about the registered steps: what is allowed and most likely not meant.
+    #[must_use]
+    pub fn lints(&self) -> Vec<Lint> {
+        let mut steps: Vec<_> = self.inner.pipeline.registry.iter().collect();
+        steps.sort_by_key(|step| step.sequence);
+        lints(steps.iter().map(|step| (&step.key, &step.definition)), Some(&self.schema()))
+    }
+}
+
+impl HostBuilder {
+    /// Has a manifest change how the steps of a plugin are registered; one that is added later changes what those before
+    /// it left. Without effect on a plugin that has a registration in the database, but for [`Host::drift`]; and on
+    /// steps of [`plugin_step`](Self::plugin_step) and [`native_step`](Self::native_step), which the service itself
+    /// describes.
+    pub fn manifest(mut self, manifest: Manifest) -> Self {
+        self.manifests.push(manifest);
+        self
+    }
+
+    /// How what plugins declare, with their manifests, differs from the registration in the database. Opens the database
+    /// for that and runs nothing. Fails as [`build`](Self::build) does if a step cannot be registered.
+    pub async fn diff(self) -> Result<Diff> {
+        let described = self.described_and_valid()?;
+        on_store(self.store, async move |store| Ok(diff(&described, &store.registrations().await?))).await
+    }
+
+    /// Writes what plugins declare, with their manifests, to the database as the registration that hosts on it run, in
+    /// one transaction, and returns what differed. A stored step that its plugin no longer has is disabled, with `prune`
+    /// it is removed; the steps of other plugins stay as they are. Fails, and writes nothing, if a step cannot be
+    /// registered.
+    pub async fn apply(self, prune: bool) -> Result<Diff> {
+        let described = self.described_and_valid()?;
+        on_store(self.store, async move |store| {
+            let diff = diff(&described, &store.registrations().await?);
+            let update = diff.update(prune);
+            if !update.is_empty() {
+                store.update_registrations(update).await?;
+            }
+            Ok(diff)
+        })
+        .await
+    }
+
+    /// Registers everything in the order that decides between equal ranks: stored registrations in theirs, then the
+    /// rest in the order of the builder's calls.
+    pub(super) async fn register(&self, store: &dyn Store) -> Result<Registered> {
+        let resolved = resolve(self.describe()?, &store.registrations().await?)?;
+        for step in &resolved.drift.steps {
+            tracing::warn!(%step, "the registration in the database is not what is described");
+        }
+        let mut registered =
+            Registered { registry: Registry::default(), overrides: HashMap::new(), drift: resolved.drift };
+        for step in resolved.stored {
+            self.register_explained(step, &mut registered)?;
+        }
+        let mut described = resolved.described;
+        for entry in &self.entries {
+            match entry {
+                Entry::Declared(plugin, _) => {
+                    let of_plugin = |step: &mut Explained| step.registration.plugin == plugin.name();
+                    for step in described.extract_if(.., of_plugin) {
+                        self.register_explained(step, &mut registered)?;
+                    }
+                }
+                Entry::Step(Registration { plugin, definition, secure_configuration, runner }) => {
+                    let (definition, secret) = (definition.clone(), secure_configuration.clone());
+                    registered.registry.register(plugin, definition, secret, Arc::clone(runner))?;
+                }
+            }
+        }
+        Ok(registered)
+    }
+
+    fn register_explained(&self, step: Explained, registered: &mut Registered) -> Result<()> {
+        let key = step.registration.key();
+        let StepRegistration { plugin, definition, secure_configuration } = step.registration;
+        let secret = secure_configuration.filter(|secret| !secret.is_empty());
+        let secret = secret.map(|secret| secret.expose().to_owned());
+        let runners = self.entries.iter().filter_map(|entry| match entry {
+            Entry::Declared(declared, runner) if declared.name() == plugin => Some(runner),
+            _ => None,
+        });
+        for runner in runners {
+            registered.registry.register(&plugin, definition.clone(), secret.clone(), Arc::clone(runner))?;
+        }
+        registered.overrides.insert(key, step.overrides);
+        Ok(())
+    }
+
+    fn describe(&self) -> Result<Vec<Explained>> {
+        let plugins = self.entries.iter().filter_map(|entry| match entry {
+            Entry::Declared(plugin, _) => Some((plugin.name(), plugin.declaration())),
+            Entry::Step(_) => None,
+        });
+        describe(&plugins.collect::<Vec<_>>(), &self.manifests)
+    }
+
+    /// What is described, after a try whether it can be registered: a database must not keep what no host starts with.
+    fn described_and_valid(&self) -> Result<Vec<Explained>> {
+        let described = self.describe()?;
+        let mut scratch =
+            Registered { registry: Registry::default(), overrides: HashMap::new(), drift: Diff::default() };
+        for step in &described {
+            self.register_explained(step.clone(), &mut scratch)?;
+        }
+        Ok(described)
+    }
+}
+
+/// Runs `work` on the store, and closes it if it was opened for that.
+async fn on_store<T>(
+    choice: Option<StoreChoice>,
+    work: impl AsyncFnOnce(&dyn Store) -> Result<T>,
+) -> Result<T> {
+    let is_ours = !matches!(choice, Some(StoreChoice::Open(_)));
+    let store = open(choice).await?;
+    let result = work(&*store).await;
+    if is_ours {
+        store.close().await;
+    }
+    result
+}
