@@ -14,6 +14,7 @@ mod definitions;
 mod jobs;
 mod queries;
 mod records;
+mod registrations;
 mod sqlite;
 mod support;
 mod transactions;
@@ -65,6 +66,11 @@ macro_rules! conformance {
                     refused_definitions_leave_all_as_it_was,
                     wide_entities_and_long_names,
                     definitions_made_at_once_all_count,
+                }
+                registrations {
+                    registrations_round_trip_and_survive_a_reopening,
+                    a_step_keeps_its_place_in_the_registration,
+                    a_registration_without_a_secret_has_none_left,
                 }
                 transactions {
                     a_rollback_leaves_nothing,

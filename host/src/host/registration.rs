@@ -61,7 +61,10 @@ impl HostBuilder {
     /// for that and runs nothing. Fails as [`build`](Self::build) does if a step cannot be registered.
     pub async fn diff(self) -> Result<Diff> {
         let described = self.described_and_valid()?;
-        on_store(self.store, async move |store| Ok(diff(&described, &store.registrations().await?))).await
+        let opened = Opened::new(self.store).await?;
+        let stored = opened.store.registrations().await;
+        opened.end().await;
+        Ok(diff(&described, &stored?))
     }
 
     /// Writes what plugins declare, with their manifests, to the database as the registration that hosts on it run, in
@@ -70,15 +73,10 @@ impl HostBuilder {
     /// registered.
     pub async fn apply(self, prune: bool) -> Result<Diff> {
         let described = self.described_and_valid()?;
-        on_store(self.store, async move |store| {
-            let diff = diff(&described, &store.registrations().await?);
-            let update = diff.update(prune);
-            if !update.is_empty() {
-                store.update_registrations(update).await?;
-            }
-            Ok(diff)
-        })
-        .await
+        let opened = Opened::new(self.store).await?;
+        let result = apply(&*opened.store, &described, prune).await;
+        opened.end().await;
+        result
     }
 
     /// Registers everything in the order that decides between equal ranks: stored registrations in theirs, then the
@@ -147,16 +145,31 @@ impl HostBuilder {
     }
 }
 
-/// Runs `work` on the store, and closes it if it was opened for that.
-async fn on_store<T>(
-    choice: Option<StoreChoice>,
-    work: impl AsyncFnOnce(&dyn Store) -> Result<T>,
-) -> Result<T> {
-    let is_ours = !matches!(choice, Some(StoreChoice::Open(_)));
-    let store = open(choice).await?;
-    let result = work(&*store).await;
-    if is_ours {
-        store.close().await;
+async fn apply(store: &dyn Store, described: &[Explained], prune: bool) -> Result<Diff> {
+    let diff = diff(described, &store.registrations().await?);
+    let update = diff.update(prune);
+    if !update.is_empty() {
+        store.update_registrations(update).await?;
     }
-    result
+    Ok(diff)
+}
+
+/// A store for one use.
+struct Opened {
+    store: Arc<dyn Store>,
+    /// Whether it was opened for that, and not by the embedder.
+    is_ours: bool,
+}
+
+impl Opened {
+    async fn new(choice: Option<StoreChoice>) -> Result<Self> {
+        let is_ours = !matches!(choice, Some(StoreChoice::Open(_)));
+        Ok(Self { store: open(choice).await?, is_ours })
+    }
+
+    async fn end(self) {
+        if self.is_ours {
+            self.store.close().await;
+        }
+    }
 }

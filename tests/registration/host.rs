@@ -1,0 +1,103 @@
+//! Hosts with manifests and with a registration in their database.
+
+use std::path::Path;
+
+use stagegate::model::registration::{Diff, Manifest};
+use stagegate::{ErrorKind, Host, HostBuilder, NativeStep, PlannedStep, Stage, StepDefinition};
+use stagegate_tests::{CREDIT_GUARD, entity, load};
+
+async fn builder(folder: &Path, manifest: &str) -> HostBuilder {
+    Host::builder()
+        .sqlite(folder.join("test.db"))
+        .workers(0)
+        .plugin(load(CREDIT_GUARD).await)
+        .manifest(Manifest::parse("operator.toml", manifest).unwrap())
+}
+
+/// The steps that a host registers, in the order of registration.
+async fn planned(builder: HostBuilder) -> (Vec<PlannedStep>, Vec<String>) {
+    let host = builder.build().await.unwrap();
+    let mut plan = host.plan();
+    plan.sort_by_key(|step| step.sequence);
+    let drift = lines(host.drift());
+    host.shutdown().await;
+    (plan, drift)
+}
+
+fn lines(diff: &Diff) -> Vec<String> {
+    diff.steps.iter().map(ToString::to_string).collect()
+}
+
+const RANK: &str = "[[step]]\nname = 'approve_rise'\nrank = 5\nsecure_configuration = 'hunter2'";
+
+#[tokio::test]
+async fn a_manifest_changes_what_is_declared() {
+    let folder = tempfile::tempdir().unwrap();
+    let (plan, drift) = planned(builder(folder.path(), RANK).await).await;
+    let [approve, follow] = plan.as_slice() else { panic!("{plan:?}") };
+    assert_eq!(approve.definition.rank, 5);
+    assert_eq!(approve.overrides[0].to_string(), "rank 1 -> 5 (operator.toml)");
+    assert!(approve.has_secure_configuration && !follow.has_secure_configuration);
+    assert_eq!(follow.overrides, []);
+    assert_eq!(drift, [""; 0]);
+    assert!(!format!("{plan:?}").contains("hunter2"));
+}
+
+#[tokio::test]
+async fn what_was_applied_is_what_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let diff = builder(folder.path(), RANK).await.diff().await.unwrap();
+    let added = [
+        "+ credit-guard/approve_rise: on Update of account at PreOperation, rank 5, with a secure configuration",
+        "+ credit-guard/follow_up: on Update of account at PostOperation, asynchronous, rank 1",
+    ];
+    assert_eq!(lines(&diff), added);
+    // On another thread: the future can be sent there.
+    let apply = builder(folder.path(), RANK).await;
+    let applied = tokio::spawn(apply.apply(false)).await.unwrap().unwrap();
+    assert_eq!(applied, diff);
+    assert_eq!(lines(&builder(folder.path(), RANK).await.diff().await.unwrap()), [""; 0]);
+
+    // The manifest is gone, its registration is not; and the service's own steps come after it.
+    let native = StepDefinition::new("native", "Create", Stage::PreOperation);
+    let host = Host::builder()
+        .sqlite(folder.path().join("test.db"))
+        .workers(0)
+        .native_step("service", native, NativeStep::new(|_| async { Ok(()) }))
+        .plugin(load(CREDIT_GUARD).await);
+    let (plan, drift) = planned(host).await;
+    let shown: Vec<String> =
+        plan.iter().map(|step| format!("{} {}", step.key.step, step.definition.rank)).collect();
+    assert_eq!(shown, ["approve_rise 5", "follow_up 1", "native 1"]);
+    assert_eq!(plan[0].overrides[0].to_string(), "rank 1 -> 5 (the database)");
+    assert!(plan[0].has_secure_configuration);
+    assert_eq!(drift, ["~ credit-guard/approve_rise: rank 5 -> 1"]);
+}
+
+#[tokio::test]
+async fn a_registration_that_breaks_a_rule_is_not_applied() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = "[[step]]\nname = 'approve_rise'\nmode = 'Asynchronous'";
+    let error = builder(folder.path(), manifest).await.apply(false).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidRegistration);
+    assert!(error.message().contains("`approve_rise` of plugin `credit-guard`"), "{error}");
+    let (plan, drift) = planned(builder(folder.path(), "").await).await;
+    assert_eq!((plan.len(), drift.len()), (2, 0), "nothing is stored, so what is declared runs");
+}
+
+#[tokio::test]
+async fn a_manifest_for_nobody_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = builder(folder.path(), "plugin = 'credit-gard'").await.build().await.err().unwrap();
+    assert!(error.message().contains("did you mean `credit-guard`?"), "{error}");
+}
+
+#[tokio::test]
+async fn a_host_warns_of_its_own_steps() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = builder(folder.path(), "").await.build().await.unwrap();
+    host.define(vec![entity("account")]).await.unwrap();
+    let lints: Vec<String> = host.lints().iter().map(|lint| lint.rule.name().to_owned()).collect();
+    assert_eq!(lints, ["undefined-attribute"; 3], "{:?}", host.lints());
+    host.shutdown().await;
+}
