@@ -45,7 +45,7 @@ fn a_tie_is_named_with_its_order() {
     check([on("Update", "a"), on("Update", "b").rank(2)], NONE);
     check([on("Update", "a"), on("Update", "b").disabled()], ["disabled: `p/b` is disabled and never runs"]);
     let post = |name: &str| StepDefinition { stage: Stage::PostOperation, ..on("Update", name) };
-    check([post("a"), post("b").asynchronous(), on("Update", "c")], NONE);
+    check([post("a"), post("b").asynchronous(), post("c").asynchronous(), on("Update", "d")], NONE);
     // A step for every entity ties with those of each.
     let any = StepDefinition { entity: None, ..on("Update", "any") };
     let task = on("Update", "t").on("task").filter(["subject"]);
@@ -87,8 +87,12 @@ fn the_primary_key_is_no_filter() {
 #[test]
 fn an_image_of_all_columns_is_named() {
     check(
-        [on("Update", "a").image("before", ImageType::PreImage, [""; 0])],
-        ["all-columns-image: `p/a` has the image `before` with all columns; name those that it reads"],
+        [on("Update", "a").image("before", ImageType::PreImage, [""; 0]).image(
+            "after",
+            ImageType::PostImage,
+            [""; 0],
+        )],
+        ["all-columns-image: `p/a` has all columns in the image `before`, `after`; name those that it reads"],
     );
     check([on("Update", "a").image("before", ImageType::PreImage, ["name"])], NONE);
 }

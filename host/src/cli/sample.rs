@@ -308,11 +308,7 @@ mod tests {
     fn step(message: &str, entity: Option<&str>) -> Registered {
         let mut definition = StepDefinition::new(format!("on_{message}"), message, Stage::PreOperation);
         definition.entity = entity.map(str::to_owned);
-        Registered {
-            key: StepKey { plugin: "p".into(), step: definition.name.clone() },
-            definition,
-            native: false,
-        }
+        Registered::declared(StepKey { plugin: "p".into(), step: definition.name.clone() }, definition)
     }
 
     fn tried(steps: &[Registered], declared: &[Declaration]) -> Vec<String> {

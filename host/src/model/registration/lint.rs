@@ -101,11 +101,11 @@ pub fn lints<'a>(steps: impl IntoIterator<Item = Step<'a>>, schema: Option<&Sche
     found
 }
 
-/// Steps of one message, entity, stage and mode with the same rank.
+/// Synchronous steps of one message, entity and stage with the same rank. Asynchronous steps have no order to rely on.
 fn ties(steps: &[Step<'_>]) -> Vec<Lint> {
-    let place = |step: &StepDefinition| {
-        (step.message.clone(), step.stage, step.mode == Mode::Asynchronous, step.rank)
-    };
+    let synchronous = |(_, step): &Step<'_>| step.mode == Mode::Synchronous;
+    let steps: Vec<Step<'_>> = steps.iter().copied().filter(synchronous).collect();
+    let place = |step: &StepDefinition| (step.message.clone(), step.stage, step.rank);
     let subjects: BTreeSet<_> = steps.iter().map(|(_, step)| (place(step), step.entity.clone())).collect();
     let mut found = Vec::new();
     for (here, entity) in subjects {
@@ -115,7 +115,7 @@ fn ties(steps: &[Step<'_>]) -> Vec<Lint> {
         if tied.len() < 2 {
             continue;
         }
-        let (message, stage, _, rank) = here;
+        let (message, stage, rank) = here;
         let of = entity.map(|entity| format!(" {entity}")).unwrap_or_default();
         let text = format!(
             "have rank {rank} at {stage} of {message}{of}, so they run in the order of registration; give each its own \
@@ -170,11 +170,14 @@ fn of_step((key, step): Step<'_>, schema: Option<&Schema>, found: &mut Vec<Lint>
             format!("filters on the primary key `{primary}`, which every target has; take it out"),
         );
     }
-    for image in images.iter().filter(|image| image.attributes.is_empty() && image.relationship.is_none()) {
-        let alias = &image.alias;
+    let all_columns =
+        images.iter().filter(|image| image.attributes.is_empty() && image.relationship.is_none());
+    let all_columns: Vec<&String> = all_columns.map(|image| &image.alias).collect();
+    if !all_columns.is_empty() {
+        let aliases = names(&all_columns);
         say(
             Rule::AllColumnsImage,
-            format!("has the image `{alias}` with all columns; name those that it reads"),
+            format!("has all columns in the image {aliases}; name those that it reads"),
         );
     }
     if [Message::RETRIEVE, Message::RETRIEVE_MULTIPLE].contains(&message.as_str()) {
