@@ -4,6 +4,10 @@ use std::ffi::OsString;
 
 use serde_json::{Value as Json, json};
 use stagegate::cli::Exit;
+use stagegate::model::registration::{StepRegistration, Update};
+use stagegate::store::Store as _;
+use stagegate::store::sqlite::{Options, SqliteStore};
+use stagegate::{Stage, StepDefinition};
 
 use super::program::{Program, Ran, component};
 
@@ -138,6 +142,55 @@ fn a_registration_is_compared_applied_and_then_what_runs() {
     let plan = run(&program, &format!("plan {without}"));
     says(&plan, Exit::Done, &["secure_configuration set"]);
     assert!(!plan.output.contains("the database)"), "{}", plan.output);
+}
+
+/// Stores a step of the credit guard that it does not have: as if it had lost it.
+fn store_lost_step(program: &Program) {
+    let lost = StepRegistration {
+        plugin: "credit-guard".into(),
+        definition: StepDefinition::new("lost", "Update", Stage::PreOperation).on("account"),
+        secure_configuration: None,
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let store = SqliteStore::open(Options::new(program.path("data.db"))).unwrap();
+        store.update_registrations(Update { put: vec![lost], remove: Vec::new() }).await.unwrap();
+        store.close().await;
+    });
+}
+
+#[test]
+fn a_step_that_the_plugin_lost_stops_a_host_until_it_is_disabled_or_removed() {
+    let program = program();
+    let on_database =
+        |command: &str| run(&program, &format!("{command} --plugin @guard --database @data.db"));
+    on_database("apply");
+    store_lost_step(&program);
+    for command in ["plan", "--no-cache"] {
+        on_database(command).unusable(&[
+            "the step `lost` of plugin `credit-guard`",
+            "no longer has it",
+            "--prune",
+        ]);
+    }
+    let line = "- credit-guard/lost: the plugin no longer has it; ";
+    let check = |command: &str, exit: Exit, what: &str| {
+        says(&on_database(command), exit, &[&format!("{line}{what}\n")])
+    };
+    check("diff", Exit::Different, "`stagegate apply` disables it, with `--prune` removes it");
+    check("apply --dry-run", Exit::Done, "would be disabled; `--prune` removes it");
+    check("apply", Exit::Done, "disabled; `--prune` removes it");
+    check("diff", Exit::Done, "disabled, kept until `stagegate apply --prune`");
+    says(&on_database("plan"), Exit::Done, &["approve_rise"]);
+    assert_eq!(json(&on_database("diff --format json"))["kept"][0]["step"], "lost");
+    check("apply --prune --dry-run", Exit::Done, "would be removed");
+    check("apply --prune", Exit::Done, "removed");
+    let ran = on_database("diff");
+    assert!(!ran.output.contains("lost"), "{}", ran.output);
+
+    store_lost_step(&program);
+    check("apply --prune", Exit::Done, "removed");
+    assert!(!on_database("diff").output.contains("lost"));
 }
 
 #[test]

@@ -142,3 +142,13 @@ fn beside_a_plugin_there_is_no_secret_and_no_other_plugin() {
         "guard.toml:1: the manifest has a secure configuration of `a`, which only an operator sets",
     );
 }
+
+#[test]
+fn the_manifest_in_the_documentation_is_one() {
+    let docs =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/registration.md")).unwrap();
+    let text = docs.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let manifest = parse(text).unwrap();
+    assert_eq!(manifest.plugin.as_deref(), Some("credit-guard"));
+    assert_eq!(manifest.steps.len(), 2);
+}

@@ -31,6 +31,7 @@ pub use error::{Error, ErrorKind, Location};
 pub use fault::{Fault, OperationStatus, code};
 pub use job::{Job, JobState, JobStatus};
 pub use query::{Filter, Join, Link, Operator, Order, Page, Query};
+pub use registration::Manifest;
 pub use relationship::{Cascade, CascadeConfiguration, RelationshipDefinition, RelationshipKind};
 pub use request::{ItemResponse, Message, Parameter, Parameters, Request, Response, UpsertResult};
 pub use schema::{Definitions, Schema};
