@@ -303,12 +303,12 @@ impl HostBuilder {
         definition: StepDefinition,
         secure_configuration: Option<String>,
     ) -> Self {
-        self.entries.push(Entry::Step(Registration {
+        self.entries.push(Entry::Step(Box::new(Registration {
             plugin: plugin.name().to_owned(),
             definition,
             secure_configuration,
             runner: Arc::new(plugin.clone().with_clock(Arc::clone(&self.clock))),
-        }));
+        })));
         if !self.plugins.iter().any(|known| known.name() == plugin.name()) {
             self.plugins.push(plugin);
         }
@@ -322,12 +322,12 @@ impl HostBuilder {
         definition: StepDefinition,
         step: NativeStep,
     ) -> Self {
-        self.entries.push(Entry::Step(Registration {
+        self.entries.push(Entry::Step(Box::new(Registration {
             plugin: plugin.into(),
             definition,
             secure_configuration: None,
             runner: Arc::new(step),
-        }));
+        })));
         self
     }
 

@@ -19,7 +19,7 @@ pub(super) enum Entry {
     /// All that a plugin declares, as manifests and the database have it.
     Declared(Plugin, Arc<dyn Runner>),
     /// One step, as the service has it.
-    Step(Registration),
+    Step(Box<Registration>),
 }
 
 /// What was registered.
@@ -100,7 +100,8 @@ impl HostBuilder {
                         self.register_explained(step, &mut registered)?;
                     }
                 }
-                Entry::Step(Registration { plugin, definition, secure_configuration, runner }) => {
+                Entry::Step(step) => {
+                    let Registration { plugin, definition, secure_configuration, runner } = &**step;
                     let (definition, secret) = (definition.clone(), secure_configuration.clone());
                     registered.registry.register(plugin, definition, secret, Arc::clone(runner))?;
                 }

@@ -11,7 +11,7 @@ use super::plan::Line;
 use super::text::{self, Page, Width, clean, signed, warning};
 use crate::cli::Exit;
 use crate::model::StepDefinition;
-use crate::model::registration::{Diff, FieldChange, Lint, StepDiff};
+use crate::model::registration::{Diff, FieldChange, Lint, SecretChange, StepDiff};
 use crate::model::step::StepKey;
 
 /// Which steps run, and what to say of them.
@@ -259,7 +259,7 @@ impl<'a> From<&'a StepDiff> for StepJson<'a> {
                     .iter()
                     .map(|FieldChange { field, from, to }| ChangeJson { field, from, to })
                     .collect(),
-                secure_configuration: secret.map(|secret| secret.name()),
+                secure_configuration: secret.map(SecretChange::name),
                 ..new
             },
             StepDiff::Gone(_) => new,
