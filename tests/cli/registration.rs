@@ -110,6 +110,9 @@ fn a_registration_is_compared_applied_and_then_what_runs() {
     says(&run(&program, apply), Exit::Done, &added);
     says(&run(&program, diff), Exit::Done, &["is what is described"]);
     says(&run(&program, apply), Exit::Done, &["is what is described"]);
+    let undefined =
+        ["undefined-entity: `credit-guard/approve_rise` never runs: the entity `account` is not defined"];
+    says(&run(&program, "plan --plugin @guard --database @data.db"), Exit::Done, &undefined);
 
     let without = "--plugin @guard --database @data.db";
     let changed = [
@@ -142,6 +145,7 @@ fn a_registration_is_compared_applied_and_then_what_runs() {
     let plan = run(&program, &format!("plan {without}"));
     says(&plan, Exit::Done, &["secure_configuration set"]);
     assert!(!plan.output.contains("the database)"), "{}", plan.output);
+    assert!(!plan.output.contains("Warnings"), "the run has made the definitions: {}", plan.output);
 }
 
 /// Stores a step of the credit guard that it does not have: as if it had lost it.
@@ -175,7 +179,7 @@ fn a_step_that_the_plugin_lost_stops_a_host_until_it_is_disabled_or_removed() {
     }
     let line = "- credit-guard/lost: the plugin no longer has it; ";
     let check = |command: &str, exit: Exit, what: &str| {
-        says(&on_database(command), exit, &[&format!("{line}{what}\n")])
+        says(&on_database(command), exit, &[&format!("{line}{what}\n")]);
     };
     check("diff", Exit::Different, "`stagegate apply` disables it, with `--prune` removes it");
     check("apply --dry-run", Exit::Done, "would be disabled; `--prune` removes it");

@@ -3,8 +3,11 @@
 use std::path::Path;
 
 use stagegate::model::registration::{Diff, Manifest};
-use stagegate::{ErrorKind, Host, HostBuilder, NativeStep, PlannedStep, Stage, StepDefinition};
-use stagegate_tests::{CREDIT_GUARD, entity, load};
+use stagegate::{
+    ColumnSet, EntityReference, ErrorKind, Host, HostBuilder, NativeStep, PlannedStep, Request, Stage,
+    StepDefinition,
+};
+use stagegate_tests::{CREDIT_GUARD, GUEST_CONFIGURED, entity, load, probe, text};
 
 async fn builder(folder: &Path, manifest: &str) -> HostBuilder {
     Host::builder()
@@ -100,4 +103,36 @@ async fn a_host_warns_of_its_own_steps() {
     let lints: Vec<String> = host.lints().iter().map(|lint| lint.rule.name().to_owned()).collect();
     assert_eq!(lints, ["undefined-attribute"; 3], "{:?}", host.lints());
     host.shutdown().await;
+}
+
+/// What the guest `configured` is told by a host with these manifests.
+async fn told(folder: &Path, manifests: &[&str]) -> String {
+    let builder = configured(folder, manifests).await;
+    let host = builder.build().await.unwrap();
+    host.define(vec![entity("probe")]).await.unwrap();
+    let id = host.execute(Request::create(probe("a"))).await.unwrap().id().unwrap();
+    let read = Request::retrieve(EntityReference::new("probe", id), ColumnSet::All);
+    let told = text(host.execute(read).await.unwrap().entity().unwrap(), "note");
+    host.shutdown().await;
+    told
+}
+
+async fn configured(folder: &Path, manifests: &[&str]) -> HostBuilder {
+    let builder = Host::builder().sqlite(folder.join("test.db")).plugin(load(GUEST_CONFIGURED).await);
+    manifests.iter().fold(builder, |builder, text| builder.manifest(Manifest::parse("m.toml", text).unwrap()))
+}
+
+#[tokio::test]
+async fn a_step_gets_the_configurations_that_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let step = |keys: &str| format!("[[step]]\nname = 'tell'\n{keys}");
+    let both = step("configuration = 'open'\nsecure_configuration = 'hunter2'");
+    assert_eq!(told(folder.path(), &[]).await, " / ");
+    assert_eq!(told(folder.path(), &[&both]).await, "open / hunter2");
+    assert_eq!(told(folder.path(), &[&both, &step("secure_configuration = ''")]).await, "open / ");
+
+    configured(folder.path(), &[&both]).await.apply(false).await.unwrap();
+    assert_eq!(told(folder.path(), &[]).await, "open / hunter2");
+    configured(folder.path(), &[&step("secure_configuration = 'other'")]).await.apply(false).await.unwrap();
+    assert_eq!(told(folder.path(), &[&both]).await, " / other", "what is stored counts");
 }
