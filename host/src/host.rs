@@ -20,7 +20,7 @@ use crate::pipeline::runner::Runner;
 use crate::pipeline::{DEPTH_LIMIT_DEFAULT, Pipeline, TIME_LIMIT_DEFAULT};
 use crate::store::{JobSelect, Store};
 use crate::wasm::Plugin;
-use registration::Entry;
+use registration::{Entry, Registered};
 
 /// Message requests from outside that run at once where the embedder does not say.
 const CONCURRENCY_DEFAULT: u32 = 16;
@@ -379,8 +379,8 @@ impl HostBuilder {
             self.plugins.first().map_or(CONCURRENCY_DEFAULT, |plugin| plugin.room().concurrency)
         });
         check_room(&self.plugins, concurrency, self.depth_limit)?;
-        let store = open(self.store.take()).await?;
-        let registration::Registered { registry, overrides, drift } = self.register(&*store).await?;
+        let (store, registered) = self.open_and_register().await?;
+        let Registered { registry, overrides, drift } = registered;
         let pipeline = Arc::new(Pipeline {
             store,
             registry,

@@ -93,6 +93,18 @@ async fn a_manifest_for_nobody_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let error = builder(folder.path(), "plugin = 'credit-gard'").await.build().await.err().unwrap();
     assert!(error.message().contains("did you mean `credit-guard`?"), "{error}");
+    assert!(!folder.path().join("test.db").exists(), "nothing was made");
+}
+
+#[tokio::test]
+async fn a_host_that_cannot_be_built_leaves_the_database_free() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = "[[step]]\nname = 'approve_rise'\nmode = 'Asynchronous'";
+    for _ in 0..3 {
+        let error = builder(folder.path(), manifest).await.build().await.err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::InvalidRegistration);
+    }
+    assert_eq!(planned(builder(folder.path(), "").await).await.0.len(), 2);
 }
 
 #[tokio::test]

@@ -70,7 +70,7 @@ fn lookup_targets(definition: &EntityDefinition) -> Vec<String> {
     targets.flatten().collect()
 }
 
-/// Requests that give every step its turn: for each entity the messages that steps wait for, in the order of a record's
+/// Requests that give every step that is enabled its turn: for each entity the messages that steps wait for, in the order of a record's
 /// life, on a record that is created first. `new_id` gives each made-up record its identifier.
 pub(super) fn requests(
     steps: &[Registered],
@@ -79,7 +79,7 @@ pub(super) fn requests(
     new_id: &mut dyn FnMut() -> Uuid,
 ) -> Vec<Scripted> {
     let mut wanted: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for step in steps {
+    for step in steps.iter().filter(|step| step.definition.enabled) {
         let entity = match step.definition.entity.as_deref() {
             Some(entity) => entity,
             // Without the stand-in, the step is tried with those that other steps name.

@@ -79,10 +79,24 @@ impl HostBuilder {
         result
     }
 
+    /// Opens the store and registers everything. Where that fails, the store is closed by then.
+    pub(super) async fn open_and_register(&mut self) -> Result<(Arc<dyn Store>, Registered)> {
+        // First, so that a manifest for something else makes no database.
+        let described = self.describe()?;
+        let opened = Opened::new(self.store.take()).await?;
+        match self.register(described, &*opened.store).await {
+            Ok(registered) => Ok((opened.store, registered)),
+            Err(error) => {
+                opened.end().await;
+                Err(error)
+            }
+        }
+    }
+
     /// Registers everything in the order that decides between equal ranks: stored registrations in theirs, then the
     /// rest in the order of the builder's calls.
-    pub(super) async fn register(&self, store: &dyn Store) -> Result<Registered> {
-        let resolved = resolve(self.describe()?, &store.registrations().await?)?;
+    async fn register(&self, described: Vec<Explained>, store: &dyn Store) -> Result<Registered> {
+        let resolved = resolve(described, &store.registrations().await?)?;
         for step in &resolved.drift.steps {
             tracing::warn!(%step, "the registration in the database is not what is described");
         }
