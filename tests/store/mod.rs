@@ -14,6 +14,7 @@ mod definitions;
 mod jobs;
 mod queries;
 mod records;
+mod registrations;
 mod sqlite;
 mod support;
 mod transactions;
@@ -73,6 +74,11 @@ macro_rules! conformance {
                     records_that_were_there_get_the_first_state,
                     what_is_wider_takes_more,
                     pairs_are_records_with_a_key,
+                }
+                registrations {
+                    registrations_round_trip_and_survive_a_reopening,
+                    a_step_keeps_its_place_in_the_registration,
+                    a_registration_without_a_secret_has_none_left,
                 }
                 transactions {
                     a_rollback_leaves_nothing,

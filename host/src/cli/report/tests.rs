@@ -144,8 +144,10 @@ fn report(requests: Vec<RequestReport>) -> Report {
         .image("before", ImageType::PreImage, ["creditlimit"]);
     let follow_up =
         StepDefinition::new("follow_up", "Update", Stage::PostOperation).on("account").asynchronous();
-    let registered =
-        |definition: StepDefinition, native| Registered { key: key(&definition.name), definition, native };
+    let registered = |definition: StepDefinition, native| Registered {
+        native,
+        ..Registered::declared(key(&definition.name), definition)
+    };
     let count = StepDefinition::new("count", "Update", Stage::PostOperation);
     Report {
         plugins: vec![PluginReport {
