@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::message::{CoreOperation, is_bulk};
-use crate::model::error::Result;
+use crate::model::error::{Location, Result};
 use crate::model::request::parameter;
 use crate::model::{
     Attributes, ColumnSet, Condition, Entity, EntityDefinition, Mode, Parameter, Stage, Value,
@@ -71,7 +71,11 @@ impl Plan {
     pub fn choose(&self, part: Part, stage: Stage, mode: Mode, execution: &Execution) -> Result<Vec<Choice>> {
         let mut choices = Vec::new();
         for step in self.of(part, stage, mode) {
-            choices.push(match refusal(step, execution)? {
+            let refusal = refusal(step, execution).map_err(|error| {
+                let (message, entity) = (execution.context.message.clone(), execution.context.entity.clone());
+                error.at(Location { step: step.key.clone(), stage, message, entity })
+            })?;
+            choices.push(match refusal {
                 None => Choice::Run(Arc::clone(step)),
                 Some(reason) => Choice::Skip(Arc::clone(step), reason),
             });
