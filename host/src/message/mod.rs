@@ -112,6 +112,8 @@ pub struct Operation<'a> {
     pub schema: &'a Schema,
     /// The host's time.
     pub now: DateTime,
+    /// Who asks.
+    pub user: Uuid,
 }
 
 impl Operation<'_> {

@@ -1,13 +1,15 @@
 //! RetrieveMultiple: reads the records that a query selects.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use super::{CoreOperation, Operation, Subject, Traits, missing};
 use crate::model::error::Result;
+use crate::model::query::cookie;
 use crate::model::request::parameter;
-use crate::model::{EntityDefinition, Filter, Message, Parameter, Parameters, Query, Schema};
+use crate::model::{DateTime, Message, Page, Parameter, Parameters, Query, Schema};
 
 pub(super) struct RetrieveMultiple;
 
@@ -23,17 +25,17 @@ impl CoreOperation for RetrieveMultiple {
 
     fn check(&self, schema: &Schema, input: &Parameters) -> Result<Subject> {
         let query = query(input)?;
-        let definition = schema.entity(&query.entity)?;
-        definition.check_columns(&query.columns)?;
-        query.filter.iter().try_for_each(|filter| check_filter(definition, filter))?;
-        for order in &query.orders {
-            definition.readable_type(&order.attribute)?;
-        }
-        Ok(Subject { definition: definition.clone(), id: None })
+        query.check(schema)?;
+        Ok(Subject { definition: schema.entity(&query.entity)?.clone(), id: None })
     }
 
     async fn perform(&self, cx: Operation<'_>, _subject: &Subject, input: &Parameters) -> Result<Parameters> {
-        let entities = cx.transaction.query(cx.schema, query(input)?).await?;
+        let query = query(input)?;
+        let (now, resolved) = resolved(&cx, query)?;
+        let mut entities = cx.transaction.query(cx.schema, &resolved).await?;
+        if let Some(cookie) = entities.paging_cookie.as_mut().filter(|_| query.is_relative()) {
+            *cookie = cookie::seal_moment(query, now, cookie)?;
+        }
         let entities = Parameter::Entities(Arc::new(entities));
         Ok(Parameters::from([(parameter::BUSINESS_ENTITY_COLLECTION.into(), entities)]))
     }
@@ -46,11 +48,19 @@ fn query(input: &Parameters) -> Result<&Query> {
     }
 }
 
-fn check_filter(definition: &EntityDefinition, filter: &Filter) -> Result<()> {
-    match filter {
-        Filter::All(parts) | Filter::Any(parts) => {
-            parts.iter().try_for_each(|part| check_filter(definition, part))
+/// The query with what depends on the time and the user made plain, and the moment that counts as now: the one of the
+/// first page, so that the bounds of all pages are the same.
+fn resolved(cx: &Operation<'_>, query: &Query) -> Result<(DateTime, Query)> {
+    let mut query = Cow::Borrowed(query);
+    let mut now = cx.now;
+    if query.is_relative()
+        && let Some(Page { cookie: Some(cookie), .. }) = &query.page
+    {
+        let (first, inner) = cookie::open_moment(&query, cookie)?;
+        now = first;
+        if let Some(page) = &mut query.to_mut().page {
+            page.cookie = Some(inner);
         }
-        Filter::Condition { attribute, .. } => definition.readable_type(attribute).map(|_| ()),
     }
+    Ok((now, query.resolved(now, cx.user)))
 }

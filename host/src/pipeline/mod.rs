@@ -290,8 +290,12 @@ impl Pipeline {
             execution.context.parent = Some(Arc::new(execution.context.to_parent()));
             execution.context.shared = Arc::default();
         }
-        let cx =
-            Operation { transaction: &*scope.transaction, schema: &execution.schema, now: self.clock.now() };
+        let cx = Operation {
+            transaction: &*scope.transaction,
+            schema: &execution.schema,
+            now: self.clock.now(),
+            user: execution.context.user,
+        };
         let prepared = execution.operation.prepare(cx, &execution.subject).await?;
         if let Some(record) = &execution.record {
             prepared.into_iter().for_each(|event| record.event(event));
@@ -395,8 +399,12 @@ impl Pipeline {
             }
         }
         let started = Instant::now();
-        let cx =
-            Operation { transaction: &*scope.transaction, schema: &execution.schema, now: self.clock.now() };
+        let cx = Operation {
+            transaction: &*scope.transaction,
+            schema: &execution.schema,
+            now: self.clock.now(),
+            user: execution.context.user,
+        };
         let result = execution.operation.perform(cx, &execution.subject, &execution.context.input).await;
         if let Some(record) = &execution.record {
             record.event(Event::Operation(OperationRun {

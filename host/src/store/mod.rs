@@ -22,8 +22,6 @@ use crate::model::{
 };
 
 #[cfg(feature = "sqlite")]
-pub(crate) mod check;
-#[cfg(feature = "sqlite")]
 pub mod sqlite;
 
 /// A future that may be sent to the thread that owns a connection.
@@ -154,7 +152,8 @@ pub trait Transaction: Send + Sync {
         columns: &ColumnSet,
     ) -> Result<Option<Entity>>;
 
-    /// Reads the records that a query selects, each with its identifier.
+    /// Reads the records that a query selects, each with its identifier unless the query is distinct. The query must be
+    /// [resolved](Query::resolved): a store knows neither the host's time nor the user.
     async fn query(&self, schema: &Schema, query: &Query) -> Result<EntityCollection>;
 
     /// Clears a lookup wherever it points to `target`, and returns in how many records.

@@ -6,9 +6,9 @@
 
 mod definition;
 mod error;
-mod filter;
 mod job;
 mod open;
+mod query;
 mod session;
 mod sql;
 mod thread;
