@@ -5,6 +5,7 @@ mod filters;
 mod images;
 mod nesting;
 mod order;
+mod queries;
 mod requests;
 mod shared_variables;
 mod trace;

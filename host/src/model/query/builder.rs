@@ -1,16 +1,4 @@
 //! Queries in Rust, without naming what is not wanted.
-//!
-//! ```
-//! use stagegate::{Filter, Link, Query};
-//!
-//! let customers = Query::new("account")
-//!     .select(["name", "creditlimit"])
-//!     .filter(Filter::eq("name", "Acme"))
-//!     .link(Link::outer("contact", "contactid", "primarycontactid", "contact").select(["fullname"]))
-//!     .order_by_descending("createdon")
-//!     .page(50);
-//! assert_eq!(customers.links.len(), 1);
-//! ```
 
 use crate::model::query::{Filter, Join, Link, Operator, Order, Page, Query};
 use crate::model::{ColumnSet, Value};

@@ -1,16 +1,16 @@
 //! Which records to read.
 //!
-//! A [`Query`] is plain data. [`builder`] writes one in Rust, [`fetch_xml`] reads one from FetchXML, [`check`] says whether
-//! it fits the definitions, [`relative`] turns what depends on the time and the user into plain comparisons, and
-//! [`matches`] judges a filter without a store.
+//! A [`Query`] is plain data. `builder` writes one in Rust and [`fetch_xml`] reads one from FetchXML; [`check`] says whether
+//! it fits the definitions, `relative` turns what depends on the time and the user into plain comparisons, and `matches`
+//! judges a filter without a store.
 
-pub mod builder;
+mod builder;
 pub mod check;
 pub(crate) mod cookie;
 pub mod fetch_xml;
-pub mod matches;
+mod matches;
 mod operator;
-pub mod relative;
+mod relative;
 
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,18 @@ use crate::model::{ColumnSet, Value};
 pub const RECORDS_MAX: u32 = 5000;
 
 /// A query over one entity.
+///
+/// ```
+/// use stagegate::{Filter, Link, Query};
+///
+/// let customers = Query::new("account")
+///     .select(["name", "creditlimit"])
+///     .filter(Filter::eq("name", "Acme"))
+///     .link(Link::outer("contact", "contactid", "primarycontactid", "contact").select(["fullname"]))
+///     .order_by_descending("createdon")
+///     .page(50);
+/// assert_eq!(customers.links.len(), 1);
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Query {
     /// The entity's logical name.

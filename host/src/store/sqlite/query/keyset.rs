@@ -8,25 +8,19 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::model::Query;
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::query::cookie;
-use crate::model::{AttributeType, Query};
 
-use super::{Output, Sql, Tables};
+use super::{Field, Sql, Tables};
 use crate::store::sqlite::value::{Column, Place};
 
 /// What rows are sorted by.
 pub(super) struct Key<'q> {
-    table: usize,
-    column: Column<'q>,
-    /// The second column of a lookup.
-    entity: bool,
+    pub(super) field: Field<'q>,
     pub(super) descending: bool,
     nullable: bool,
 }
-
-const IDENTIFIER: Column<'static> =
-    Column { attribute: "", attribute_type: &AttributeType::UniqueIdentifier, place: Place::Id };
 
 /// A value of a position, as the database has it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,62 +38,37 @@ pub(super) enum Part {
     Id(Uuid),
 }
 
-/// The keys of a query, most significant first, each once.
-pub(super) fn keys<'q>(
-    query: &'q Query,
-    tables: &Tables<'q>,
-    outputs: &[Output<'q>],
-) -> Result<Vec<Key<'q>>> {
+/// The keys of a query, most significant first, each once. `fields` are those of its columns.
+pub(super) fn keys<'q>(query: &'q Query, tables: &Tables<'q>, fields: &[Field<'q>]) -> Result<Vec<Key<'q>>> {
     let mut keys: Vec<Key<'q>> = Vec::new();
-    let mut add = |key: Key<'q>| {
-        if !keys.iter().any(|other| other.name() == key.name()) {
-            keys.push(key);
+    let mut add = |field: Field<'q>, optional: bool, descending: bool| {
+        if !keys.iter().any(|key| key.field.name() == field.name()) {
+            let nullable = optional || field.column.place != Place::Id;
+            keys.push(Key { field, descending, nullable });
         }
     };
     for order in &query.orders {
         let table = tables.named(order.link.as_deref())?;
         let column = Column::of(table.definition, &order.attribute)?;
-        add(Key::new(table.number, column, table.optional, order.descending));
+        add(Field { table: table.number, column, entity: false }, table.optional, order.descending);
     }
     if query.distinct {
-        for output in outputs {
-            add(Key::new(output.table, output.column, true, false));
-            if output.column.has_entity() {
-                add(Key { entity: true, ..Key::new(output.table, output.column, true, false) });
-            }
-        }
+        fields.iter().for_each(|field| add(*field, true, false));
         return Ok(keys);
     }
     for table in tables.joined() {
         if table.link.is_none() || table.multiplies() {
-            add(Key::new(table.number, IDENTIFIER, table.optional, false));
+            add(Field::identifier(table.number), table.optional, false);
         }
     }
     Ok(keys)
 }
 
 impl<'q> Key<'q> {
-    fn new(table: usize, column: Column<'q>, optional: bool, descending: bool) -> Self {
-        let nullable = optional || column.place != Place::Id;
-        Self { table, column, entity: false, descending, nullable }
-    }
-
-    /// Which column it is. The identifier has a name in each entity, and none here.
-    fn name(&self) -> (usize, bool, &str) {
-        let attribute = if self.column.place == Place::Id { "" } else { self.column.attribute };
-        (self.table, self.entity, attribute)
-    }
-
-    pub(super) fn push(&self, sql: &mut Sql<'q>) {
-        if self.entity {
-            sql.push_entity_column(self.table, &self.column);
-        } else {
-            sql.push_column(self.table, &self.column);
-        }
-    }
-
-    fn push_comparison(&self, sql: &mut Sql<'q>, comparison: &str, part: &'q Part) {
-        self.push(sql);
+    /// `comparison` with the part; `sign` stands before the column.
+    fn push_comparison(&self, sql: &mut Sql<'q>, sign: &str, comparison: &str, part: &'q Part) {
+        sql.push(sign);
+        self.field.push(sql);
         match part {
             Part::Null => sql.push(" IS NULL"),
             _ => {
@@ -111,49 +80,57 @@ impl<'q> Key<'q> {
     }
 
     /// Whether the key of a row comes after the part. Null is the smallest.
-    fn push_later(&self, sql: &mut Sql<'q>, part: &'q Part) {
+    fn push_later(&self, sql: &mut Sql<'q>, sign: &str, part: &'q Part) {
         match (part, self.descending) {
             (Part::Null, true) => sql.push("0"),
             (Part::Null, false) => {
-                self.push(sql);
+                sql.push(sign);
+                self.field.push(sql);
                 sql.push(" IS NOT NULL");
             }
-            (_, false) => self.push_comparison(sql, ">", part),
-            (_, true) if !self.nullable => self.push_comparison(sql, "<", part),
+            (_, false) => self.push_comparison(sql, sign, ">", part),
+            (_, true) if !self.nullable => self.push_comparison(sql, sign, "<", part),
             (_, true) => {
                 sql.push("(");
-                self.push_comparison(sql, "<", part);
+                self.push_comparison(sql, sign, "<", part);
                 sql.push(" OR ");
-                self.push(sql);
-                sql.push(" IS NULL)");
+                self.push_comparison(sql, sign, "", &Part::Null);
+                sql.push(")");
             }
+        }
+    }
+
+    /// What holds for its rows from the part on, where that is one range of an index.
+    fn push_range(&self, sql: &mut Sql<'q>, part: &'q Part) {
+        if *part != Part::Null && !(self.descending && self.nullable) {
+            self.push_comparison(sql, "", if self.descending { "<=" } else { ">=" }, part);
+            sql.push(" AND ");
         }
     }
 }
 
-/// What holds for the rows after a position: `a > ? OR (a = ? AND (b > ? OR ...))`. What the first key alone says is put
-/// before it, since an index serves `a >= ?` and no alternatives.
+/// What holds for the rows after a position: `a > ? OR (a = ? AND (b > ? OR ...))`.
+///
+/// What the first key alone says is put before it, since an index serves `a >= ?` and then has the rows in order. A `+`
+/// keeps SQLite from searching an index for each of the alternatives, after which it would have to sort.
 pub(super) fn push_after<'q>(sql: &mut Sql<'q>, keys: &[Key<'q>], position: &'q [Part]) {
-    if let ([first, _, ..], [part, ..]) = (keys, position)
-        && *part != Part::Null
-        && !(first.descending && first.nullable)
-    {
-        first.push_comparison(sql, if first.descending { "<=" } else { ">=" }, part);
-        sql.push(" AND (");
-    } else {
-        sql.push("(");
+    if let ([key], [part]) = (keys, position) {
+        return key.push_later(sql, "", part);
     }
+    if let (Some(first), Some(part)) = (keys.first(), position.first()) {
+        first.push_range(sql, part);
+    }
+    sql.push("(");
     let mut open = 1;
-    for (index, (key, part)) in keys.iter().zip(position).enumerate() {
-        if index > 0 {
+    let mut before: Option<(&Key<'q>, &'q Part)> = None;
+    for (key, part) in keys.iter().zip(position) {
+        if let Some((equal, part)) = before.replace((key, part)) {
             sql.push(" OR (");
-            if let (Some(before), Some(part)) = (keys.get(index - 1), position.get(index - 1)) {
-                before.push_comparison(sql, "=", part);
-            }
+            equal.push_comparison(sql, "+", "=", part);
             sql.push(" AND (");
             open += 2;
         }
-        key.push_later(sql, part);
+        key.push_later(sql, "+", part);
     }
     sql.push(&")".repeat(open));
 }
