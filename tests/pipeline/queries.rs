@@ -144,3 +144,35 @@ async fn queries_are_checked_as_they_arrive() {
         assert!(error.message().contains(expected), "{error}");
     }
 }
+
+#[tokio::test]
+async fn fetch_xml_is_another_way_to_write_a_query() {
+    let (world, _) = world().await;
+    for (name, visitor) in [("a", 1), ("b", 2), ("c", 1)] {
+        create(&world, name, visitor).await;
+    }
+    let mut found = Vec::new();
+    let mut cookie = String::new();
+    for page in 1.. {
+        let text = format!(
+            r#"<fetch count="1" page="{page}" paging-cookie="{cookie}" returntotalrecordcount="true">
+                 <entity name="visit">
+                   <attribute name="name" />
+                   <filter><condition attribute="visitor" operator="eq-userid" /></filter>
+                   <link-entity name="visit" from="visitid" to="visitid" alias="same">
+                     <attribute name="createdon" />
+                   </link-entity>
+                   <order attribute="name" descending="true" />
+                 </entity>
+               </fetch>"#
+        );
+        let query = Query::from_fetch_xml(&text, &world.host.schema()).unwrap();
+        let answer = ask(&world, query, 1).await.unwrap();
+        assert_eq!(answer.total_record_count, Some(2));
+        assert!(answer.entities.iter().all(|record| record.get("same.createdon").is_some()));
+        found.extend(names(&answer));
+        let Some(next) = answer.paging_cookie else { break };
+        cookie = next;
+    }
+    assert_eq!(found, ["c", "a"]);
+}

@@ -238,7 +238,10 @@ pub(super) async fn links_that_make_no_sense_are_refused(database: Database) {
         (accounts().link(tasks(Join::NotExists)).order(order("t")), "only asks whether there is a match"),
         (accounts().link(t()).link(alias("u").filter(on("t"))), "a link's filter is on its own attributes"),
         (accounts().link(Link::inner("task", "subject", "accountid", "t")), "must be of one type"),
-        (accounts().link(Link::inner("task", "taskid", "accountid", "t")), "which is of task"),
+        (
+            Query::new("task").link(Link::inner("task", "taskid", "accountid", "t")),
+            "compares `taskid`, which is of task, with `accountid`, which is of account",
+        ),
         (accounts().link(Link::inner("task", "regarding", "createdon", "t")), "must be of one type"),
     ] {
         let error = expect_error(ask(&store, query.clone()).await, ErrorKind::InvalidRequest);
@@ -250,7 +253,7 @@ pub(super) async fn links_that_make_no_sense_are_refused(database: Database) {
 pub(super) async fn the_most_links(database: Database) {
     let store = business(&database).await;
     let link = |number: usize| {
-        let join = if number % 2 == 0 { Join::Outer } else { Join::Inner };
+        let join = if number.is_multiple_of(2) { Join::Outer } else { Join::Inner };
         Link { alias: format!("l{number}"), join, ..Link::inner("account", "accountid", "accountid", "") }
     };
     let beside = |count: usize| Query { links: (0..count).map(link).collect(), ..accounts() };

@@ -80,6 +80,7 @@ macro_rules! conformance {
                     distinct_queries,
                     a_cookie_belongs_to_its_query,
                     pages_that_make_no_sense_are_refused,
+                    pages_at_the_limits,
                 }
                 definitions {
                     a_new_database_is_empty,

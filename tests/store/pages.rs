@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use stagegate::model::error::ErrorKind;
-use stagegate::model::{Entity, Filter, Join, Link, Order, Query, Value};
+use stagegate::model::{
+    AttributeType, ColumnSet, Entity, EntityDefinition, Filter, Join, Link, Order, Query, Value,
+};
 use stagegate::store::Store;
 
 use super::joins::business;
@@ -242,4 +244,32 @@ pub(super) async fn pages_that_make_no_sense_are_refused(database: Database) {
         let error = expect_error(ask(&store, query).await, ErrorKind::InvalidRequest);
         assert!(error.message().contains(expected), "{error}");
     }
+}
+
+/// What the limits allow, the database takes.
+pub(super) async fn pages_at_the_limits(database: Database) {
+    let store = database.open();
+    let wide = |name: &str| {
+        let attributes = (0..1000).map(|number| format!("a{number}"));
+        attributes.fold(EntityDefinition::new(name), |wide, name| wide.with(name, AttributeType::Integer))
+    };
+    store.define(vec![wide("wide"), wide("other")].into()).await.expect("they are valid");
+    for number in 1..=3_u32 {
+        let record = (0..1000).filter(|attribute| (attribute + number) % 3 > 0);
+        let record = record.map(|attribute| (format!("a{attribute}"), Value::Integer(7))).collect();
+        insert(&store, "wide", id(u128::from(number)), record).await;
+    }
+    let names = || (0..100).map(|number| format!("a{number}"));
+    let order = |query: Query, descending| {
+        names().fold(query, |query, attribute| query.order(Order { link: None, attribute, descending }))
+    };
+    for descending in [false, true] {
+        check(&store, order(Query::new("wide"), descending), 3).await;
+        check(&store, order(Query::new("wide").select(names()).distinct(), descending), 3).await;
+    }
+    check(&store, Query::new("wide").select(names()).distinct(), 3).await;
+    let mut link = Link::outer("other", "otherid", "wideid", "o");
+    link.columns = ColumnSet::All;
+    let error = expect_error(ask(&store, Query::new("wide").link(link)).await, ErrorKind::InvalidRequest);
+    assert!(error.message().contains("reads 2007 columns; name fewer"), "{error}");
 }

@@ -50,17 +50,14 @@ fn query(input: &Parameters) -> Result<&Query> {
 
 /// The query with what depends on the time and the user made plain, and the moment that counts as now: the one of the
 /// first page, so that the bounds of all pages are the same.
-fn resolved(cx: &Operation<'_>, query: &Query) -> Result<(DateTime, Query)> {
-    let mut query = Cow::Borrowed(query);
-    let mut now = cx.now;
-    if query.is_relative()
-        && let Some(Page { cookie: Some(cookie), .. }) = &query.page
-    {
-        let (first, inner) = cookie::open_moment(&query, cookie)?;
-        now = first;
-        if let Some(page) = &mut query.to_mut().page {
-            page.cookie = Some(inner);
-        }
+fn resolved<'q>(cx: &Operation<'_>, query: &'q Query) -> Result<(DateTime, Cow<'q, Query>)> {
+    if !query.is_relative() {
+        return Ok((cx.now, Cow::Borrowed(query)));
     }
-    Ok((now, query.resolved(now, cx.user)))
+    let Some(Page { size, cookie: Some(cookie) }) = &query.page else {
+        return Ok((cx.now, Cow::Owned(query.resolved(cx.now, cx.user))));
+    };
+    let (now, cookie) = cookie::open_moment(query, cookie)?;
+    let resolved = query.resolved(now, cx.user).page_after(*size, cookie);
+    Ok((now, Cow::Owned(resolved)))
 }

@@ -240,7 +240,9 @@ fn difference(
     let names_record = |value_type| matches!(value_type, ValueType::UniqueIdentifier | ValueType::Lookup);
     if names_record(a) && names_record(b) {
         let (x, y) = (records_of(definition, from), records_of(parent, to));
-        let apart = !x.is_empty() && !y.is_empty() && !x.iter().any(|entity| y.contains(entity));
+        // Records of two entities may share an identifier on purpose; a lookup never points elsewhere.
+        let points = a == ValueType::Lookup || b == ValueType::Lookup;
+        let apart = points && !x.is_empty() && !y.is_empty() && !x.iter().any(|entity| y.contains(entity));
         let (x, y) = (x.join(", "), y.join(", "));
         return Ok(apart.then(|| format!("compares `{from}`, which is of {x}, with `{to}`, which is of {y}")));
     }

@@ -124,7 +124,7 @@ impl<'q> Sql<'q> {
         for value in values {
             match (value, scale_of(&tested.column, value)) {
                 (Value::EntityReference(reference), _) if tested.column.has_entity() => {
-                    references.push(reference)
+                    references.push(reference);
                 }
                 // A lookup that is compared with an identifier alone.
                 (Value::UniqueIdentifier(id), _) => plain.push(id_parameter(id)),
