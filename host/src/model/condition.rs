@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::query::Arity;
 use crate::model::value_json::{Expected, from_json};
 use crate::model::{EntityDefinition, Filter, Operator, Value, ValueType};
 
@@ -24,7 +25,7 @@ pub enum Condition {
         attribute: String,
         /// The comparison.
         operator: Operator,
-        /// The values to compare with: none for the null tests, any number for `in` and `not-in`, else one.
+        /// The values to compare with, as many as [`Operator::arity`] says.
         values: Vec<Json>,
     },
 }
@@ -74,17 +75,22 @@ impl Condition {
             )
         };
         let readable = definition.readable_type(attribute).map_err(|error| wrong(error.message()))?;
-        let takes = match operator {
-            Operator::Null | Operator::NotNull => (values.is_empty(), "no value"),
-            Operator::In | Operator::NotIn => (!values.is_empty(), "`values`, at least one"),
-            _ => (values.len() == 1, "one `value`"),
-        };
-        if let (false, wanted) = takes {
-            return Err(wrong(&format!("`{operator}` takes {wanted}")));
+        let arity = operator.arity();
+        // `in ()` holds for nothing, which nobody means.
+        if !arity.accepts(values.len()) || (arity == Arity::Any && values.is_empty()) {
+            let takes = match arity {
+                Arity::Any => "`values`, at least one".into(),
+                Arity::One => "one `value`".into(),
+                Arity::None | Arity::Two => arity.to_string(),
+            };
+            return Err(wrong(&format!("`{operator}` takes {takes}")));
         }
+        let Some(operand) = operator.operand(readable) else {
+            return Err(wrong(&format!("`{operator}` does not apply to `{attribute}`, a {readable}")));
+        };
         let expected = match definition.attribute(attribute) {
-            Some(attribute) => Expected::from(&attribute.attribute_type),
-            None => Expected::from(readable),
+            Some(attribute) if operand == readable => Expected::from(&attribute.attribute_type),
+            _ => Expected::from(operand),
         };
         let value = |json| value(json, expected).map_err(|reason| wrong(&reason));
         let values = values.iter().map(value).collect::<Result<_>>()?;
@@ -111,7 +117,7 @@ impl fmt::Display for Condition {
                 write!(f, "{attribute} {operator}")?;
                 return match (operator, values.as_slice()) {
                     (_, []) => Ok(()),
-                    (Operator::In | Operator::NotIn, values) => {
+                    (operator, values) if operator.arity() == Arity::Any => {
                         let values: Vec<String> = values.iter().map(Json::to_string).collect();
                         write!(f, " ({})", values.join(", "))
                     }
@@ -186,7 +192,7 @@ impl From<Condition> for RawCondition {
             Condition::All(parts) => Self { all: Some(parts), ..Self::default() },
             Condition::Any(parts) => Self { any: Some(parts), ..Self::default() },
             Condition::Test { attribute, operator, mut values } => {
-                let several = matches!(operator, Operator::In | Operator::NotIn) || values.len() > 1;
+                let several = operator.arity() == Arity::Any || values.len() > 1;
                 let (value, values) = if several { (None, Some(values)) } else { (values.pop(), None) };
                 Self {
                     attribute: Some(attribute),

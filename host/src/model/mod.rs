@@ -10,7 +10,6 @@ pub mod definition;
 pub mod entity;
 pub mod error;
 pub mod fault;
-pub(crate) mod interim;
 pub mod job;
 pub mod ledger;
 pub mod query;

@@ -23,8 +23,6 @@ use crate::model::{
 };
 
 #[cfg(feature = "sqlite")]
-pub(crate) mod check;
-#[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub mod watch;
 
@@ -166,7 +164,8 @@ pub trait Transaction: Send + Sync {
         columns: &ColumnSet,
     ) -> Result<Option<Entity>>;
 
-    /// Reads the records that a query selects, each with its identifier.
+    /// Reads the records that a query selects, each with its identifier unless the query is distinct. The query must be
+    /// [resolved](Query::resolved): a store knows neither the host's time nor the user.
     async fn query(&self, schema: &Schema, query: &Query) -> Result<EntityCollection>;
 
     /// Whether a lookup points to `target` in any record.

@@ -6,10 +6,10 @@
 
 mod definition;
 mod error;
-mod filter;
 mod job;
 mod key;
 mod open;
+mod query;
 mod registration;
 mod session;
 mod sql;
