@@ -15,11 +15,13 @@ use crate::model::registration::{Diff, Manifest, Override};
 use crate::model::step::StepKey;
 use crate::model::trace::StepRun;
 use crate::model::{Clock, Definitions, Job, Request, Response, Schema, StepDefinition, SystemClock, Trace};
+use crate::pipeline::dry_run::DryRun;
 use crate::pipeline::native::NativeStep;
 use crate::pipeline::runner::Runner;
 use crate::pipeline::{DEPTH_LIMIT_DEFAULT, Pipeline, TIME_LIMIT_DEFAULT};
 use crate::store::{JobSelect, Store};
 use crate::wasm::Plugin;
+pub use registration::Planned;
 use registration::{Entry, Registered};
 
 /// Message requests from outside that run at once where the embedder does not say.
@@ -128,6 +130,15 @@ impl Host {
         Traced { result, trace }
     }
 
+    /// Runs a message request as [`Host::execute`] does, rolls it back in any case, and returns what it would have
+    /// changed. PreValidation runs inside the transaction too, and asynchronous steps are named and not run.
+    pub async fn dry_run(&self, request: Request) -> DryRun {
+        match self.admit(&request).await {
+            Ok(_place) => self.inner.pipeline.dry_run(request).await,
+            Err(error) => DryRun::refused(error),
+        }
+    }
+
     /// Defines entities, relationships and custom messages, or adds to existing ones; all or none, in one transaction.
     /// Defining what is there already changes nothing. Fails with [`ErrorKind::InvalidDefinition`] if a rule is broken.
     pub async fn define(&self, definitions: impl Into<Definitions>) -> Result<Arc<Schema>> {
@@ -138,22 +149,6 @@ impl Host {
     #[must_use]
     pub fn schema(&self) -> Arc<Schema> {
         self.inner.pipeline.store.schema()
-    }
-
-    /// The registered steps in the order in which they run: by message, then stage, rank and registration.
-    #[must_use]
-    pub fn plan(&self) -> Vec<PlannedStep> {
-        let steps = self.inner.pipeline.registry.iter();
-        steps
-            .map(|step| PlannedStep {
-                key: step.key.clone(),
-                definition: step.definition.clone(),
-                native: step.runner.is_native(),
-                sequence: step.sequence,
-                overrides: self.inner.overrides.get(&step.key).cloned().unwrap_or_default(),
-                has_secure_configuration: step.secure_configuration.is_some(),
-            })
-            .collect()
     }
 
     /// The plugins, in the order of registration.
@@ -238,6 +233,7 @@ pub struct HostBuilder {
     concurrency: Option<u32>,
     workers: u32,
     observer: Option<jobs::Observer>,
+    definitions: Definitions,
 }
 
 enum StoreChoice {
@@ -266,6 +262,7 @@ impl Default for HostBuilder {
             concurrency: None,
             workers: jobs::WORKERS_DEFAULT,
             observer: None,
+            definitions: Definitions::default(),
         }
     }
 }
@@ -362,6 +359,16 @@ impl HostBuilder {
         self
     }
 
+    /// Makes definitions before the steps are registered: above all the custom messages that the steps are on. What a
+    /// plugin declares of these it brings along itself. See [`Host::define`].
+    pub fn define(mut self, definitions: impl Into<Definitions>) -> Self {
+        let Definitions { entities, relationships, messages } = definitions.into();
+        self.definitions.entities.extend(entities);
+        self.definitions.relationships.extend(relationships);
+        self.definitions.messages.extend(messages);
+        self
+    }
+
     /// Has `observer` told of every run of an asynchronous step, before its outcome is written: what [`Host::trace`] is
     /// for requests. Called on the runtime, so it should be short.
     pub fn observe_jobs(mut self, observer: impl Fn(&Job, StepRun) + Send + Sync + 'static) -> Self {
@@ -379,8 +386,7 @@ impl HostBuilder {
             self.plugins.first().map_or(CONCURRENCY_DEFAULT, |plugin| plugin.room().concurrency)
         });
         check_room(&self.plugins, concurrency, self.depth_limit)?;
-        let (store, registered) = self.open_and_register().await?;
-        let Registered { registry, overrides, drift } = registered;
+        let (store, Registered { registry, overrides, drift }) = self.open_and_register().await?;
         let pipeline = Arc::new(Pipeline {
             store,
             registry,

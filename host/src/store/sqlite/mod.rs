@@ -8,10 +8,12 @@ mod definition;
 mod error;
 mod filter;
 mod job;
+mod key;
 mod open;
 mod registration;
 mod session;
 mod sql;
+mod table;
 mod thread;
 mod transaction;
 mod value;
@@ -178,7 +180,7 @@ impl Store for SqliteStore {
             .run(Begin { access: Access::Write, deadline: None, label }, move |session, turn, _| {
                 let current = Arc::clone(&shared.read().unwrap_or_else(PoisonError::into_inner));
                 let schema = Arc::new(current.extended(&definitions)?);
-                if schema.entities == current.entities {
+                if schema.defines_same(&current) {
                     return Ok(current);
                 }
                 let (result, _) = session.transact(turn, |transaction| {
