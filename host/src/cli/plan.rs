@@ -39,9 +39,7 @@ fn chosen(steps: &[Registered], arguments: &PlanArguments) -> Vec<Line> {
     match (&arguments.message, &arguments.entity) {
         // Also of an entity that no step names: those for every entity run on it.
         (Some(message), Some(entity)) => plan::of_subject(steps, message, Some(entity)),
-        (Some(message), None) => {
-            plan::lines(steps).into_iter().filter(|line| line.message == *message).collect()
-        }
+        (Some(message), None) => plan::of_message(steps, message),
         (None, _) => plan::lines(steps),
     }
 }
