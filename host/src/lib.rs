@@ -41,7 +41,7 @@ pub use model::error::{Error, ErrorKind, Location, Result};
 pub use model::{
     Attributes, Binding, Cascade, Child, Clock, ColumnSet, Condition, DateTime, Definitions, Entity,
     EntityCollection, EntityReference, Fault, Filter, FixedClock, Image, ImageType, ItemResponse, Job,
-    JobStatus, Join, KeyDefinition, Link, Manifest, Message, MessageDefinition, Mode, NumberRange,
+    JobStatus, Join, KeyDefinition, Ledger, Link, Manifest, Message, MessageDefinition, Mode, NumberRange,
     OperationStatus, Operator, Order, Ownership, Page, Parameter, ParameterType, Parameters, Query,
     RelationshipDefinition, Request, Response, Schema, Stage, StateDefinition, StatusDefinition,
     StepDefinition, StepsAllowed, SystemClock, Trace, UpsertResult, Value,

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::args::{Format, RunArguments};
 use super::failure::Failure;
 use super::report::plan::{self, Registered};
-use super::report::totals::{Totals, key};
+use super::report::totals::Totals;
 use super::report::{JobReport, Report, RequestReport, Verdict, json, scale, text};
 use super::requests::{Document, Scripted};
 use super::surroundings::Output;
@@ -199,9 +199,7 @@ impl<'a> Session<'a> {
         self.show_new(output);
         self.report.took = self.started.elapsed();
         let report = &self.report;
-        let native =
-            report.plan.iter().filter(|line| line.step.native).map(|line| key(&line.step.key)).collect();
-        let totals = Totals::of(&report.requests, &native);
+        let totals = Totals::of(&report.requests);
         let text = match self.arguments.format {
             Format::Text => text::ending(report, &totals, output.width()),
             Format::Json => json::render(report, &totals)

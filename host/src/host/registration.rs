@@ -112,7 +112,8 @@ impl HostBuilder {
         result
     }
 
-    /// Opens the store and registers everything. Where that fails, the store is closed by then, and as it was.
+    /// Opens the store, registers everything and makes the definitions. Where that fails, the store is closed by then,
+    /// and as it was.
     pub(super) async fn open_and_register(&mut self) -> Result<(Arc<dyn Store>, Registered)> {
         // First, so that a manifest for something else makes no database.
         let described = self.describe()?;

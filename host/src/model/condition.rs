@@ -50,12 +50,12 @@ impl Condition {
         }
     }
 
-    /// Adds the attributes that it tests to `names`, each once.
-    pub fn attributes(&self, names: &mut Vec<String>) {
+    /// The attributes that it tests, in its order.
+    #[must_use]
+    pub fn attributes(&self) -> Vec<&str> {
         match self {
-            Self::All(parts) | Self::Any(parts) => parts.iter().for_each(|part| part.attributes(names)),
-            Self::Test { attribute, .. } if names.contains(attribute) => {}
-            Self::Test { attribute, .. } => names.push(attribute.clone()),
+            Self::All(parts) | Self::Any(parts) => parts.iter().flat_map(Self::attributes).collect(),
+            Self::Test { attribute, .. } => vec![attribute],
         }
     }
 

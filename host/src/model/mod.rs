@@ -12,6 +12,7 @@ pub mod error;
 pub mod fault;
 pub(crate) mod interim;
 pub mod job;
+pub mod ledger;
 pub mod query;
 pub mod registration;
 pub mod relationship;
@@ -35,6 +36,7 @@ pub use entity::{Attributes, ColumnSet, Entity, EntityCollection, EntityReferenc
 pub use error::{Error, ErrorKind, Location};
 pub use fault::{Fault, OperationStatus, code};
 pub use job::{Job, JobState, JobStatus};
+pub use ledger::Ledger;
 pub use query::{Filter, Join, Link, Operator, Order, Page, Query};
 pub use registration::Manifest;
 pub use relationship::{Cascade, CascadeConfiguration, RelationshipDefinition, RelationshipKind};

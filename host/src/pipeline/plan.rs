@@ -6,7 +6,9 @@ use std::sync::Arc;
 use crate::message::{CoreOperation, is_bulk};
 use crate::model::error::Result;
 use crate::model::request::parameter;
-use crate::model::{Attributes, ColumnSet, Entity, EntityDefinition, Mode, Parameter, Stage, Value};
+use crate::model::{
+    Attributes, ColumnSet, Condition, Entity, EntityDefinition, Mode, Parameter, Stage, Value,
+};
 use crate::pipeline::execution::{Context, Execution, Side};
 use crate::pipeline::registry::{Registry, Step};
 
@@ -202,7 +204,7 @@ fn changes(step: &Step, context: &Context, targets: &[&Attributes]) -> bool {
 
 /// Whether a record, with what its target changes in it, meets a condition.
 fn holds(
-    condition: &crate::model::Condition,
+    condition: &Condition,
     definition: &EntityDefinition,
     context: &Context,
     targets: &[&Attributes],
@@ -229,11 +231,7 @@ fn condition_columns(step: &Step) -> Option<ColumnSet> {
         [] => ColumnSet::All,
         names => ColumnSet::named(names.iter().cloned()),
     });
-    let when = definition.when.as_ref().map(|condition| {
-        let mut names = Vec::new();
-        condition.attributes(&mut names);
-        ColumnSet::Named(names)
-    });
+    let when = definition.when.as_ref().map(|condition| ColumnSet::named(condition.attributes()));
     match (changed, when) {
         (Some(mut columns), Some(more)) => {
             columns.extend(&more);

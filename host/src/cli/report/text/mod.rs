@@ -154,8 +154,8 @@ fn plan_row(line: &plan::Line) -> [String; 7] {
 
 fn where_the_time_went(page: &mut Page, totals: &Totals) {
     page.heading("Where the time went");
-    let total = totals.total.as_secs_f64();
-    for (name, share) in totals.shares() {
+    let total = totals.ledger.total.as_secs_f64();
+    for (name, share) in totals.ledger.shares() {
         if share.is_zero() {
             continue;
         }
@@ -164,7 +164,7 @@ fn where_the_time_went(page: &mut Page, totals: &Totals) {
         let bar = if bar.is_empty() { bar } else { format!("  {DIM}{bar}{DIM:#}") };
         page.line(1, &format!("{name:<24}{:>10} {percent:>4.0} %{bar}", duration(share)));
     }
-    page.line(1, &format!("{:<24}{:>10}", "all requests", duration(totals.total)));
+    page.line(1, &format!("{:<24}{:>10}", "all requests", duration(totals.ledger.total)));
     if !totals.asynchronous_steps.is_zero() {
         let steps = duration(totals.asynchronous_steps);
         let note = format!("{DIM}on their own, after the commits{DIM:#}");
