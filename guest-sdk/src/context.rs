@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::Result;
 use crate::entity::Shape;
-use crate::organization::Organization;
+use crate::organization::{Options, Organization};
+use crate::parameters::Parameter;
 use crate::record::ColumnSet;
 // The glob, as the trait is in use for the component's handle only: a trait object's methods need no import.
 use crate::services::*;
@@ -19,7 +20,7 @@ pub enum Stage {
     PreValidation = 10,
     /// 20: in the transaction, before the core operation.
     PreOperation = 20,
-    /// 30: the core operation. No step is registered here.
+    /// 30: the core operation: the host's own, or the step that is a custom message's.
     MainOperation = 30,
     /// 40: in the transaction, after the core operation; asynchronous steps run after the commit.
     PostOperation = 40,
@@ -54,6 +55,11 @@ impl Context {
         Organization::new(self.services.clone())
     }
 
+    /// The organization service, as another user.
+    pub fn org_as(&self, user: impl Into<UniqueIdentifier>) -> Organization<Options> {
+        self.org().as_user(user)
+    }
+
     /// The message's name, for example `Update`.
     pub fn message(&self) -> &str {
         &self.execution.message
@@ -77,6 +83,16 @@ impl Context {
     /// The logical name of the entity of the message's record; `none` where it has none.
     pub fn entity_name(&self) -> &str {
         &self.execution.entity_name
+    }
+
+    /// The logical name of the entity on the other side of an Associate or Disassociate; `none` elsewhere.
+    pub fn secondary_entity_name(&self) -> &str {
+        &self.execution.secondary_entity_name
+    }
+
+    /// The step that runs, as `plugin/step`.
+    pub fn owning_extension(&self) -> &str {
+        &self.execution.owning_extension
     }
 
     /// The message's record. None where it has none, and in a Create before PostOperation.
@@ -200,6 +216,43 @@ impl Context {
     /// One shared variable, looked up as [`Context::shared`] does; none if it is not there or of another type.
     pub fn shared_variable<T: AttributeType>(&self, name: &str) -> Option<T> {
         T::from_value(self.find_shared(name)?)
+    }
+
+    /// The names of the input parameters.
+    pub fn input_parameters(&self) -> Vec<String> {
+        self.services.input_parameters()
+    }
+
+    /// An input parameter by the platform's name ([`parameter`](crate::parameter) has them) or that of a custom
+    /// message's definition.
+    pub fn input_parameter(&self, name: &str) -> Option<Parameter> {
+        self.services.input_parameter(name)
+    }
+
+    /// Changes an input parameter, in PreValidation and PreOperation.
+    ///
+    /// # Errors
+    /// If the message does not have it or not of that type, or if another record or entity would become its subject.
+    pub fn set_input_parameter(&self, name: &str, parameter: impl Into<Parameter>) -> Result {
+        self.services.set_input_parameter(name, parameter.into())
+    }
+
+    /// The names of the output parameters: none before PostOperation, but for the step at MainOperation.
+    pub fn output_parameters(&self) -> Vec<String> {
+        self.services.output_parameters()
+    }
+
+    /// An output parameter, for example `id` of a Create.
+    pub fn output_parameter(&self, name: &str) -> Option<Parameter> {
+        self.services.output_parameter(name)
+    }
+
+    /// Changes an output parameter, in PostOperation, or sets it at MainOperation.
+    ///
+    /// # Errors
+    /// If the message does not have it or not of that type.
+    pub fn set_output_parameter(&self, name: &str, parameter: impl Into<Parameter>) -> Result {
+        self.services.set_output_parameter(name, parameter.into())
     }
 
     /// The context that this message was issued in; none for a request from outside.

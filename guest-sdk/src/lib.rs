@@ -153,15 +153,19 @@
 //! `cargo test`, with `testing::Fake` as above. The crate's README goes from an empty folder to a run in three steps.
 
 mod context;
+mod custom;
 mod declaration;
 mod entity;
 mod fault;
 mod field;
 mod json;
+mod key;
 mod message;
 mod organization;
+mod parameters;
 pub mod query;
 mod record;
+mod request;
 mod services;
 mod shared;
 mod step;
@@ -172,19 +176,29 @@ mod value;
 mod wit;
 
 pub use context::{Context, Mode, ParentContext, Stage};
+pub use custom::{CustomMessage, Response};
 pub use declaration::{
-    AttributeDeclaration, CONTRACT, Declaration, EntityDeclaration, ImageDeclaration, ImageType, SDK,
-    StepDeclaration,
+    AttributeDeclaration, Binding, CONTRACT, Declaration, EntityDeclaration, ImageDeclaration, ImageType,
+    MessageDeclaration, ParameterDeclaration, SDK, StepDeclaration, StepsAllowed,
 };
 pub use entity::{Column, Entity, Row, Shape};
 pub use fault::{Fault, OperationStatus, Result, code};
 pub use field::{EntityField, Field};
-pub use message::{AnyMessage, Create, Delete, Message, Retrieve, Update};
-pub use organization::Organization;
-pub use query::{Filter, Query};
-pub use record::{ColumnSet, Record};
+pub use key::Key;
+pub use message::{
+    AnyMessage, Assign, Associate, Call, Create, CreateMultiple, CreateTarget, Delete, DeleteMultiple,
+    DeleteTarget, Disassociate, Message, Retrieve, RetrieveMultiple, Returned, SetState, Update,
+    UpdateMultiple, UpdateTarget,
+};
+pub use organization::{Options, Organization, Plain, Route};
+pub use parameters::{
+    Parameter, ParameterField, ParameterType, Parameters, TargetField, Upserted, parameter,
+};
+pub use query::{Filter, Link, Query};
+pub use record::{ColumnSet, EntityCollection, Record};
+pub use request::Request;
 pub use shared::Shared;
-pub use stagegate_sdk_macros::{Choice, Entity, Shared, plugin, step};
+pub use stagegate_sdk_macros::{Choice, CustomMessage, Entity, Response, Shared, plugin, step};
 pub use step::Step;
 pub use value::{
     AttributeType, Choice, Choices, DateTime, Decimal, EntityReference, Money, ParseError, Ref,
@@ -194,14 +208,16 @@ pub use value::{
 /// All that a plugin's source needs: `use stagegate_sdk::prelude::*;`.
 pub mod prelude {
     pub use crate::query::{
-        all_of, any_of, begins_with, eq, ge, gt, is_in, is_not_in, is_not_null, is_null, le, like, lt, ne,
-        not_like,
+        all_of, any_of, begins_with, between, condition, ends_with, eq, ge, gt, is_in, is_not_in,
+        is_not_null, is_null, le, like, lt, ne, not_begins_with, not_between, not_ends_with, not_like,
     };
     pub use crate::{
-        AnyMessage, AttributeType, Choice, Choices, ColumnSet, Context, Create, DateTime, Decimal, Delete,
-        Entity, EntityReference, Fault, Field, Message, Mode, Money, Organization, Query, Record, Ref,
-        Result, Retrieve, Row, Shared, Stage, Step, UniqueIdentifier, Update, Value, bail, code, default,
-        ensure, plugin, step, trace,
+        AnyMessage, Assign, Associate, AttributeType, Call, Choice, Choices, ColumnSet, Context, Create,
+        CreateMultiple, CustomMessage, DateTime, Decimal, Delete, DeleteMultiple, Disassociate, Entity,
+        EntityCollection, EntityReference, Fault, Field, Key, Link, Message, Mode, Money, Organization,
+        Parameter, Parameters, Query, Record, Ref, Request, Response, Result, Retrieve, RetrieveMultiple,
+        Row, SetState, Shared, Stage, Step, UniqueIdentifier, Update, UpdateMultiple, Value, bail, code,
+        default, ensure, parameter, plugin, step, trace,
     };
 }
 
@@ -213,7 +229,9 @@ pub fn default<T: Default>() -> T {
 /// For the macros' expansions only.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::custom::{Declared, Declares, put_field, take_field};
     pub use crate::json::{len as json_len, text as json_text};
+    pub use crate::parameters::entity_from;
     pub use crate::record::Side;
     pub use crate::step::Entry;
     pub use crate::wit::bindings::export_plugin;

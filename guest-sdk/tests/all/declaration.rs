@@ -1,7 +1,7 @@
 //! The declaration: as JSON for the custom section, and as the component's export answers it.
 
 use serde_json::{Value as Json, json};
-use stagegate_sdk::__private::{self, Entry};
+use stagegate_sdk::__private::{self, Declares, Entry};
 use stagegate_sdk::Declaration;
 use stagegate_sdk::prelude::*;
 
@@ -65,7 +65,7 @@ plugin!(refuse, watch_owner, everywhere, assigned, uses(User));
 const DECLARATION: Declaration = Declaration::new(
     ["na\"me", "1.2.3", "text"],
     &[Entry::of::<refuse>(), Entry::of::<watch_owner>(), Entry::of::<everywhere>(), Entry::of::<assigned>()],
-    &[&User::DECLARATION],
+    &[<User as Declares>::DECLARED],
 );
 
 #[test]
@@ -114,6 +114,7 @@ fn the_json_is_as_the_contract_describes() {
                 { "name": "parent", "type": "lookup", "targets": [] },
             ] },
         ],
+        "messages": [],
         "properties": {
             "name": "na\"me", "version": "1.2.3", "description": "text",
             "sdk": concat!("stagegate-sdk ", env!("CARGO_PKG_VERSION")), "contract": "0.1.0",
