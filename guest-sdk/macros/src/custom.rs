@@ -106,8 +106,10 @@ const SHAPE: &str = "write `#[message(\"sg_Approve\", response = Approved)]`: th
 impl Arguments {
     fn of(input: &DeriveInput) -> Result<Self> {
         let attribute = input.attrs.iter().find(|attribute| attribute.path().is_ident("message"));
-        let attribute =
-            attribute.ok_or_else(|| Error::new_spanned(&input.ident, format!("which message? {SHAPE}")))?;
+        let attribute = attribute.ok_or_else(|| {
+            let text = "which message? Write `#[message(\"sg_Approve\")]` above the struct";
+            Error::new_spanned(&input.ident, text)
+        })?;
         attribute.parse_args_with(|stream: syn::parse::ParseStream<'_>| {
             let name: LitStr = stream.parse().map_err(|error| Error::new(error.span(), SHAPE))?;
             let steps = Ident::new("SyncAndAsync", name.span());

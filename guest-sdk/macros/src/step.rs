@@ -57,9 +57,11 @@ pub(crate) fn expand(arguments: &Arguments, function: &ItemFn) -> Result<TokenSt
     let changed_only = arguments.changed_only.is_some();
     // What the step at MainOperation returns is the message's response.
     let run = if stage == "MainOperation" {
+        // With the place of the return type, so that another one than the message's response is an error there.
+        let answer = Ident::new("answer", function.sig.output.span());
         quote! {
-            let answer = #name(message)?;
-            ::stagegate_sdk::Message::answer(message, answer);
+            let #answer = #name(message)?;
+            ::stagegate_sdk::Message::answer(message, #answer);
             ::core::result::Result::Ok(())
         }
     } else {

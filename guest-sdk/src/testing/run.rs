@@ -191,7 +191,11 @@ impl Fake {
             execution.secondary_entity_name.clone_from(&other.entity);
         }
         let world = self.world.borrow();
-        let about = subjects(&world, step.message, &input)?;
+        let about = match subjects(&world, step.message, &input) {
+            // The key of a record that is still to be created.
+            Err(fault) if fault.is_not_found() && step.message.starts_with("Upsert") => Vec::new(),
+            about => about?,
+        };
         if let ([one], false) = (about.as_slice(), step.message.ends_with("Multiple")) {
             let hidden = step.message == "Create" && step.stage != Stage::PostOperation;
             execution.entity_id = (!hidden).then_some(one.id);
