@@ -14,7 +14,7 @@ use crate::value::{AttributeType, Ref, Value};
 /// | Boolean, Integer, Float | `bool`, `i32`, `f64` |
 /// | Decimal, Money, DateTime, Guid | [`Decimal`](crate::Decimal), [`Money`](crate::Money), [`DateTime`](crate::DateTime), [`UniqueIdentifier`](crate::UniqueIdentifier) |
 /// | String, StringArray | `String`, `Vec<String>` |
-/// | Picklist | [`Choice`](crate::Choice), or an enum with `#[derive(Choice)]` |
+/// | Picklist | [`Choice`](struct@crate::Choice), or an enum with `#[derive(Choice)]` |
 /// | EntityReference | [`Ref<E>`], or [`EntityReference`](crate::EntityReference) for any entity |
 /// | Entity | a struct with `#[derive(Entity)]`, [`Row<E>`] with its identifier, or [`Record`] for any entity |
 /// | EntityCollection | `Vec<E>`, `Vec<Row<E>>`, or [`EntityCollection`] for any entity |
