@@ -10,7 +10,8 @@ use crate::model::{AttributeType, ColumnSet, EntityDefinition, Schema, Value, Va
 /// Conditions of a query at most, as on the platform. Databases limit the depth of an expression.
 pub const CONDITIONS_MAX: usize = 500;
 /// Values in all conditions of a query together: SQLite takes 32 766 parameters, PostgreSQL 65 535, and a reference
-/// takes two.
+/// takes two. Those of a link count once for each link that they are in, since a statement may have to ask for a match
+/// before it joins it.
 pub const VALUES_MAX: usize = 10_000;
 /// Groups of conditions, or joins, inside one another at most.
 pub const DEPTH_MAX: usize = 32;
@@ -34,7 +35,7 @@ impl Query {
             check.link(link, definition, true, 1)?;
         }
         if let Some(filter) = &self.filter {
-            check.filter(Scope { definition, alias: None }, filter, 0)?;
+            check.filter(Scope { definition, alias: None, times: 1 }, filter, 0)?;
         }
         check.orders(definition)?;
         check.page()?;
@@ -57,6 +58,8 @@ struct Scope<'q> {
     definition: &'q EntityDefinition,
     /// Of the link whose filter it is.
     alias: Option<&'q str>,
+    /// How often its values count.
+    times: usize,
 }
 
 impl<'q> Check<'q> {
@@ -93,7 +96,7 @@ impl<'q> Check<'q> {
         }
         self.links.insert(alias, joined.then_some(definition));
         if let Some(filter) = &link.filter {
-            self.filter(Scope { definition, alias: Some(alias) }, filter, 0)?;
+            self.filter(Scope { definition, alias: Some(alias), times: depth }, filter, 0)?;
         }
         link.links.iter().try_for_each(|inner| self.link(inner, definition, joined, depth + 1))
     }
@@ -108,7 +111,7 @@ impl<'q> Check<'q> {
             }
             Filter::Condition { link, attribute, operator, values } => {
                 self.conditions += 1;
-                self.values += values.len();
+                self.values += values.len() * scope.times;
                 condition(self.conditioned(scope, link.as_deref())?, attribute, *operator, values)?;
             }
         }

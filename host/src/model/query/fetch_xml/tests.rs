@@ -1,4 +1,6 @@
 use super::*;
+use crate::model::query::Operator;
+use crate::model::query::check::DEPTH_MAX;
 use crate::model::{AttributeType, DateTime, Definitions, Value};
 
 fn schema() -> Schema {
@@ -185,6 +187,10 @@ fn values_get_the_type_of_their_attribute() {
     check_filter(
         "<condition attribute='employees' operator='in'><value>1</value><value> 2 </value></condition>",
         Filter::one_of("employees", [1, 2]),
+    );
+    check_filter(
+        "<condition attribute='name' operator='in'><value>a<!-- and -->b<![CDATA[<]]></value></condition>",
+        Filter::one_of("name", ["ab<"]),
     );
     check_filter(
         "<condition attribute='employees' operator='between'><value>1</value><value>2</value></condition>",
