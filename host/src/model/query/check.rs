@@ -19,6 +19,8 @@ pub const DEPTH_MAX: usize = 32;
 pub const ORDERS_MAX: usize = 100;
 /// Joins of a query at most, as on the platform.
 pub const LINKS_MAX: usize = 15;
+/// Characters of a link's alias at most.
+pub const ALIAS_LENGTH_MAX: usize = 100;
 /// Columns of a distinct query at most: each is compared, and its value is part of the page cookie.
 pub const DISTINCT_COLUMNS_MAX: usize = 100;
 /// Characters of a pattern at most: matching takes time with its length.
@@ -77,8 +79,10 @@ impl<'q> Check<'q> {
             let Link { entity, alias, .. } = link;
             Err(self.refusal(&format!("has the link `{alias}` to `{entity}`, which {reason}")))
         };
-        if alias.is_empty() || !alias.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-            return wrong("needs an alias of letters, digits and `_`");
+        if !(1..=ALIAS_LENGTH_MAX).contains(&alias.len())
+            || !alias.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        {
+            return wrong(&format!("needs an alias of 1 to {ALIAS_LENGTH_MAX} letters, digits and `_`"));
         }
         if self.links.contains_key(alias) {
             return wrong("has an alias that is there already; choose another");

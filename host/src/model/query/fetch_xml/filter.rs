@@ -51,7 +51,7 @@ impl<'x> Reader<'x> {
                 _ => {
                     let asks = matches!(child.attribute("link-type"), Some("any" | "not any"));
                     match &mut links {
-                        Some(links) if asks => links.push(self.link(child, link_depth + 1)?),
+                        Some(links) if asks => links.push(self.link(child, definition, link_depth + 1)?),
                         Some(_) => return Err(self.wrong(child, NOT_IN_A_FILTER)),
                         None => return Err(self.wrong(child, NO_ALTERNATIVE)),
                     }

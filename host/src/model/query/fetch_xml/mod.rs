@@ -183,13 +183,14 @@ impl<'x> Reader<'x> {
                     let filter = self.filter(child, definition, Some(&mut body.links), depth, 0)?;
                     body.filters.push(filter);
                 }
-                _ => body.links.push(self.link(child, depth + 1)?),
+                _ => body.links.push(self.link(child, definition, depth + 1)?),
             }
         }
         Ok(body)
     }
 
-    fn link(&mut self, node: Node<'x>, depth: usize) -> Result<Link> {
+    /// `parent` is the entity that it is linked to.
+    fn link(&mut self, node: Node<'x>, parent: &'x EntityDefinition, depth: usize) -> Result<Link> {
         if depth > LINKS_MAX {
             return Err(self.wrong(node, &format!("links nest more than {LINKS_MAX} deep")));
         }
@@ -211,7 +212,7 @@ impl<'x> Reader<'x> {
         };
         let (alias, definition) = (alias.clone(), *definition);
         let from = self.attribute_name(node, "from", definition)?.to_owned();
-        let to = self.needed(node, "to")?.to_owned();
+        let to = self.attribute_name(node, "to", parent)?.to_owned();
         let mut link =
             Link { join, ..Link::inner(definition.logical_name.as_str(), from, to, alias.as_str()) };
         // An order inside of a link is on the link, unless it says otherwise.

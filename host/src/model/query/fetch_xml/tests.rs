@@ -283,7 +283,14 @@ fn what_is_not_understood_is_refused_with_its_place() {
             "element `b`",
         ),
         ("<link-entity name='contact' from='parentid'/>", "`link-entity` needs the attribute `to`"),
-        ("<link-entity name='contact' from='x' to='accountid'/>", "no attribute `x`"),
+        (
+            "<link-entity name='contact' from='x' to='accountid'/>",
+            "`from`: the entity `contact` has no attribute `x`",
+        ),
+        (
+            "<link-entity name='contact' from='parentid' to='x'/>",
+            "`to`: the entity `account` has no attribute `x`",
+        ),
         (
             "<link-entity name='contact' from='parentid' to='accountid' link-type='all'/>",
             "`all` is not supported",
