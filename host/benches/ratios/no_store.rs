@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use stagegate::model::job::Settlement;
+use stagegate::model::registration::{StepRegistration, Update};
 use stagegate::store::{Begin, JobSelect, PendingJobs, Store, Timing, Transaction, Work};
 use stagegate::{
     Attributes, ColumnSet, DateTime, Definitions, Entity, EntityCollection, EntityDefinition,
@@ -36,6 +37,14 @@ impl Store for NoStore {
 
     async fn define(&self, _: Definitions) -> Result<Arc<Schema>> {
         Ok(self.schema())
+    }
+
+    async fn registrations(&self) -> Result<Vec<StepRegistration>> {
+        Ok(Vec::new())
+    }
+
+    async fn update_registrations(&self, _: Update) -> Result<()> {
+        Ok(())
     }
 
     async fn claim_jobs(&self, _: Uuid, _: u32, _: DateTime) -> Result<Vec<Job>> {
@@ -83,10 +92,6 @@ impl Transaction for NoTransaction {
 
     async fn query(&self, _: &Schema, query: &Query) -> Result<EntityCollection> {
         Ok(EntityCollection::new(&query.entity, Vec::new()))
-    }
-
-    async fn unlink(&self, _: &EntityDefinition, _: &str, _: &EntityReference) -> Result<u64> {
-        Ok(0)
     }
 
     async fn is_referenced(&self, _: &EntityDefinition, _: &str, _: &EntityReference) -> Result<bool> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{CoreOperation, Operation, Subject, Traits, missing};
+use super::{CoreOperation, Done, Operation, Subject, Traits, check_names, missing};
 use crate::model::error::Result;
 use crate::model::query::cookie;
 use crate::model::request::parameter;
@@ -23,13 +23,14 @@ impl CoreOperation for RetrieveMultiple {
         Traits::READ
     }
 
-    fn check(&self, schema: &Schema, input: &Parameters) -> Result<Subject> {
+    fn check(&self, schema: &Schema, message: &str, input: &Parameters) -> Result<Subject> {
+        check_names(message, input, &[parameter::QUERY])?;
         let query = query(input)?;
         query.check(schema)?;
-        Ok(Subject { definition: schema.entity(&query.entity)?.clone(), id: None })
+        Ok(Subject::new(schema.entity(&query.entity)?, None))
     }
 
-    async fn perform(&self, cx: Operation<'_>, _subject: &Subject, input: &Parameters) -> Result<Parameters> {
+    async fn perform(&self, cx: Operation<'_>, _subject: &Subject, input: &Parameters) -> Result<Done> {
         let query = query(input)?;
         let (now, resolved) = resolved(&cx, query)?;
         let mut entities = cx.transaction.query(cx.schema, &resolved).await?;
@@ -37,7 +38,7 @@ impl CoreOperation for RetrieveMultiple {
             *cookie = cookie::seal_moment(query, now, cookie)?;
         }
         let entities = Parameter::Entities(Arc::new(entities));
-        Ok(Parameters::from([(parameter::BUSINESS_ENTITY_COLLECTION.into(), entities)]))
+        Ok(Parameters::from([(parameter::BUSINESS_ENTITY_COLLECTION.into(), entities)]).into())
     }
 }
 

@@ -67,6 +67,8 @@ pub enum Event {
     Step(StepRun),
     /// The core operation ran.
     Operation(OperationRun),
+    /// A request that the message itself issued: a cascade, or what an Upsert, an Assign or a batch runs as.
+    Request(Box<Trace>),
     /// An asynchronous step was queued.
     Queued {
         /// The system job.
@@ -94,6 +96,8 @@ pub struct StepRun {
     pub step: StepKey,
     /// Its stage.
     pub stage: Stage,
+    /// Whether it is native code of the embedding service, and no guest.
+    pub native: bool,
     /// How it ran.
     pub mode: Mode,
     /// Its execution order within the stage.

@@ -7,10 +7,13 @@
 mod definition;
 mod error;
 mod job;
+mod key;
 mod open;
 mod query;
+mod registration;
 mod session;
 mod sql;
+mod table;
 mod thread;
 mod transaction;
 mod value;
@@ -27,6 +30,7 @@ use uuid::Uuid;
 
 use crate::model::error::Result;
 use crate::model::job::Settlement;
+use crate::model::registration::{StepRegistration, Update};
 use crate::model::{DateTime, Definitions, Job, Schema};
 use crate::store::{Access, Begin, JobSelect, PendingJobs, Store, Timing, Transaction, Verdict, Work};
 
@@ -176,7 +180,7 @@ impl Store for SqliteStore {
             .run(Begin { access: Access::Write, deadline: None, label }, move |session, turn, _| {
                 let current = Arc::clone(&shared.read().unwrap_or_else(PoisonError::into_inner));
                 let schema = Arc::new(current.extended(&definitions)?);
-                if schema.entities == current.entities {
+                if schema.defines_same(&current) {
                     return Ok(current);
                 }
                 let (result, _) = session.transact(turn, |transaction| {
@@ -191,6 +195,15 @@ impl Store for SqliteStore {
                 Ok(schema)
             })
             .await
+    }
+
+    async fn registrations(&self) -> Result<Vec<StepRegistration>> {
+        self.call(Access::Read, "the registration of steps", registration::read).await
+    }
+
+    async fn update_registrations(&self, update: Update) -> Result<()> {
+        let write = move |connection: &Connection| registration::write(connection, &update);
+        self.call(Access::Write, "the registration of steps", write).await
     }
 
     async fn claim_jobs(&self, worker: Uuid, limit: u32, now: DateTime) -> Result<Vec<Job>> {
