@@ -4,5 +4,6 @@ pub(crate) mod program;
 
 mod arguments;
 mod bad_input;
+mod registration;
 mod requests_file;
 mod runs;

@@ -1,5 +1,6 @@
 //! From a path that the user named to a loaded plugin.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::build;
@@ -47,14 +48,36 @@ fn user_cache() -> Option<PathBuf> {
     directories::ProjectDirs::from("", "", "stagegate").map(|folders| folders.cache_dir().join("compiled"))
 }
 
-/// Loads the plugin that the user named, after building it if it is a crate.
-pub(super) async fn plugin(
+/// Loads the plugins that the user named, after building those that are crates.
+pub(super) async fn plugins(
     engine: &Engine,
-    path: &Path,
+    paths: &[PathBuf],
     surroundings: &mut Surroundings,
-) -> Result<Plugin, Failure> {
-    let path = build::component(path, surroundings)?;
-    component(engine, &path, surroundings).await
+) -> Result<Vec<Plugin>, Failure> {
+    check_distinct(paths)?;
+    let mut plugins = Vec::new();
+    for path in paths {
+        let path = build::component(path, surroundings)?;
+        plugins.push(component(engine, &path, surroundings).await?);
+    }
+    Ok(plugins)
+}
+
+/// A plugin that is named twice would register each of its steps twice.
+fn check_distinct(paths: &[PathBuf]) -> Result<(), Failure> {
+    let mut seen = BTreeSet::new();
+    for path in paths {
+        // One that does not exist is told when it is loaded.
+        if let Ok(canonical) = path.canonicalize()
+            && !seen.insert(canonical)
+        {
+            return Err(Failure::new(format!(
+                "the plugin `{}` is named twice; remove one `--plugin`",
+                path.display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Loads a component.

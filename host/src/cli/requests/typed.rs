@@ -10,6 +10,7 @@ use super::raw::{RawFilter, RawQuery, RawRequest, RawTarget};
 use super::source::{Source, decode, object, place};
 use crate::cli::failure::Failure;
 use crate::cli::json::{self, Expected};
+use crate::model::query::Arity;
 use crate::model::{
     ColumnSet, Entity, EntityDefinition, EntityReference, Filter, Message, Operator, Query, Request, Schema,
     Value,
@@ -209,27 +210,38 @@ impl<'s> Reader<'s, '_> {
             ))
             .at(here())
         })?;
-        let counts = match operator {
-            Operator::Null | Operator::NotNull => given.is_empty(),
-            Operator::In | Operator::NotIn => true,
-            _ => given.len() == 1,
-        };
-        if !counts {
-            let needs = match operator {
-                Operator::Null | Operator::NotNull => "takes no value; remove it",
-                _ => "needs one value other than null; test for null with `null` or `not-null`",
+        let arity = operator.arity();
+        if !arity.accepts(given.len()) {
+            let needs = match arity {
+                Arity::None => "takes no value; remove it".to_owned(),
+                Arity::One => {
+                    "needs one value other than null; test for null with `null` or `not-null`".to_owned()
+                }
+                Arity::Two | Arity::Any => format!("takes {arity}; write \"values\": [...]"),
             };
             return Err(Failure::new(format!("the operator `{operator}` {needs}")).at(here()));
         }
-        let value = |raw: &&RawValue| self.value(definition, &name, raw, path);
         // Checked here too, for a condition without values.
-        definition.readable_type(&name).map_err(|error| {
+        let attribute_type = definition.readable_type(&name).map_err(|error| {
             Failure::new(error.message()).at(place(
                 self.source,
                 attribute.get(),
                 &format!("{path}.attribute"),
             ))
         })?;
+        let Some(operand) = operator.operand(attribute_type) else {
+            return Err(Failure::new(format!(
+                "the operator `{operator}` is not possible: `{name}` is a {attribute_type}"
+            ))
+            .at(here()));
+        };
+        let value = |raw: &&RawValue| {
+            if operand == attribute_type {
+                return self.value(definition, &name, raw, path);
+            }
+            json::from_json(raw.get(), Expected::from(operand))
+                .map_err(|message| Failure::new(message).at(place(self.source, raw.get(), path)))
+        };
         let values = given.iter().map(value).collect::<Result<_, _>>()?;
         Ok(Filter::Condition { link: None, attribute: name, operator, values })
     }
