@@ -22,6 +22,7 @@ fn schema() -> Schema {
 
 /// What FetchXML reads as; and the query is possible.
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "cases read better without references")]
 fn check(text: &str, expected: Query) {
     let schema = schema();
     let query = Query::from_fetch_xml(text, &schema).expect("it is understood");
