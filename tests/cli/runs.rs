@@ -129,7 +129,7 @@ fn the_json_report_has_the_documented_shape() {
     assert_eq!(report["plan"][0]["step"], "approve_rise");
     assert_eq!(report["requests"][2]["outcome"], "succeeded");
     assert_eq!(report["requests"][2]["jobs"][0]["status"], "succeeded");
-    assert_eq!(report["requests"][3]["response"]["entity"]["attributes"]["creditlimit"], "900.00");
+    assert_eq!(report["requests"][3]["response"]["BusinessEntity"]["attributes"]["creditlimit"], "900.00");
     let shares = [
         "admission",
         "database_wait",

@@ -8,9 +8,11 @@
 
 mod args;
 mod build;
+mod fact;
 mod failure;
 mod inspect;
 mod json;
+mod label;
 mod load;
 mod report;
 mod requests;

@@ -5,16 +5,19 @@ use std::fmt;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
-use uuid::Uuid;
 
-use super::Expect;
-use crate::model::Order;
+use crate::cli::label::Id;
+use crate::model::{Join, Page};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawDocument<'s> {
     #[serde(borrow, default)]
     pub(super) entities: Option<Vec<&'s RawValue>>,
+    #[serde(borrow, default)]
+    pub(super) relationships: Option<Vec<&'s RawValue>>,
+    #[serde(borrow, default)]
+    pub(super) messages: Option<Vec<&'s RawValue>>,
     #[serde(borrow, default)]
     pub(super) requests: Option<Vec<&'s RawValue>>,
 }
@@ -33,23 +36,50 @@ pub(super) struct RawName<'s> {
     pub(super) name: &'s RawValue,
 }
 
+/// A request of any message.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawRequest<'s> {
+pub(in crate::cli) struct RawRequest<'s> {
     #[serde(default)]
-    pub(super) note: Option<String>,
+    pub(in crate::cli) note: Option<String>,
     #[serde(borrow)]
     pub(super) message: &'s RawValue,
     #[serde(default)]
-    pub(super) user: Option<Uuid>,
+    pub(super) user: Option<Id>,
     #[serde(borrow, default)]
     pub(super) target: Option<&'s RawValue>,
+    #[serde(borrow, default)]
+    pub(super) targets: Option<&'s RawValue>,
     #[serde(borrow, default)]
     pub(super) columns: Option<&'s RawValue>,
     #[serde(borrow, default)]
     pub(super) query: Option<&'s RawValue>,
-    #[serde(default)]
-    pub(super) expect: Expect,
+    #[serde(borrow, default)]
+    pub(super) fetch: Option<&'s RawValue>,
+    #[serde(borrow, default)]
+    pub(super) relationship: Option<&'s RawValue>,
+    #[serde(borrow, default)]
+    pub(super) related: Option<&'s RawValue>,
+    #[serde(borrow, default)]
+    pub(super) assignee: Option<&'s RawValue>,
+    #[serde(borrow, default)]
+    pub(super) state: Option<&'s RawValue>,
+    #[serde(borrow, default)]
+    pub(super) status: Option<&'s RawValue>,
+    #[serde(borrow, default)]
+    pub(super) row_version: Option<&'s RawValue>,
+    #[serde(borrow, default)]
+    pub(super) requests: Option<&'s RawValue>,
+    #[serde(borrow, default)]
+    pub(super) return_responses: Option<&'s RawValue>,
+    #[serde(borrow, default)]
+    pub(super) continue_on_error: Option<&'s RawValue>,
+    #[serde(borrow, default)]
+    pub(super) tag: Option<&'s RawValue>,
+    #[serde(borrow, default)]
+    pub(super) parameters: Option<Pairs<'s>>,
+    #[serde(borrow, default)]
+    pub(in crate::cli) expect: Option<&'s RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -58,7 +88,9 @@ pub(super) struct RawTarget<'s> {
     #[serde(borrow)]
     pub(super) entity: &'s RawValue,
     #[serde(default)]
-    pub(super) id: Option<Uuid>,
+    pub(super) id: Option<Id>,
+    #[serde(borrow, default)]
+    pub(super) key: Option<Pairs<'s>>,
     #[serde(borrow, default)]
     pub(super) attributes: Option<Pairs<'s>>,
 }
@@ -72,10 +104,36 @@ pub(super) struct RawQuery<'s> {
     pub(super) columns: Option<&'s RawValue>,
     #[serde(borrow, default)]
     pub(super) filter: Option<&'s RawValue>,
-    #[serde(default)]
-    pub(super) orders: Vec<Order>,
+    #[serde(borrow, default)]
+    pub(super) orders: Vec<&'s RawValue>,
     #[serde(default)]
     pub(super) top: Option<u32>,
+    #[serde(default)]
+    pub(super) page: Option<Page>,
+    #[serde(default)]
+    pub(super) distinct: bool,
+    #[serde(default)]
+    pub(super) count: bool,
+    #[serde(borrow, default)]
+    pub(super) links: Vec<&'s RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLink<'s> {
+    #[serde(borrow)]
+    pub(super) entity: &'s RawValue,
+    pub(super) from: String,
+    pub(super) to: String,
+    pub(super) alias: String,
+    #[serde(default)]
+    pub(super) join: Join,
+    #[serde(borrow, default)]
+    pub(super) columns: Option<&'s RawValue>,
+    #[serde(borrow, default)]
+    pub(super) filter: Option<&'s RawValue>,
+    #[serde(borrow, default)]
+    pub(super) links: Vec<&'s RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -85,6 +143,8 @@ pub(super) struct RawFilter<'s> {
     pub(super) all: Option<Vec<&'s RawValue>>,
     #[serde(borrow, default)]
     pub(super) any: Option<Vec<&'s RawValue>>,
+    #[serde(borrow, default)]
+    pub(super) link: Option<&'s RawValue>,
     #[serde(borrow, default)]
     pub(super) attribute: Option<&'s RawValue>,
     #[serde(borrow, default)]
@@ -96,7 +156,8 @@ pub(super) struct RawFilter<'s> {
 }
 
 /// The members of an object in their order, so that one that is there twice is noticed.
-pub(super) struct Pairs<'s>(pub(super) Vec<(String, &'s RawValue)>);
+#[derive(Debug)]
+pub(in crate::cli) struct Pairs<'s>(pub(in crate::cli) Vec<(String, &'s RawValue)>);
 
 impl<'de: 's, 's> Deserialize<'de> for Pairs<'s> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -104,7 +165,7 @@ impl<'de: 's, 's> Deserialize<'de> for Pairs<'s> {
         impl<'de> Visitor<'de> for Members {
             type Value = Vec<(String, &'de RawValue)>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object with a value for each attribute")
+                f.write_str("an object with a value for each name")
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut pairs: Self::Value = Vec::new();

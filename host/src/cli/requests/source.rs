@@ -19,16 +19,16 @@ pub(in crate::cli) struct Source {
 }
 
 /// Reads each element of a list, with its path.
-pub(super) fn each<'s, T>(
+pub(in crate::cli) fn each<'s, T>(
     list: &[&'s RawValue],
     name: &str,
-    read: impl Fn(&'s str, &str) -> Result<T, Failure>,
+    read: impl Fn(&'s RawValue, &str) -> Result<T, Failure>,
 ) -> Result<Vec<T>, Failure> {
-    list.iter().enumerate().map(|(index, raw)| read(raw.get(), &format!("{name}[{index}]"))).collect()
+    list.iter().enumerate().map(|(index, raw)| read(raw, &format!("{name}[{index}]"))).collect()
 }
 
 /// Reads an object. Without the check, a list of its members' values would pass too.
-pub(super) fn object<'s, T: Deserialize<'s>>(
+pub(in crate::cli) fn object<'s, T: Deserialize<'s>>(
     source: &Source,
     text: &'s str,
     path: &str,
@@ -44,7 +44,7 @@ pub(super) fn object<'s, T: Deserialize<'s>>(
 }
 
 /// Reads a piece of the source's text.
-pub(super) fn decode<'s, T: Deserialize<'s>>(
+pub(in crate::cli) fn decode<'s, T: Deserialize<'s>>(
     source: &Source,
     text: &'s str,
     path: &str,
@@ -110,7 +110,7 @@ fn offset(source: &Source, part: &str) -> usize {
 }
 
 /// The place where `part`, a slice of the source's text, begins.
-pub(super) fn place(source: &Source, part: &str, path: &str) -> Place {
+pub(in crate::cli) fn place(source: &Source, part: &str, path: &str) -> Place {
     place_of(source, offset(source, part), path)
 }
 
