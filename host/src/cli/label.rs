@@ -1,8 +1,9 @@
 //! Identifiers as files write them: a UUID, or a label such as `$acme`, which is the same identifier wherever it stands.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value as Json;
 use uuid::Uuid;
@@ -27,6 +28,20 @@ impl<'de> Deserialize<'de> for Id {
         Self::parse(&text).ok_or_else(|| {
             let expected = "expected a UUID, or a label such as `$acme`";
             serde::de::Error::custom(format!("{expected}, found \"{text}\""))
+        })
+    }
+}
+
+impl JsonSchema for Id {
+    fn schema_name() -> Cow<'static, str> {
+        "Id".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "description": "A UUID, or a label such as `$acme`, which is the same identifier wherever it stands.",
+            "pattern": "^(\\$[A-Za-z0-9_-]+|[0-9A-Fa-f-]{32,36})$"
         })
     }
 }
@@ -115,12 +130,6 @@ pub(super) fn resolve(json: &mut Json) {
         Json::Array(elements) => elements.iter_mut().for_each(resolve),
         Json::Object(members) => members.values_mut().for_each(resolve),
         _ => {}
-    }
-}
-
-impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
     }
 }
 

@@ -8,8 +8,8 @@ use super::report::PluginReport;
 use super::surroundings::Surroundings;
 use crate::wasm::{Engine, Plugin, Settings, Source};
 
-/// Requests that run at once: one of the program's own, and the asynchronous service's.
-const CONCURRENCY: u32 = 8;
+/// Requests that run at once: those of the program's own, and the asynchronous service's.
+pub(super) const CONCURRENCY: u32 = 8;
 
 /// What the user may set of an engine.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,4 +1,5 @@
-//! The command line: `stagegate --plugin PATH` runs plugins, `stagegate inspect FILE` looks into one.
+//! The command line: `stagegate --plugin PATH` runs plugins, `stagegate inspect FILE` looks into one, `stagegate test
+//! PATH` runs scenarios.
 //!
 //! [`run`] is the whole program with its surroundings passed in, so that tests call it in their own process. A command
 //! collects what happened as plain data (`report`), which is written as text while it grows, or as JSON at the end.
@@ -20,6 +21,7 @@ mod run;
 mod sample;
 mod session;
 mod surroundings;
+mod test;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -76,6 +78,7 @@ pub async fn run(args: impl IntoIterator<Item = OsString>, surroundings: &mut Su
     let format = arguments.format();
     let result = match arguments.command {
         Some(Command::Inspect(inspect)) => inspect::run(&inspect, surroundings).await,
+        Some(Command::Test(test)) => test::run(&test, surroundings).await,
         None => run::run(&arguments.run, surroundings).await,
     };
     result.unwrap_or_else(|failure| {

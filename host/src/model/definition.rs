@@ -42,6 +42,7 @@ pub const VERSION_NUMBER: &str = "versionnumber";
 
 /// An entity: the shape of its records.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct EntityDefinition {
     /// The logical name: lower-case ASCII letters, digits and `_`, beginning with a letter.
@@ -66,6 +67,7 @@ pub struct EntityDefinition {
 /// An alternate key: attributes whose values, together, no two records share. A record with a null among them is outside
 /// of the key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct KeyDefinition {
     /// Its name, unique in the entity.
@@ -76,6 +78,7 @@ pub struct KeyDefinition {
 
 /// Who owns the records of an entity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Ownership {
     /// Nobody in particular.
@@ -93,6 +96,7 @@ impl Ownership {
 
 /// A state, and the statuses that belong to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct StateDefinition {
     /// Its number in `statecode`. The first state of an entity is that of new records; by custom 0 is active, 1 inactive.
@@ -105,6 +109,7 @@ pub struct StateDefinition {
 
 /// A status: the reason of a state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct StatusDefinition {
     /// Its number in `statuscode`, unique in the entity.
@@ -118,6 +123,7 @@ pub struct StatusDefinition {
 
 /// An attribute of an entity.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(try_from = "RawAttribute", into = "RawAttribute")]
 pub struct AttributeDefinition {
     /// The logical name.

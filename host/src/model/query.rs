@@ -39,6 +39,7 @@ pub struct Query {
 
 /// A page of a query's records.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct Page {
     /// Records in a page, 1 to [`RECORDS_MAX`].
     pub size: u32,
@@ -73,6 +74,7 @@ pub struct Link {
 
 /// Which records a join leaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Join {
     /// Those with a match, once for each.
@@ -139,6 +141,7 @@ impl Filter {
 
 /// Comparisons, named as FetchXML names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Operator {
     /// Equal. Strings compare without regard to ASCII case, as everywhere in queries.
@@ -222,6 +225,7 @@ impl fmt::Display for Operator {
 
 /// Sorts by one attribute; nulls are smaller than any value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct Order {
     /// The alias of the join whose attribute it is; none for the query's own entity.
     #[serde(default, skip_serializing_if = "Option::is_none")]

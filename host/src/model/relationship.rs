@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// A relationship between two entities.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct RelationshipDefinition {
     /// Its name, as an entity's: what Associate and images call it.
     pub name: String,
@@ -14,6 +15,7 @@ pub struct RelationshipDefinition {
 
 /// What a relationship relates.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum RelationshipKind {
     /// One record to those whose lookup points to it.
@@ -38,6 +40,7 @@ pub enum RelationshipKind {
 
 /// What happens to the children of a one-to-many relationship.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct CascadeConfiguration {
     /// When the parent is assigned: any but [`Cascade::RemoveLink`] and [`Cascade::Restrict`].
@@ -48,6 +51,7 @@ pub struct CascadeConfiguration {
 
 /// What an action on the parent does to its children.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Cascade {
     /// Nothing.

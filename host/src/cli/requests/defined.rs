@@ -13,32 +13,36 @@ pub(in crate::cli) struct Defined<'s> {
     source: &'s Source,
     /// The definitions.
     pub(in crate::cli) definitions: Definitions,
-    /// The list, the name and the text of each.
-    texts: Vec<(&'static str, String, &'s str)>,
+    /// The path, the name and the text of each.
+    texts: Vec<(String, String, &'s str)>,
 }
 
 impl<'s> Defined<'s> {
-    /// Reads the lists of a file.
+    /// Reads the lists of the object at `path`.
     pub(in crate::cli) fn parse(
         source: &'s Source,
+        path: &str,
         entities: &[&'s RawValue],
         relationships: &[&'s RawValue],
         messages: &[&'s RawValue],
     ) -> Result<Self, Failure> {
+        let prefix = if path.is_empty() { String::new() } else { format!("{path}.") };
+        let lists = ["entities", "relationships", "messages"].map(|name| format!("{prefix}{name}"));
+        let [of_entities, of_relationships, of_messages] = &lists;
         let definitions = Definitions {
-            entities: each(entities, "entities", |raw, path| object(source, raw.get(), path))?,
-            relationships: each(relationships, "relationships", |raw, path| object(source, raw.get(), path))?,
-            messages: each(messages, "messages", |raw, path| object(source, raw.get(), path))?,
+            entities: each(entities, of_entities, |raw, path| object(source, raw.get(), path))?,
+            relationships: each(relationships, of_relationships, |raw, path| object(source, raw.get(), path))?,
+            messages: each(messages, of_messages, |raw, path| object(source, raw.get(), path))?,
         };
         let mut texts = Vec::new();
-        for (definition, raw) in definitions.entities.iter().zip(entities) {
-            texts.push(("entities", definition.logical_name.clone(), raw.get()));
+        for ((index, definition), raw) in definitions.entities.iter().enumerate().zip(entities) {
+            texts.push((format!("{of_entities}[{index}]"), definition.logical_name.clone(), raw.get()));
         }
-        for (definition, raw) in definitions.relationships.iter().zip(relationships) {
-            texts.push(("relationships", definition.name.clone(), raw.get()));
+        for ((index, definition), raw) in definitions.relationships.iter().enumerate().zip(relationships) {
+            texts.push((format!("{of_relationships}[{index}]"), definition.name.clone(), raw.get()));
         }
-        for (definition, raw) in definitions.messages.iter().zip(messages) {
-            texts.push(("messages", definition.name.clone(), raw.get()));
+        for ((index, definition), raw) in definitions.messages.iter().enumerate().zip(messages) {
+            texts.push((format!("{of_messages}[{index}]"), definition.name.clone(), raw.get()));
         }
         Ok(Self { source, definitions, texts })
     }
@@ -47,16 +51,11 @@ impl<'s> Defined<'s> {
     /// of.
     pub(in crate::cli) fn failure(&self, error: &Error) -> Failure {
         let names = |name: &str| error.message().contains(&format!("`{name}`"));
-        let mut index = 0;
-        let mut list = "";
-        for (own, name, text) in &self.texts {
-            index = if *own == list { index + 1 } else { 0 };
-            list = own;
+        for (path, name, text) in &self.texts {
             // Those of a cycle are listed without quotes, beginning with the entity where it was found.
             if !names(name) && !error.message().contains(&format!(" {name} -> ")) {
                 continue;
             }
-            let path = format!("{list}[{index}]");
             let attributes = serde_json::from_str::<RawEntity<'_>>(text).map(|raw| raw.attributes);
             for (index, attribute) in attributes.unwrap_or_default().iter().enumerate() {
                 let is_meant = serde_json::from_str::<RawName<'_>>(attribute.get()).is_ok_and(|raw| {
@@ -67,7 +66,7 @@ impl<'s> Defined<'s> {
                     return Failure::new(error.message()).at(place(self.source, attribute.get(), &path));
                 }
             }
-            return Failure::new(error.message()).at(place(self.source, text, &path));
+            return Failure::new(error.message()).at(place(self.source, text, path));
         }
         Failure::new(error.message()).at(place(self.source, &self.source.text, ""))
     }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value as Json;
 
+pub(in crate::cli) use self::trace::job_status;
 use self::trace::{ErrorJson, JobJson, TraceJson};
 use super::totals::Totals;
 use super::{PluginReport, Report, RequestReport, plan};
