@@ -12,5 +12,6 @@ mod cli;
 mod pipeline;
 mod samples;
 mod sandbox;
+mod scenarios;
 mod store;
 mod tidy;

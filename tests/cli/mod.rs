@@ -6,3 +6,4 @@ mod arguments;
 mod bad_input;
 mod requests_file;
 mod runs;
+mod scenarios;

@@ -170,8 +170,8 @@ fn a_request_that_cannot_be_read_leaves_the_data_as_they_were() {
         &["the entity `acount` is not defined; did you mean `account`?"],
     );
     bad(
-        &raise("900", "").replace("Update", "Upsert"),
-        &["at requests[0].message", "`Upsert` is not known; use one of Create"],
+        &raise("900", "").replace("Update", "Upsrt"),
+        &["at requests[0].message", "`Upsrt` is not known; use one of Create"],
     );
     bad(
         r#"{"message": "Update", "target": {"entity": "account"}}"#,

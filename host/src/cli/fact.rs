@@ -82,9 +82,9 @@ fn parameter(parameter: &Parameter) -> Fact {
         Parameter::Columns(crate::model::ColumnSet::Named(names)) => Fact::texts(names),
         Parameter::Query(query) => Fact::object([("entity", Some(Fact::Text(query.entity.clone())))]),
         Parameter::Upserts(results) => Fact::List(results.iter().map(upsert).collect()),
-        Parameter::Requests(requests) => {
-            Fact::List(requests.iter().map(|request| message(&request.message, &request.parameters)).collect())
-        }
+        Parameter::Requests(requests) => Fact::List(
+            requests.iter().map(|request| message(&request.message, &request.parameters)).collect(),
+        ),
         Parameter::Responses(responses) => Fact::List(responses.iter().map(item).collect()),
     }
 }

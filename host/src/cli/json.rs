@@ -8,16 +8,16 @@
 //! | decimal, money | a string such as `"12.50"`; a number is read too, by its digits and so without rounding |
 //! | string | a string |
 //! | date-time | an RFC 3339 string with an offset; written in UTC |
-//! | unique-identifier | a UUID as a string, or a label such as `"$acme"` |
+//! | unique-identifier | a UUID as a string |
 //! | choices | a list of whole numbers |
-//! | lookup | `{"entity": "account", "id": "<uuid>"}`; the identifier alone is read where the lookup has one target |
+//! | lookup | `{"entity": "account", "id": "<uuid>"}`; the UUID alone is read where the lookup has one target |
 //! | any, empty | `null` |
 
 use rust_decimal::Decimal;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
+use uuid::Uuid;
 
-use super::label::Id;
 use crate::model::{AttributeType, EntityReference, Value, ValueType};
 
 /// A value as JSON.
@@ -61,35 +61,6 @@ impl From<ValueType> for Expected<'_> {
     }
 }
 
-/// Reads `text`, one well-formed piece of JSON, as a value of no declared type: true or false, a whole number (an integer,
-/// or a big-integer where it does not fit), another number (a double), a string, null, and for every other type
-/// `{"type": "money", "value": "12.50"}`.
-pub(super) fn literal(text: &str) -> Result<Value, String> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Typed<'a> {
-        #[serde(rename = "type")]
-        value_type: ValueType,
-        #[serde(borrow)]
-        value: &'a serde_json::value::RawValue,
-    }
-    let text = text.trim();
-    match text.as_bytes().first() {
-        Some(b'{') => {
-            let typed: Typed<'_> = serde_json::from_str(text)
-                .map_err(|_| "expected {\"type\": \"<name>\", \"value\": ...}, as in {\"type\": \"money\", \"value\": \"12.50\"}")?;
-            from_json(typed.value.get(), typed.value_type.into())
-        }
-        Some(b'"') => from_json(text, ValueType::String.into()),
-        Some(b't' | b'f') => from_json(text, ValueType::Boolean.into()),
-        Some(b'n') => Ok(Value::Null),
-        Some(b'[') => Err("expected a value, found a list; write it as {\"type\": \"choices\", \"value\": [...]}".into()),
-        _ => from_json(text, ValueType::Integer.into())
-            .or_else(|_| from_json(text, ValueType::BigInteger.into()))
-            .or_else(|_| from_json(text, ValueType::Double.into())),
-    }
-}
-
 /// Reads `text`, one well-formed piece of JSON, as a value; null is a value of every type. The error says what was
 /// expected and what was found.
 pub(super) fn from_json(text: &str, expected: Expected<'_>) -> Result<Value, String> {
@@ -110,7 +81,7 @@ fn read(text: &str, expected: Expected<'_>) -> Option<Value> {
         ValueType::Money => Value::Money(decimal(text)?),
         ValueType::String => Value::String(parse(text)?),
         ValueType::DateTime => Value::DateTime(parse::<String>(text)?.parse().ok()?),
-        ValueType::UniqueIdentifier => Value::UniqueIdentifier(parse::<Id>(text)?.0),
+        ValueType::UniqueIdentifier => Value::UniqueIdentifier(parse(text)?),
         ValueType::Choice => Value::Choice(parse(text)?),
         ValueType::Choices => {
             let mut options: Vec<i32> = parse(text)?;
@@ -137,16 +108,16 @@ fn decimal(text: &str) -> Option<Decimal> {
 #[serde(deny_unknown_fields)]
 struct RawReference {
     entity: String,
-    id: Id,
+    id: Uuid,
 }
 
 fn reference(text: &str, targets: &[String]) -> Option<EntityReference> {
     if text.starts_with('"') {
         let [target] = targets else { return None };
-        return Some(EntityReference::new(target, parse::<Id>(text)?.0));
+        return Some(EntityReference::new(target, parse(text)?));
     }
     let RawReference { entity, id } = text.starts_with('{').then(|| parse(text)).flatten()?;
-    Some(EntityReference::new(entity, id.0))
+    Some(EntityReference::new(entity, id))
 }
 
 fn describe(expected: Expected<'_>) -> String {
@@ -160,7 +131,7 @@ fn describe(expected: Expected<'_>) -> String {
         }
         ValueType::String => "a string",
         ValueType::DateTime => "a string such as \"2030-01-31T12:00:00Z\", with an offset",
-        ValueType::UniqueIdentifier => "a UUID as a string, or a label such as \"$acme\"",
+        ValueType::UniqueIdentifier => "a UUID as a string",
         ValueType::Choices => "a list of whole numbers",
         ValueType::Lookup => match expected.targets {
             [target] => {
@@ -184,8 +155,6 @@ pub(super) fn found(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
     use crate::model::DateTime;
 
@@ -214,21 +183,6 @@ mod tests {
         check(&format!("\"{id}\""), ValueType::Lookup, account.clone());
         check(&format!("{{\"entity\":\"account\",\"id\":\"{id}\"}}"), ValueType::Lookup, account);
         check("null", ValueType::Money, Value::Null);
-    }
-
-    #[test]
-    fn a_literal_says_its_type_where_json_does_not() {
-        let read = |text| literal(text).unwrap();
-        assert_eq!(read("true"), Value::Boolean(true));
-        assert_eq!(read("7"), Value::Integer(7));
-        assert_eq!(read("3000000000"), Value::BigInteger(3_000_000_000));
-        assert_eq!(read("1.5"), Value::Double(1.5));
-        assert_eq!(read("\"$acme\""), Value::String("$acme".into()));
-        assert_eq!(read("null"), Value::Null);
-        let money = read("{\"type\": \"money\", \"value\": \"1.50\"}");
-        assert_eq!(money, Value::Money(Decimal::new(150, 2)));
-        assert!(literal("{\"value\": 1}").unwrap_err().contains("\"type\""));
-        assert!(literal("[1]").unwrap_err().contains("choices"));
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod sample;
 mod session;
 mod surroundings;
 mod test;
+mod value;
 
 use std::ffi::OsString;
 use std::path::Path;

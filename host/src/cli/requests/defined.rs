@@ -31,7 +31,9 @@ impl<'s> Defined<'s> {
         let [of_entities, of_relationships, of_messages] = &lists;
         let definitions = Definitions {
             entities: each(entities, of_entities, |raw, path| object(source, raw.get(), path))?,
-            relationships: each(relationships, of_relationships, |raw, path| object(source, raw.get(), path))?,
+            relationships: each(relationships, of_relationships, |raw, path| {
+                object(source, raw.get(), path)
+            })?,
             messages: each(messages, of_messages, |raw, path| object(source, raw.get(), path))?,
         };
         let mut texts = Vec::new();

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -20,11 +21,13 @@ pub(in crate::cli) enum Expect {
 }
 
 /// A failure that is expected. Without a kind, any refusal; everything that is given must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::cli) struct Fault {
+    /// Its kind, such as `rejected`.
     #[serde(default, deserialize_with = "kind", skip_serializing_if = "Option::is_none")]
     pub(in crate::cli) kind: Option<String>,
+    /// Its code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::cli) code: Option<i32>,
     /// A part of the error's message.

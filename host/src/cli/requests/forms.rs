@@ -105,10 +105,7 @@ const RELATION: [Part; 3] = [
 
 /// The core messages, each with its parts in the order in which they are read.
 pub(super) static MESSAGES: &[(&str, &[Part])] = &[
-    (
-        Message::CREATE,
-        &[part("target", parameter::TARGET, Form::Record { named: false }, A_TARGET)],
-    ),
+    (Message::CREATE, &[part("target", parameter::TARGET, Form::Record { named: false }, A_TARGET)]),
     (
         Message::RETRIEVE,
         &[A_REFERENCE, part("columns", parameter::COLUMN_SET, Form::Columns, Absent::Default(all))],
@@ -138,7 +135,10 @@ pub(super) static MESSAGES: &[(&str, &[Part])] = &[
                 "assignee",
                 parameter::ASSIGNEE,
                 Form::Principal,
-                Absent::Needed("an assignee", "\"assignee\": {\"entity\": \"systemuser\", \"id\": \"<uuid>\"}"),
+                Absent::Needed(
+                    "an assignee",
+                    "\"assignee\": {\"entity\": \"systemuser\", \"id\": \"<uuid>\"}",
+                ),
             ),
         ],
     ),

@@ -44,8 +44,7 @@ impl<'s> Document<'s> {
     pub(super) fn parse(source: &'s Source) -> Result<Self, Failure> {
         let raw: RawDocument<'s> = object(source, &source.text, "")?;
         let lists = [&raw.entities, &raw.relationships, &raw.messages];
-        let [entities, relationships, messages] =
-            lists.map(|list| list.as_deref().unwrap_or_default());
+        let [entities, relationships, messages] = lists.map(|list| list.as_deref().unwrap_or_default());
         let defined = Defined::parse(source, "", entities, relationships, messages)?;
         let speaks = lists.iter().any(|list| list.is_some());
         let request = |raw: &'s serde_json::value::RawValue, path: &str| {

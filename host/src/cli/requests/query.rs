@@ -114,8 +114,9 @@ impl<'s, 'c> Reader<'s, 'c> {
             };
             parts.iter().enumerate().map(part).collect::<Result<Vec<_>, _>>()
         };
-        let tests = [filter.attribute, filter.operator, filter.value, filter.link].iter().any(Option::is_some)
-            || filter.values.is_some();
+        let tests =
+            [filter.attribute, filter.operator, filter.value, filter.link].iter().any(Option::is_some)
+                || filter.values.is_some();
         match (&filter.all, &filter.any) {
             (Some(list), None) if !tests => parts(list, "all").map(Filter::All),
             (None, Some(list)) if !tests => parts(list, "any").map(Filter::Any),
@@ -137,10 +138,8 @@ impl<'s, 'c> Reader<'s, 'c> {
         };
         let attribute_path = format!("{path}.attribute");
         let name: String = decode(self.source, attribute.get(), &attribute_path)?;
-        let link: Option<String> = given
-            .link
-            .map(|link| decode(self.source, link.get(), &format!("{path}.link")))
-            .transpose()?;
+        let link: Option<String> =
+            given.link.map(|link| decode(self.source, link.get(), &format!("{path}.link"))).transpose()?;
         let definition = self.in_scope(scope, own, link.as_deref(), raw, path)?;
         // Checked here too, for a condition without values.
         self.readable(definition, &name, attribute, &attribute_path)?;
@@ -167,8 +166,7 @@ impl<'s, 'c> Reader<'s, 'c> {
         let name: String = decode(self.source, raw.get(), path)?;
         Operator::parse(&name).ok_or_else(|| {
             let known: Vec<&str> = Operator::ALL.into_iter().map(Operator::name).collect();
-            let message =
-                format!("the operator `{name}` is not known; use one of {}", known.join(", "));
+            let message = format!("the operator `{name}` is not known; use one of {}", known.join(", "));
             self.wrong(message, raw, path)
         })
     }
@@ -218,5 +216,4 @@ fn needs(operator: Operator, values: usize) -> Option<&'static str> {
     }
 }
 
-const FORMS: &str =
-    "a filter is {\"all\": [...]}, {\"any\": [...]}, or {\"attribute\": ..., \"operator\": ..., \"value\": ...}";
+const FORMS: &str = "a filter is {\"all\": [...]}, {\"any\": [...]}, or {\"attribute\": ..., \"operator\": ..., \"value\": ...}";

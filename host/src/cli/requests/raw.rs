@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{MapAccess, Visitor};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -118,7 +118,7 @@ pub(in crate::cli) struct RawRequest<'s> {
     pub(super) parameters: Option<Pairs<'s>>,
     /// What is to come of it.
     #[serde(borrow, default)]
-    #[schemars(with = "Option<serde_json::Value>")]
+    #[schemars(with = "Option<crate::cli::test::Expectation>")]
     pub(in crate::cli) expect: Option<&'s RawValue>,
 }
 

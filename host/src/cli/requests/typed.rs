@@ -11,6 +11,7 @@ use super::raw::{Pairs, RawRequest, RawTarget};
 use super::source::{Source, decode, each, object, place};
 use crate::cli::failure::Failure;
 use crate::cli::json::{self, Expected};
+use crate::cli::value;
 use crate::model::request::parameter;
 use crate::model::{
     Attributes, Binding, ColumnSet, Entity, EntityCollection, EntityDefinition, EntityReference,
@@ -80,7 +81,7 @@ impl<'s, 'c> Reader<'s, 'c> {
             parameters.insert(name.clone(), read);
         }
         if let Some(tag) = raw.tag {
-            let tag = json::literal(tag.get()).map_err(|message| self.wrong(message, tag, &at("tag")))?;
+            let tag = value::literal(tag.get()).map_err(|message| self.wrong(message, tag, &at("tag")))?;
             parameters.insert(parameter::TAG.into(), tag.into());
         }
         let mut request = Request::new(message, parameters);
@@ -131,9 +132,9 @@ impl<'s, 'c> Reader<'s, 'c> {
                 let entity = records.first().map(|record| record.logical_name.clone()).unwrap_or_default();
                 EntityCollection::new(entity, records).into()
             }
-            Form::References => {
-                Parameter::References(self.list(raw, path, |raw, path| self.plain_reference(raw, message, path))?)
-            }
+            Form::References => Parameter::References(
+                self.list(raw, path, |raw, path| self.plain_reference(raw, message, path))?,
+            ),
             Form::Columns => {
                 let target = before.get(parameter::TARGET).and_then(entity_of).unwrap_or_default();
                 let definition = self.schema.entity(target)?;
@@ -210,7 +211,9 @@ impl<'s, 'c> Reader<'s, 'c> {
             ParameterType::EntityReference => {
                 return Ok(self.plain_reference(raw, message, path)?.into());
             }
-            ParameterType::StringArray => return Ok(Parameter::Strings(decode(self.source, raw.get(), path)?)),
+            ParameterType::StringArray => {
+                return Ok(Parameter::Strings(decode(self.source, raw.get(), path)?));
+            }
             ParameterType::Boolean => ValueType::Boolean,
             ParameterType::DateTime => ValueType::DateTime,
             ParameterType::Decimal => ValueType::Decimal,
@@ -271,7 +274,12 @@ impl<'s, 'c> Reader<'s, 'c> {
         })
     }
 
-    fn plain_reference(&self, raw: &'s RawValue, message: &str, path: &str) -> Result<EntityReference, Failure> {
+    fn plain_reference(
+        &self,
+        raw: &'s RawValue,
+        message: &str,
+        path: &str,
+    ) -> Result<EntityReference, Failure> {
         match self.reference(raw, message, path)? {
             Parameter::Value(Value::EntityReference(reference)) => Ok(reference),
             _ => Err(self.wrong("a record in a list is named by its \"id\" alone", raw, path)),
@@ -353,7 +361,7 @@ impl<'s, 'c> Reader<'s, 'c> {
     }
 
     fn typed(&self, raw: &RawValue, expected: Expected<'_>, path: &str) -> Result<Value, Failure> {
-        json::from_json(raw.get(), expected).map_err(|message| self.wrong(message, raw, path))
+        value::read(raw.get(), expected).map_err(|message| self.wrong(message, raw, path))
     }
 
     fn list<T>(

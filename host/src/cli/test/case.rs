@@ -100,7 +100,8 @@ impl<'s> File<'s> {
                 return Ok(found);
             }
             let shown = found.display();
-            let message = format!("there is no plugin at `{shown}`; paths are seen from the scenario file's folder");
+            let message =
+                format!("there is no plugin at `{shown}`; paths are seen from the scenario file's folder");
             Err(Failure::new(message).at(place(self.source, plugin.path.get(), &format!("{path}.path"))))
         })
     }
@@ -148,7 +149,8 @@ impl<'s> File<'s> {
         let reader = Reader { source, schema: &schema };
         let mut user = None;
         for (given, path) in parts {
-            let steps = each(&given.steps, &format!("{path}.steps"), |raw, path| Scripted::read(&reader, raw, path));
+            let steps =
+                each(&given.steps, &format!("{path}.steps"), |raw, path| Scripted::read(&reader, raw, path));
             case.steps.extend(steps?);
             if let Some(raw) = given.records {
                 case.records.extend(self.records(&reader, raw, &format!("{path}.records"))?);
@@ -191,7 +193,12 @@ impl<'s> File<'s> {
     }
 
     /// Records by entity: each by its identifier, or a list of some without.
-    fn records(&self, reader: &Reader<'s, '_>, raw: &'s RawValue, path: &str) -> Result<Vec<Entity>, Failure> {
+    fn records(
+        &self,
+        reader: &Reader<'s, '_>,
+        raw: &'s RawValue,
+        path: &str,
+    ) -> Result<Vec<Entity>, Failure> {
         let mut records = Vec::new();
         let Pairs(entities) = object(self.source, raw.get(), path)?;
         for (entity, raw) in entities {
@@ -200,7 +207,10 @@ impl<'s> File<'s> {
             let definition = definition.map_err(|error| reader.wrong(error.message(), raw, &path))?;
             let read = |raw: &'s RawValue, path: &str| {
                 let pairs = object(self.source, raw.get(), path)?;
-                Ok(Entity { attributes: reader.attributes(definition, &pairs, path)?, ..Entity::new(&entity) })
+                Ok(Entity {
+                    attributes: reader.attributes(definition, &pairs, path)?,
+                    ..Entity::new(&entity)
+                })
             };
             if raw.get().starts_with('[') {
                 let list: Vec<&'s RawValue> = decode(self.source, raw.get(), &path)?;
@@ -211,7 +221,8 @@ impl<'s> File<'s> {
             for (id, raw) in by_id {
                 let path = format!("{path}.{id}");
                 let Some(Id(id)) = Id::parse(&id) else {
-                    let message = format!("`{id}` is no identifier; write a UUID, or a label such as `$acme`");
+                    let message =
+                        format!("`{id}` is no identifier; write a UUID, or a label such as `$acme`");
                     return Err(reader.wrong(message, raw, &path));
                 };
                 records.push(read(raw, &path)?.with_id(id));
@@ -251,13 +262,15 @@ impl<'s> File<'s> {
             "\"success\"" | "\"fault\"" => {}
             text if text.starts_with('{') => {
                 let form: RawExpect<'s> = object(self.source, text, path)?;
-                let records = form.records.map(|raw| Node::read(self.source, raw, &format!("{path}.records")));
+                let records =
+                    form.records.map(|raw| Node::read(self.source, raw, &format!("{path}.records")));
                 for (entity, node) in records.transpose()?.iter().flat_map(Node::members) {
                     let wrong = |message: &str| Failure::new(message).at(node.place(self.source));
                     reader.schema.entity(entity).map_err(|error| wrong(error.message()))?;
                     for (id, node) in node.members() {
                         Id::parse(id).ok_or_else(|| {
-                            let message = format!("`{id}` is no identifier; write a UUID, or a label such as `$acme`");
+                            let message =
+                                format!("`{id}` is no identifier; write a UUID, or a label such as `$acme`");
                             Failure::new(message).at(node.place(self.source))
                         })?;
                     }

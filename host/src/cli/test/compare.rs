@@ -7,9 +7,10 @@ use serde_json::Value as Json;
 use super::node::{Kind, Node};
 use super::write;
 use crate::cli::fact::Fact;
-use crate::cli::json;
+use crate::cli::json::Expected;
 use crate::cli::label::Labels;
 use crate::cli::requests::{REFUSALS, Source};
+use crate::cli::value;
 use crate::model::{EntityReference, Value, ValueType};
 
 /// An expectation that does not hold.
@@ -44,47 +45,48 @@ pub(super) struct Comparison<'c> {
 
 impl Comparison<'_> {
     /// Compares what was expected of a request with what it did. Without an expectation it must succeed, and gets one if
-    /// it does not say so.
+    /// it does not.
     pub(super) fn request(&self, request: &Node, expect: Option<&Node>, observed: &Fact) -> Vec<Difference> {
         let failed = observed.get("fault");
-        let whole = |node: &Node, expected: Json, edit: Edit| {
-            vec![Difference {
-                span: node.span.clone(),
-                path: node.path.clone(),
-                expected,
-                actual: self.summary(observed),
-                edit: Some(edit),
-            }]
-        };
+        let summary = || written(observed, self.labels).unwrap_or_else(|| Fact::Text("success".into()));
         let Some(expect) = expect else {
-            if failed.is_none() {
-                return Vec::new();
-            }
-            let edit = write::added(self.source, request, "expect", &self.summary(observed));
-            return whole(request, Json::from("success"), edit);
+            let Some(fault) = failed else { return Vec::new() };
+            let edit = write::appended(self.source, request, "expect", &summary(), self.labels);
+            return vec![self.unlike(request, Json::from("success"), fault, edit)];
         };
-        let replaced = || self.edit(expect, &self.summary(observed));
-        let refusal = failed.is_some_and(is_refusal);
-        match (&expect.kind, expect.string(self.source).as_deref()) {
-            (Kind::Object(_), _) => {
-                let asked = expect.get("fault");
-                let fits = match (asked, failed) {
-                    (Some(asked), Some(_)) => refusal || asked.get("kind").is_some(),
-                    (asked, failed) => asked.is_some() == failed.is_some(),
-                };
-                if !fits {
-                    let expected = asked.map_or(Json::from("success"), |node| self.json(node));
-                    return whole(expect, expected, replaced());
-                }
-                let mut found = Vec::new();
-                for (name, node) in expect.members() {
+        if let Kind::Object(members) = &expect.kind {
+            let mut found = Vec::new();
+            found.extend(self.outcome(expect, failed));
+            for (name, node) in members {
+                // Whether it fails at all was looked at.
+                if name != "fault" || failed.is_some() {
                     self.node(node, observed.get(name), &mut found);
                 }
-                found
             }
-            (_, Some("fault")) if refusal => Vec::new(),
-            (_, Some("success")) if failed.is_none() => Vec::new(),
-            _ => whole(expect, self.json(expect), replaced()),
+            return found;
+        }
+        let holds = match expect.string(self.source).as_deref() {
+            Some("fault") => failed.is_some_and(is_refusal),
+            _ => failed.is_none(),
+        };
+        if holds { Vec::new() } else { vec![self.difference(expect, &summary())] }
+    }
+
+    /// Whether a request failed that should have succeeded, succeeded that should have failed, or broke down.
+    fn outcome(&self, expect: &Node, failed: Option<&Fact>) -> Option<Difference> {
+        match (expect.get("fault"), failed) {
+            (None, Some(fault)) => {
+                let edit = write::prepended(self.source, expect, "fault", fault, self.labels);
+                Some(self.unlike(expect, Json::from("success"), fault, edit))
+            }
+            (Some(asked), None) => {
+                let edit = write::removed(self.source, expect, "fault");
+                Some(self.unlike(asked, self.json(asked), &Fact::Value(Value::Null), edit))
+            }
+            (Some(asked), Some(fault)) if asked.get("kind").is_none() && !is_refusal(fault) => {
+                Some(self.difference(asked, fault))
+            }
+            _ => None,
         }
     }
 
@@ -92,7 +94,7 @@ impl Comparison<'_> {
     pub(super) fn node(&self, node: &Node, fact: Option<&Fact>, found: &mut Vec<Difference>) {
         let Some(fact) = fact else {
             if !node.is_null(self.source) {
-                found.push(self.difference(node, Json::Null));
+                found.push(self.difference(node, &Fact::Value(Value::Null)));
             }
             return;
         };
@@ -109,8 +111,7 @@ impl Comparison<'_> {
             }
             _ if self.holds(node, fact) => {}
             _ => {
-                let actual = self.alike(node, fact).to_json(self.labels);
-                found.push(self.difference(node, actual));
+                found.push(self.difference(node, &self.alike(node, fact)));
             }
         }
     }
@@ -119,13 +120,11 @@ impl Comparison<'_> {
         let text = node.text(self.source);
         match fact {
             Fact::Value(Value::Null) => text == "null",
-            Fact::Value(value) => {
-                let targets = target(value).map(|target| vec![target.entity.clone()]).unwrap_or_default();
-                let expected = json::Expected {
-                    value_type: value.value_type().unwrap_or(ValueType::String),
-                    targets: &targets,
-                };
-                json::from_json(text, expected).is_ok_and(|expected| expected == *value)
+            Fact::Value(actual) => {
+                let targets = target(actual).map(|target| vec![target.entity.clone()]).unwrap_or_default();
+                let value_type = actual.value_type().unwrap_or(ValueType::String);
+                let expected = value::read(text, Expected { value_type, targets: &targets });
+                expected.is_ok_and(|expected| expected == *actual)
             }
             Fact::Text(actual) => node.string(self.source).is_some_and(|expected| expected == *actual),
             Fact::Message(actual) => node.string(self.source).is_some_and(|part| actual.contains(&part)),
@@ -137,8 +136,7 @@ impl Comparison<'_> {
     fn alike(&self, node: &Node, fact: &Fact) -> Fact {
         let Fact::List(facts) = fact else { return fact.clone() };
         let Kind::List(nodes) = &node.kind else { return fact.clone() };
-        let named: Vec<&str> =
-            nodes.iter().flat_map(Node::members).map(|(name, _)| name.as_str()).collect();
+        let named: Vec<&str> = nodes.iter().flat_map(Node::members).map(|(name, _)| name.as_str()).collect();
         let narrowed = |fact: &Fact| match fact {
             Fact::Object(members) if !named.is_empty() => {
                 let named = members.iter().filter(|(name, _)| named.contains(&name.as_str()));
@@ -150,33 +148,24 @@ impl Comparison<'_> {
         Fact::List(facts.iter().map(narrowed).collect())
     }
 
-    fn difference(&self, node: &Node, actual: Json) -> Difference {
+    fn difference(&self, node: &Node, actual: &Fact) -> Difference {
+        let indent = write::indent(self.source, node.span.start);
+        let edit = Edit { span: node.span.clone(), text: write::fact(actual, self.labels, indent) };
+        self.unlike(node, self.json(node), actual, edit)
+    }
+
+    fn unlike(&self, node: &Node, expected: Json, actual: &Fact, edit: Edit) -> Difference {
         Difference {
             span: node.span.clone(),
             path: node.path.clone(),
-            expected: self.json(node),
-            edit: Some(self.edit(node, &actual)),
-            actual,
+            expected,
+            actual: actual.to_json(self.labels),
+            edit: Some(edit),
         }
-    }
-
-    fn edit(&self, node: &Node, actual: &Json) -> Edit {
-        Edit { span: node.span.clone(), text: write::json(actual, write::indent(self.source, node.span.start)) }
     }
 
     fn json(&self, node: &Node) -> Json {
         serde_json::from_str(node.text(self.source)).unwrap_or_default()
-    }
-
-    /// Everything about a request that is worth writing down.
-    fn summary(&self, observed: &Fact) -> Json {
-        let Fact::Object(members) = observed else { return Json::Null };
-        let told = members.iter().filter(|(name, _)| name != "records");
-        let told = told.filter_map(|(name, fact)| Some((name.clone(), written(fact, self.labels)?)));
-        match Fact::Object(told.collect()).to_json(self.labels) {
-            Json::Object(members) if members.is_empty() => Json::from("success"),
-            json => json,
-        }
     }
 }
 
@@ -197,15 +186,17 @@ fn written(fact: &Fact, labels: &Labels) -> Option<Fact> {
         }
         Fact::Object(members) => {
             let written = members.iter().filter(|(name, _)| !HOSTS_OWN.contains(&name.as_str()));
-            let written = written.filter_map(|(name, fact)| Some((name.clone(), self::written(fact, labels)?)));
+            let written =
+                written.filter_map(|(name, fact)| Some((name.clone(), self::written(fact, labels)?)));
             let written: Vec<(String, Fact)> = written.collect();
             (!written.is_empty()).then_some(Fact::Object(written))
         }
     }
 }
 
-/// What the host writes by itself.
-const HOSTS_OWN: [&str; 5] = ["createdon", "modifiedon", "versionnumber", "attempt", "paging_cookie"];
+/// What the host writes by itself, and records, which an author asks for.
+const HOSTS_OWN: [&str; 6] =
+    ["createdon", "modifiedon", "versionnumber", "attempt", "paging_cookie", "records"];
 
 fn target(value: &Value) -> Option<&EntityReference> {
     match value {

@@ -22,6 +22,8 @@ use tokio::task::JoinSet;
 
 use self::case::{Case, File};
 use self::compare::Edit;
+pub(in crate::cli) use self::raw::Expectation;
+use self::raw::RawFile;
 use self::report::{Ran, Report};
 use super::args::{Format, TestArguments};
 use super::failure::Failure;
@@ -34,10 +36,11 @@ use crate::wasm::Plugin;
 const ENDING: &str = ".scenario.json";
 
 /// The command: all files are read and checked before the first case runs.
-pub(super) async fn run(
-    arguments: &TestArguments,
-    surroundings: &mut Surroundings,
-) -> Result<Exit, Failure> {
+pub(super) async fn run(arguments: &TestArguments, surroundings: &mut Surroundings) -> Result<Exit, Failure> {
+    if arguments.schema {
+        surroundings.output.write(&schema()?);
+        return Ok(Exit::Done);
+    }
     let started = Instant::now();
     let sources = find(&arguments.paths)?.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
     let files = sources.iter().map(File::parse).collect::<Result<Vec<_>, _>>()?;
@@ -78,6 +81,14 @@ pub(super) async fn run(
     Ok(report.exit())
 }
 
+/// The JSON schema of scenario files, from the types that read them.
+fn schema() -> Result<String, Failure> {
+    let schema = schemars::schema_for!(RawFile<'static>);
+    serde_json::to_string_pretty(&schema)
+        .map(|text| text + "\n")
+        .map_err(|error| Failure::new(format!("the schema cannot be written as JSON: {error}")))
+}
+
 /// The scenario files that the paths name, folders searched to their leaves, each once and in order.
 fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut found = Vec::new();
@@ -100,8 +111,9 @@ fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
 }
 
 fn search(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
-    let wrong =
-        |error: std::io::Error| Failure::new(format!("the folder `{}` cannot be read: {error}", folder.display()));
+    let wrong = |error: std::io::Error| {
+        Failure::new(format!("the folder `{}` cannot be read: {error}", folder.display()))
+    };
     for entry in std::fs::read_dir(folder).map_err(wrong)? {
         let entry = entry.map_err(wrong)?;
         let path = entry.path();
@@ -134,7 +146,8 @@ async fn load_plugins(
     if paths.is_empty() {
         return Ok(plugins);
     }
-    let engine = load::engine(load::Options { no_cache: arguments.no_cache, ..Default::default() }, surroundings)?;
+    let engine =
+        load::engine(load::Options { no_cache: arguments.no_cache, ..Default::default() }, surroundings)?;
     let mut loaded: BTreeMap<PathBuf, Plugin> = BTreeMap::new();
     for path in paths {
         let canonical = path.canonicalize().unwrap_or_else(|_| path.clone());
@@ -176,7 +189,8 @@ fn update(sources: &[Arc<Source>], report: &mut Report) -> Result<(), Failure> {
         let mut edits: Vec<Edit> = Vec::new();
         for ran in cases {
             let differences = &ran.outcome.differences;
-            ran.updated = !differences.is_empty() && differences.iter().all(|difference| difference.edit.is_some());
+            ran.updated =
+                !differences.is_empty() && differences.iter().all(|difference| difference.edit.is_some());
             edits.extend(differences.iter().filter_map(|difference| difference.edit.clone()));
         }
         if edits.is_empty() {
@@ -192,7 +206,9 @@ fn update(sources: &[Arc<Source>], report: &mut Report) -> Result<(), Failure> {
 
 fn nothing(arguments: &TestArguments) -> Failure {
     Failure::new(match &arguments.filter {
-        Some(filter) => format!("no case has `{filter}` in its name or its file's; see what there is without `--filter`"),
+        Some(filter) => {
+            format!("no case has `{filter}` in its name or its file's; see what there is without `--filter`")
+        }
         None => "the files have no cases; add some to `cases`".to_owned(),
     })
 }

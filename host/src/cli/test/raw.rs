@@ -72,7 +72,9 @@ pub(super) struct RawCase<'s> {
     #[serde(borrow)]
     #[schemars(with = "String")]
     pub(super) name: &'s RawValue,
+    /// What it begins with besides.
     #[serde(borrow, default)]
+    #[schemars(with = "Option<RawGiven<'static>>")]
     pub(super) given: Option<&'s RawValue>,
     /// That the case cannot begin: a registration or a definition breaks a rule.
     #[serde(borrow, default)]
@@ -100,19 +102,26 @@ pub(super) struct RawPlugin<'s> {
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "Action")]
 pub(super) enum RawAction<'s> {
+    /// Sets attributes of the target.
     #[serde(borrow)]
     Set(Pairs<'s>),
+    /// Takes attributes out of the target.
     Unset(Vec<String>),
+    /// Sets shared variables.
     #[serde(borrow)]
     Share(Pairs<'s>),
+    /// Keeps a line, with facts of the context in braces.
     #[serde(borrow)]
-    Trace(&'s RawValue),
+    Trace(#[schemars(with = "String")] &'s RawValue),
+    /// Refuses the message.
     #[serde(borrow)]
-    Fail(&'s RawValue),
+    Fail(#[schemars(with = "Failing")] &'s RawValue),
+    /// Issues a request, whose failure is the step's.
     #[serde(borrow)]
-    Request(&'s RawValue),
+    Request(#[schemars(with = "RawRequest<'static>")] &'s RawValue),
+    /// Issues a request, and goes on if it fails.
     #[serde(borrow)]
-    Try(&'s RawValue),
+    Try(#[schemars(with = "RawRequest<'static>")] &'s RawValue),
 }
 
 /// A refusal by a scripted step.
@@ -137,7 +146,7 @@ pub(super) struct RawFail<'s> {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Expect")]
 #[allow(dead_code, reason = "read for the errors that reading it gives")]
-pub(super) struct RawExpect<'s> {
+pub(in crate::cli) struct RawExpect<'s> {
     /// How it fails. Without this key, it succeeds.
     #[serde(default)]
     fault: Option<Fault>,
@@ -150,13 +159,15 @@ pub(super) struct RawExpect<'s> {
     /// The steps that a filter or a condition passed over.
     #[serde(default)]
     skipped: Option<Vec<String>>,
-    /// __TRACE__
+    /// What those steps traced.
     #[serde(default)]
     trace: Option<Vec<String>>,
     /// The system jobs that it led to, oldest first.
+    #[serde(default)]
+    jobs: Option<Vec<RawJob>>,
+    /// Records afterwards, by entity: by identifier, null for one that is not there; or the list of all.
     #[serde(borrow, default)]
-    jobs: Option<Vec<RawJob<'s>>>,
-    #[serde(borrow, default)]
+    #[schemars(with = "Option<BTreeMap<String, Records>>")]
     pub(super) records: Option<&'s RawValue>,
 }
 
@@ -165,17 +176,75 @@ pub(super) struct RawExpect<'s> {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Job")]
 #[allow(dead_code, reason = "read for the errors that reading it gives")]
-struct RawJob<'s> {
+struct RawJob {
     #[serde(default)]
     step: Option<String>,
     #[serde(default)]
     status: Option<String>,
+    /// How often it was started.
     #[serde(default)]
     attempt: Option<u32>,
     #[serde(default)]
     ran: Option<Vec<String>>,
     #[serde(default)]
     trace: Option<Vec<String>>,
-    #[serde(borrow, default)]
-    fault: Option<&'s RawValue>,
+    #[serde(default)]
+    fault: Option<JobFault>,
+}
+
+/// Why a system job failed.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "read for the errors that reading it gives")]
+struct JobFault {
+    #[serde(default)]
+    code: Option<i32>,
+    /// A part of the message.
+    #[serde(default)]
+    message: Option<String>,
+}
+
+/// What is expected of a request.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[allow(dead_code, reason = "a description of what is read elsewhere")]
+pub(in crate::cli) enum Expectation {
+    /// "success" or "fault"
+    Outcome(String),
+    /// What it did.
+    Facts(RawExpect<'static>),
+}
+
+/// A refusal: its message, or more of it.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[allow(dead_code, reason = "a description of what is read elsewhere")]
+enum Failing {
+    Message(String),
+    Fault(RawFail<'static>),
+}
+
+/// Records of an entity.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[allow(dead_code, reason = "a description of what is read elsewhere")]
+enum Records {
+    /// By identifier, as a UUID or a label.
+    Named(BTreeMap<String, Option<Pairs<'static>>>),
+    /// In the order of their identifiers.
+    All(Vec<Pairs<'static>>),
+}
+
+/// A step: the keys of a registration, and what it does.
+#[derive(JsonSchema)]
+#[allow(dead_code, reason = "a description of what is read elsewhere")]
+struct Step {
+    /// The plugin that it counts as one of: `scenario` unless it says another.
+    #[serde(default)]
+    plugin: Option<String>,
+    /// What it does, in order.
+    #[serde(default, rename = "do")]
+    actions: Vec<RawAction<'static>>,
+    #[serde(flatten)]
+    definition: StepDefinition,
 }

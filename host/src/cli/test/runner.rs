@@ -30,8 +30,7 @@ type Runs = Arc<Mutex<BTreeMap<Uuid, StepRun>>>;
 /// What came of a case.
 #[derive(Debug)]
 pub(super) struct Outcome {
-    /// The requests that did not do as expected, by their places in the case, with their differences. Empty if all is
-    /// well.
+    /// What is not as expected, in the order of the file.
     pub(super) differences: Vec<Difference>,
     /// Why the case could not be run to its end.
     pub(super) broken: Option<String>,
@@ -121,7 +120,7 @@ impl World {
         Ok(Self { tested, plain, runs, _folder: folder })
     }
 
-    /// Runs the requests up to the first that does not do as expected: what follows it would tell nothing.
+    /// Runs the requests, also after one that did not do as expected: `--update` is to see all of them.
     async fn play(&self, case: &Case, differences: &mut Vec<Difference>) -> Result<()> {
         if let Some(expected) = &case.refused {
             differences.push(Difference {
@@ -189,7 +188,9 @@ impl World {
             let Some(Id(id)) = Id::parse(label) else { continue };
             let request = Request::retrieve(EntityReference::new(entity, id), ColumnSet::All);
             match self.plain.execute(request).await {
-                Ok(response) => records.extend(response.entity().map(|record| (label.clone(), fact::attributes(record)))),
+                Ok(response) => {
+                    records.extend(response.entity().map(|record| (label.clone(), fact::attributes(record))))
+                }
                 Err(error) if error.is_not_found() => {}
                 Err(error) => return Err(error),
             }

@@ -7,9 +7,9 @@ use serde_json::value::RawValue;
 use super::raw::{RawAction, RawFail};
 use super::template::{Memory, Template};
 use crate::cli::failure::Failure;
-use crate::cli::json;
 use crate::cli::label;
 use crate::cli::requests::{Pairs, RawRequest, Reader, decode, each, object};
+use crate::cli::value;
 use crate::model::{Attributes, Fault, OperationStatus, Request, StepDefinition, Value};
 use crate::pipeline::native::{NativeStep, StepContext};
 
@@ -38,11 +38,7 @@ enum Action {
 
 impl Scripted {
     /// Reads a step: `plugin` and `do`, and the keys of a registration.
-    pub(super) fn read<'s>(
-        reader: &Reader<'s, '_>,
-        raw: &'s RawValue,
-        path: &str,
-    ) -> Result<Self, Failure> {
+    pub(super) fn read<'s>(reader: &Reader<'s, '_>, raw: &'s RawValue, path: &str) -> Result<Self, Failure> {
         let Pairs(members) = object(reader.source, raw.get(), path)?;
         let mut plugin = PLUGIN.to_owned();
         let mut actions: Vec<&'s RawValue> = Vec::new();
@@ -60,17 +56,16 @@ impl Scripted {
                 }
             }
         }
-        let definition: StepDefinition = serde_path_to_error::deserialize(serde_json::Value::Object(registration))
-            .map_err(|error| {
+        let definition: StepDefinition =
+            serde_path_to_error::deserialize(serde_json::Value::Object(registration)).map_err(|error| {
                 // The registration was put together anew, so its members are found again by name.
                 let key = error.path().iter().next().map(ToString::to_string).unwrap_or_default();
                 let found = members.iter().find(|(name, _)| *name == key).map(|(_, raw)| *raw);
                 let at = if found.is_some() { format!("{path}.{key}") } else { path.to_owned() };
                 reader.wrong(error.into_inner().to_string(), found.unwrap_or(raw), &at)
             })?;
-        let actions = each(&actions, &format!("{path}.do"), |raw, path| {
-            Action::read(reader, &definition, raw, path)
-        })?;
+        let actions =
+            each(&actions, &format!("{path}.do"), |raw, path| Action::read(reader, &definition, raw, path))?;
         Ok(Self { plugin, definition, actions: Arc::new(actions) })
     }
 
@@ -110,7 +105,9 @@ impl Action {
             RawAction::Request(raw) => {
                 Self::Request { request: request(raw, &format!("{path}.request"))?, catch: false }
             }
-            RawAction::Try(raw) => Self::Request { request: request(raw, &format!("{path}.try"))?, catch: true },
+            RawAction::Try(raw) => {
+                Self::Request { request: request(raw, &format!("{path}.try"))?, catch: true }
+            }
         })
     }
 
@@ -156,11 +153,15 @@ fn set<'s>(
     reader.attributes(definition, pairs, &format!("{path}.set"))
 }
 
-fn share<'s>(reader: &Reader<'s, '_>, pairs: &Pairs<'s>, path: &str) -> Result<Vec<(String, Value)>, Failure> {
+fn share<'s>(
+    reader: &Reader<'s, '_>,
+    pairs: &Pairs<'s>,
+    path: &str,
+) -> Result<Vec<(String, Value)>, Failure> {
     let variable = |(name, raw): &(String, &'s RawValue)| {
-        let value = json::literal(raw.get());
-        let value = value.map_err(|message| reader.wrong(message, raw, &format!("{path}.share.{name}")))?;
-        Ok((name.clone(), value))
+        let read = value::literal(raw.get());
+        let read = read.map_err(|message| reader.wrong(message, raw, &format!("{path}.share.{name}")))?;
+        Ok((name.clone(), read))
     };
     pairs.0.iter().map(variable).collect()
 }

@@ -9,9 +9,25 @@ use crate::model::{Entity, Error, Response, Value};
 use crate::pipeline::native::StepContext;
 
 /// What a placeholder can begin with.
-const FACTS: [&str; 19] = [
-    "message", "stage", "mode", "depth", "user", "correlation", "entity", "record", "configuration", "target",
-    "input", "output", "shared", "parent", "pre", "post", "response", "caught", "in_transaction",
+const FACTS: [&str; 18] = [
+    "message",
+    "entity",
+    "record",
+    "stage",
+    "mode",
+    "depth",
+    "user",
+    "correlation",
+    "configuration",
+    "target",
+    "pre",
+    "post",
+    "input",
+    "output",
+    "shared",
+    "parent",
+    "response",
+    "caught",
 ];
 
 /// A text with placeholders.
@@ -123,9 +139,7 @@ fn find(cx: &StepContext, memory: &Memory, path: &[String]) -> Result<Option<Fac
 fn descend(fact: Fact, path: &[String]) -> Option<Fact> {
     let Some((name, rest)) = path.split_first() else { return Some(fact) };
     match fact {
-        Fact::List(facts) => {
-            facts.into_iter().nth(name.parse().ok()?).and_then(|fact| descend(fact, rest))
-        }
+        Fact::List(facts) => facts.into_iter().nth(name.parse().ok()?).and_then(|fact| descend(fact, rest)),
         other => other.get(name).cloned().and_then(|fact| descend(fact, rest)),
     }
 }

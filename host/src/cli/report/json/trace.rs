@@ -8,7 +8,9 @@ use super::us;
 use crate::cli::json::to_json;
 use crate::cli::report::JobReport;
 use crate::model::trace::{Change, Event, StepRun};
-use crate::model::{DateTime, Error, JobStatus, Location, Mode, OperationStatus, Stage, Trace, Value, ValueType};
+use crate::model::{
+    DateTime, Error, JobStatus, Location, Mode, OperationStatus, Stage, Trace, Value, ValueType,
+};
 
 #[derive(Serialize)]
 pub(super) struct ErrorJson<'a> {
