@@ -223,7 +223,10 @@ fn update_keeps_what_an_author_asks_for() {
         r#"{ "records": { "account": [{ "name": "x" }, { "limit": 1 }] } }"#,
         r#"{ "records": { "account": [{ "limit": "10.00", "name": "Acme" }] } }"#,
     );
-    updates(r#"{ "records": { "account": { "$acme": null } } }"#, "?");
+    updates(
+        r#"{ "records": { "account": { "$acme": null } } }"#,
+        r#"{ "records": { "account": { "$acme": { "limit": "10.00", "name": "Acme" } } } }"#,
+    );
 }
 
 #[test]

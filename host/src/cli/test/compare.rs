@@ -134,8 +134,9 @@ impl Comparison<'_> {
 
     /// The part of a fact that the node speaks of, or could.
     fn alike(&self, node: &Node, fact: &Fact) -> Fact {
-        let Fact::List(facts) = fact else { return fact.clone() };
-        let Kind::List(nodes) = &node.kind else { return fact.clone() };
+        let (Fact::List(facts), Kind::List(nodes)) = (fact, &node.kind) else {
+            return written(fact, self.labels).unwrap_or_else(|| fact.clone());
+        };
         let named: Vec<&str> = nodes.iter().flat_map(Node::members).map(|(name, _)| name.as_str()).collect();
         let narrowed = |fact: &Fact| match fact {
             Fact::Object(members) if !named.is_empty() => {
