@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use stagegate::wasm::{Engine, Limits, Plugin, Settings};
 use stagegate::{
-    AttributeType, Entity, EntityDefinition, Error, Host, HostBuilder, NativeStep, Request, Response, Stage,
-    StepDefinition, Value,
+    AttributeType, ColumnSet, Definitions, Entity, EntityDefinition, EntityReference, Error, Host,
+    HostBuilder, NativeStep, Request, Response, Stage, StepContext, StepDefinition, Value,
 };
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));
@@ -60,11 +60,65 @@ impl World {
     ///
     /// If it cannot be built.
     pub async fn new(describe: impl FnOnce(HostBuilder) -> HostBuilder) -> Self {
+        Self::with(vec![entity("probe"), entity("inner")], describe).await
+    }
+
+    /// Builds a host with these definitions.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be built.
+    pub async fn with(
+        definitions: impl Into<Definitions>,
+        describe: impl FnOnce(HostBuilder) -> HostBuilder,
+    ) -> Self {
+        Self::attempt(definitions, describe).await.expect("a host")
+    }
+
+    /// As [`World::with`], where it may fail.
+    ///
+    /// # Panics
+    ///
+    /// If there is no folder.
+    pub async fn attempt(
+        definitions: impl Into<Definitions>,
+        describe: impl FnOnce(HostBuilder) -> HostBuilder,
+    ) -> Result<Self, Error> {
         let folder = tempfile::tempdir().expect("a folder");
-        let builder = Host::builder().sqlite(folder.path().join("test.db"));
-        let host = describe(builder).build().await.expect("a host");
-        host.define(vec![entity("probe"), entity("inner")]).await.expect("the entities");
-        Self { host, folder }
+        let builder = Host::builder().sqlite(folder.path().join("test.db")).define(definitions);
+        Ok(Self { host: describe(builder).build().await?, folder })
+    }
+
+    /// Runs a request that has to succeed.
+    ///
+    /// # Panics
+    ///
+    /// If it fails.
+    pub async fn run(&self, request: Request) -> Response {
+        self.host.execute(request).await.expect("the request succeeds")
+    }
+
+    /// Creates a record and returns the reference to it.
+    ///
+    /// # Panics
+    ///
+    /// If it fails.
+    pub async fn add(&self, record: Entity) -> EntityReference {
+        let entity = record.logical_name.clone();
+        EntityReference::new(entity, self.run(Request::create(record)).await.id().expect("an identifier"))
+    }
+
+    /// Reads a record; none if it does not exist.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be read for another reason.
+    pub async fn get(&self, record: &EntityReference) -> Option<Entity> {
+        match self.host.execute(Request::retrieve(record.clone(), ColumnSet::All)).await {
+            Ok(response) => response.entity().cloned(),
+            Err(error) if error.is_not_found() => None,
+            Err(error) => panic!("{record}: {error}"),
+        }
     }
 
     /// Creates a `probe`.
@@ -149,6 +203,22 @@ impl Log {
             async { Ok(()) }
         })
     }
+}
+
+/// A native step that notes what `tell` says of its context.
+#[must_use]
+pub fn tells(
+    log: &Log,
+    tell: impl Fn(&StepContext) -> Result<String, Error> + Clone + Send + Sync + 'static,
+) -> NativeStep {
+    let log = log.clone();
+    NativeStep::new(move |cx| {
+        let (log, tell) = (log.clone(), tell.clone());
+        async move {
+            log.note(tell(&cx)?);
+            Ok(())
+        }
+    })
 }
 
 /// A step on Create of `probe`.

@@ -11,6 +11,7 @@ use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::step::StepKey;
 use crate::model::trace::StepRun;
 use crate::model::{Clock, Definitions, Job, Request, Response, Schema, StepDefinition, SystemClock, Trace};
+use crate::pipeline::dry_run::DryRun;
 use crate::pipeline::native::NativeStep;
 use crate::pipeline::registry::Registry;
 use crate::pipeline::runner::Runner;
@@ -116,6 +117,15 @@ impl Host {
         let (result, trace) = self.inner.pipeline.trace(request, Some(asked.elapsed())).await;
         drop(place);
         Traced { result, trace }
+    }
+
+    /// Runs a message request as [`Host::execute`] does, rolls it back in any case, and returns what it would have
+    /// changed. PreValidation runs inside the transaction too, and asynchronous steps are named and not run.
+    pub async fn dry_run(&self, request: Request) -> DryRun {
+        match self.admit(&request).await {
+            Ok(_place) => self.inner.pipeline.dry_run(request).await,
+            Err(error) => DryRun::refused(error),
+        }
     }
 
     /// Defines entities, relationships and custom messages, or adds to existing ones; all or none, in one transaction.
@@ -225,6 +235,7 @@ pub struct HostBuilder {
     concurrency: Option<u32>,
     workers: u32,
     observer: Option<jobs::Observer>,
+    definitions: Definitions,
 }
 
 enum StoreChoice {
@@ -252,6 +263,7 @@ impl Default for HostBuilder {
             concurrency: None,
             workers: jobs::WORKERS_DEFAULT,
             observer: None,
+            definitions: Definitions::default(),
         }
     }
 }
@@ -354,6 +366,16 @@ impl HostBuilder {
         self
     }
 
+    /// Makes definitions before the steps are registered: above all the custom messages that the steps are on. What a
+    /// plugin declares of these it brings along itself. See [`Host::define`].
+    pub fn define(mut self, definitions: impl Into<Definitions>) -> Self {
+        let Definitions { entities, relationships, messages } = definitions.into();
+        self.definitions.entities.extend(entities);
+        self.definitions.relationships.extend(relationships);
+        self.definitions.messages.extend(messages);
+        self
+    }
+
     /// Has `observer` told of every run of an asynchronous step, before its outcome is written: what [`Host::trace`] is
     /// for requests. Called on the runtime, so it should be short.
     pub fn observe_jobs(mut self, observer: impl Fn(&Job, StepRun) + Send + Sync + 'static) -> Self {
@@ -366,10 +388,6 @@ impl HostBuilder {
     /// Fails with the rule that a registration breaks, the problem of the database, or a concurrency and depth for which
     /// an engine has no room.
     pub async fn build(self) -> Result<Host> {
-        let mut registry = Registry::default();
-        for step in self.steps {
-            registry.register(&step.plugin, step.definition, step.secure_configuration, step.runner)?;
-        }
         let concurrency = self.concurrency.unwrap_or_else(|| {
             self.plugins.first().map_or(CONCURRENCY_DEFAULT, |plugin| plugin.room().concurrency)
         });
@@ -385,6 +403,21 @@ impl HostBuilder {
                 ));
             }
         };
+        let mut definitions = self.definitions;
+        for plugin in &self.plugins {
+            definitions.messages.extend(plugin.declaration().messages.iter().cloned());
+        }
+        let schema = if definitions.is_empty() { store.schema() } else { store.define(definitions).await? };
+        let mut registry = Registry::default();
+        for step in self.steps {
+            registry.register(
+                &schema,
+                &step.plugin,
+                step.definition,
+                step.secure_configuration,
+                step.runner,
+            )?;
+        }
         let pipeline = Arc::new(Pipeline {
             store,
             registry,

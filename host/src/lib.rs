@@ -34,15 +34,19 @@ pub mod store;
 pub mod wasm;
 
 pub use host::{Host, HostBuilder, PlannedStep, Traced};
-pub use model::definition::{AttributeDefinition, AttributeType, EntityDefinition};
+pub use model::attribute::{AttributeDefinition, AttributeType};
+pub use model::definition::EntityDefinition;
 pub use model::error::{Error, ErrorKind, Location, Result};
 pub use model::{
-    Attributes, Binding, Cascade, Clock, ColumnSet, Condition, DateTime, Definitions, Entity,
+    Attributes, Binding, Cascade, Child, Clock, ColumnSet, Condition, DateTime, Definitions, Entity,
     EntityCollection, EntityReference, Fault, Filter, FixedClock, Image, ImageType, ItemResponse, Job,
-    JobStatus, Join, KeyDefinition, Link, Message, MessageDefinition, Mode, OperationStatus, Operator, Order,
-    Page, Parameter, ParameterType, Parameters, Query, RelationshipDefinition, Request, Response, Schema,
-    Stage, StepDefinition, StepsAllowed, SystemClock, Trace, UpsertResult, Value,
+    JobStatus, Join, KeyDefinition, Link, Message, MessageDefinition, Mode, NumberRange, OperationStatus,
+    Operator, Order, Ownership, Page, Parameter, ParameterType, Parameters, Query, RelationshipDefinition,
+    Request, Response, Schema, Stage, StateDefinition, StatusDefinition, StepDefinition, StepsAllowed,
+    SystemClock, Trace, UpsertResult, Value,
 };
+pub use pipeline::dry_run::DryRun;
 pub use pipeline::native::{NativeStep, StepContext};
 pub use rust_decimal::Decimal;
+pub use store::watch::{ChangeKind, RecordChange};
 pub use uuid::Uuid;

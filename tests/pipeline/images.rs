@@ -1,5 +1,6 @@
 //! Pre- and post-images, each with its own attributes.
 
+use stagegate::model::definition::system_attribute;
 use stagegate::{Entity, ImageType, NativeStep, Request, Stage, StepDefinition, Value};
 use stagegate_tests::{Log, World, on_create, on_update, string};
 
@@ -10,8 +11,7 @@ fn shows(log: &Log, alias: &'static str) -> NativeStep {
         async move {
             let show = |side: &str, image: Option<Entity>| {
                 let attributes = image.map(|image| {
-                    let own = image.attributes.iter().filter(|(name, _)| !name.ends_with("on"));
-                    let own = own.filter(|(name, _)| *name != "versionnumber");
+                    let own = image.attributes.iter().filter(|(name, _)| system_attribute(name).is_none());
                     own.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
                 });
                 log.note(format!("{side}: {}", attributes.unwrap_or_else(|| "none".into())));

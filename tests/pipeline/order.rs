@@ -1,6 +1,6 @@
 //! The total order: stage, then rank, then registration.
 
-use stagegate::{Mode, Stage};
+use stagegate::Stage;
 use stagegate_tests::{Log, World, on_create};
 
 #[tokio::test]
@@ -34,56 +34,6 @@ async fn a_step_runs_for_its_message_and_entity_alone() {
     .await;
     world.create("a").await.unwrap();
     assert_eq!(log.all(), ["probe", "any"]);
-}
-
-#[tokio::test]
-async fn registrations_that_break_a_rule_are_refused_with_the_rule() {
-    use stagegate::{ErrorKind, Host, ImageType, NativeStep, StepDefinition};
-
-    let step = |message: &str, stage| StepDefinition::new("s", message, stage).on("probe");
-    let asynchronous = |message: &str, stage| step(message, stage).asynchronous();
-    let cases = [
-        (step("Create", Stage::MainOperation), "cannot run at MainOperation (30)"),
-        (
-            asynchronous("Create", Stage::PreOperation),
-            "is asynchronous, which only PostOperation (40) allows",
-        ),
-        (step("Createe", Stage::PreOperation), "there is no message `Createe`"),
-        (
-            step("Create", Stage::PreOperation).filter(["name"]),
-            "filtering attributes, which only Update allows",
-        ),
-        (step("Create", Stage::PreOperation).image("i", ImageType::PreImage, ["name"]), "has a pre-image"),
-        (step("Delete", Stage::PostOperation).image("i", ImageType::PostImage, ["name"]), "has a post-image"),
-        (
-            step("Update", Stage::PreOperation).image("i", ImageType::PostImage, ["name"]),
-            "only in PostOperation (40)",
-        ),
-        (
-            step("Update", Stage::PreOperation).image("", ImageType::PreImage, ["name"]),
-            "an image without an alias",
-        ),
-        (
-            step("Update", Stage::PostOperation).image("i", ImageType::Both, ["name"]).image(
-                "i",
-                ImageType::PostImage,
-                ["name"],
-            ),
-            "two images of one alias",
-        ),
-        (StepDefinition::new("", "Create", Stage::PreOperation), "needs a name"),
-    ];
-    for (definition, expected) in cases {
-        let folder = tempfile::tempdir().unwrap();
-        let nothing = NativeStep::new(|_| async { Ok(()) });
-        let host =
-            Host::builder().sqlite(folder.path().join("d.db")).native_step("plugin", definition, nothing);
-        let error = host.build().await.err().unwrap_or_else(|| panic!("accepted: {expected}"));
-        assert_eq!(error.kind(), ErrorKind::InvalidRegistration);
-        assert!(error.message().contains(expected), "{error} does not say {expected:?}");
-        assert!(error.message().contains("`plugin`"), "{error} does not name the plugin");
-    }
-    assert_eq!(Mode::default(), Mode::Synchronous);
 }
 
 #[tokio::test]

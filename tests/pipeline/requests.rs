@@ -106,7 +106,7 @@ async fn a_delete_clears_lookups_and_is_restricted_by_required_ones() {
     create(Entity::new("contact").with("account", Value::EntityReference(reference(child)))).await;
     let error = world.host.execute(Request::delete(reference(child))).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Restricted);
-    assert!(error.message().contains("records of `contact` require it as their `account`"), "{error}");
+    assert!(error.message().contains("records of `contact` refer to it as their `account`"), "{error}");
     assert_eq!(world.names("account").await, ["down"]);
 }
 
@@ -139,7 +139,7 @@ async fn definitions_that_break_a_rule_change_nothing() {
         ),
         (
             vec![EntityDefinition::new("account").with("limit", AttributeType::Boolean)],
-            "is defined already, as Money",
+            "its type is money, not boolean",
         ),
         (
             vec![EntityDefinition::new("account").with_required("more", AttributeType::Boolean)],

@@ -39,8 +39,11 @@ macro_rules! conformance {
                     retrieve_reads_the_columns_asked_for,
                     retrieve_of_an_unknown_column_is_refused,
                     a_transaction_reads_what_it_wrote,
-                    unlink_clears_what_points_to_a_record,
-                    unlink_of_what_is_no_lookup_is_refused,
+                    a_key_allows_its_values_once,
+                    an_update_onto_a_taken_key_is_a_duplicate,
+                    a_key_is_made_on_records_that_have_none_twice,
+                    a_record_is_referenced_by_what_points_to_it,
+                    a_reference_by_what_is_no_lookup_is_refused,
                 }
                 queries {
                     operators_on_numbers,
@@ -65,6 +68,11 @@ macro_rules! conformance {
                     refused_definitions_leave_all_as_it_was,
                     wide_entities_and_long_names,
                     definitions_made_at_once_all_count,
+                    every_kind_of_definition_survives_a_reopening,
+                    ownership_and_states_are_attributes_as_any,
+                    records_that_were_there_get_the_first_state,
+                    what_is_wider_takes_more,
+                    pairs_are_records_with_a_key,
                 }
                 transactions {
                     a_rollback_leaves_nothing,

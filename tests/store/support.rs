@@ -42,6 +42,15 @@ pub(super) fn task() -> EntityDefinition {
         .with("regarding", lookup(["account", "task"]))
 }
 
+/// An entity whose records have an owner and states.
+pub(super) fn owned() -> EntityDefinition {
+    EntityDefinition::new("deal")
+        .with("accountid", lookup(["account"]))
+        .user_owned()
+        .with_state(0, "Open", [(1, "New"), (2, "On hold")])
+        .with_state(1, "Closed", [(3, "Won")])
+}
+
 /// An entity with an attribute of every type, some named like words of SQL.
 pub(super) fn sample() -> EntityDefinition {
     let options = || vec![1, 2, -3];
@@ -152,6 +161,21 @@ pub(super) async fn insert(store: &Arc<dyn Store>, entity: &str, id: Uuid, attri
     let definition = definition(store, entity);
     let attributes = with_system(attributes);
     write(store, move |tx| async move { tx.insert(&definition, id, &attributes).await }).await;
+}
+
+/// As [`insert`], where it has to fail as a duplicate.
+pub(super) async fn insert_fails(
+    store: &Arc<dyn Store>,
+    entity: &str,
+    id: Uuid,
+    attributes: Attributes,
+) -> Error {
+    let definition = definition(store, entity);
+    let attributes = with_system(attributes);
+    let inserted = attempt(store, begin(Access::Write, "a write"), move |tx| async move {
+        tx.insert(&definition, id, &attributes).await
+    });
+    expect_error(inserted.await, ErrorKind::Duplicate)
 }
 
 pub(super) fn with_system(mut attributes: Attributes) -> Attributes {

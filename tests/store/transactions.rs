@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use stagegate::model::error::{Error, ErrorKind};
-use stagegate::model::{ColumnSet, EntityReference, Filter, Operator, Query, Value};
+use stagegate::model::{ColumnSet, Filter, Operator, Query, Value};
 use stagegate::store::{Access, Begin, Store, Timing, Transaction, Verdict};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -293,17 +293,13 @@ pub(super) async fn a_deadline_interrupts_a_write_and_undoes_it(database: Databa
     let work: stagegate::store::Work = Box::new(move |tx| {
         Box::pin(async move {
             tx.insert(&account, id(1), &with_system(Default::default())).await.expect("there is time");
-            // Clears and points back again, until the time is over.
-            let target = EntityReference::new("account", id(1));
+            // Clears the links one by one, again and again, until the time is over.
+            let none = attributes([("accountid", Value::Null)]);
+            let mut numbers = (1..=COUNT).cycle();
             let error = loop {
-                let one = attributes([("accountid", reference("account", id(1)))]);
-                if let Err(error) = tx.unlink(&task, "accountid", &target).await {
+                let number = numbers.next().expect("a cycle");
+                if let Err(error) = tx.update(&task, id(number), &none).await {
                     break error;
-                }
-                for number in 1..=COUNT {
-                    if tx.update(&task, id(number), &one).await.is_err() {
-                        break;
-                    }
                 }
             };
             let after = tx.insert(&account, id(2), &with_system(Default::default())).await;

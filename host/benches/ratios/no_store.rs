@@ -85,10 +85,6 @@ impl Transaction for NoTransaction {
         Ok(EntityCollection::new(&query.entity, Vec::new()))
     }
 
-    async fn unlink(&self, _: &EntityDefinition, _: &str, _: &EntityReference) -> Result<u64> {
-        Ok(0)
-    }
-
     async fn is_referenced(&self, _: &EntityDefinition, _: &str, _: &EntityReference) -> Result<bool> {
         Ok(false)
     }

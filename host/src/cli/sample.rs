@@ -2,26 +2,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
 use uuid::Uuid;
 
 use super::report::plan::Registered;
 use super::requests::{Expect, Scripted};
+use crate::model::definition::USER_ENTITY;
 use crate::model::error::Result;
 use crate::model::step::{Declaration, SYSTEM_USER};
 use crate::model::{
     AttributeDefinition, AttributeType, ColumnSet, DateTime, Entity, EntityDefinition, EntityReference,
-    Message, Parameter, Query, Request, Schema, Value, request::parameter,
+    Message, Ownership, Parameter, Query, Request, Schema, Value, request::parameter,
 };
 
 /// The entity on which steps for every entity are tried.
 const STAND_IN: &str = "sample";
 
-/// The entity of users, as the platform calls it.
-const USER_ENTITY: &str = "systemuser";
-
 /// 2030-01-31T12:00:00Z: a fixed moment, so that two runs make up the same records.
 const MOMENT: DateTime = DateTime(1_896_091_200_000);
+/// Milliseconds of half a day.
+const HALF_A_DAY: i64 = 43_200_000;
 
 /// The definitions that the plugins' declarations ask for, without what `schema` has already. An entity that only a
 /// lookup mentions is defined without attributes.
@@ -35,6 +35,12 @@ pub(super) fn definitions<'d>(
         let name = &entity.logical_name;
         let definition = definitions.entry(name.clone()).or_insert_with(|| EntityDefinition::new(name));
         let existing = schema.entities.get(name);
+        if entity.ownership == Ownership::User {
+            definition.ownership = entity.ownership;
+        }
+        if definition.states.is_empty() && existing.is_none_or(|existing| existing.states.is_empty()) {
+            definition.states = entity.states;
+        }
         for attribute in entity.attributes {
             let known = existing.is_some_and(|existing| existing.readable_type(&attribute.name).is_ok());
             if !known && definition.readable_type(&attribute.name).is_err() {
@@ -206,20 +212,24 @@ impl Maker<'_> {
             Variant::Second => 2,
             Variant::Background => 1_000,
         };
+        let within = |number: i32| attribute.range.nearest(number.into());
         Some(match &attribute.attribute_type {
             AttributeType::Boolean => Value::Boolean(variant != Variant::Second),
-            AttributeType::Integer => Value::Integer(number * 10),
-            AttributeType::BigInteger => Value::BigInteger(i64::from(number) * 1000),
-            AttributeType::Double => Value::Double(f64::from(number) / 2.0),
-            AttributeType::Decimal { .. } => Value::Decimal(Decimal::from((number * 10).min(100))),
-            AttributeType::Money { .. } => Value::Money(Decimal::from(number * 100)),
+            AttributeType::Integer => Value::Integer(within(number * 10).to_i32()?),
+            AttributeType::BigInteger => Value::BigInteger(within(number * 1000).to_i64()?),
+            AttributeType::Double => Value::Double(within(number).to_f64()?),
+            AttributeType::Decimal { .. } => Value::Decimal(within((number * 10).min(100))),
+            AttributeType::Money { .. } => Value::Money(within(number * 100)),
             AttributeType::String { max_length } => {
                 Value::String(text(&attribute.name, variant, *max_length))
             }
-            AttributeType::DateTime => Value::DateTime(match variant {
-                Variant::Second => DateTime(MOMENT.0 + 86_400_000),
-                Variant::First | Variant::Background => MOMENT,
-            }),
+            AttributeType::DateTime => {
+                let moment = if attribute.date_only { MOMENT.0 - HALF_A_DAY } else { MOMENT.0 };
+                Value::DateTime(match variant {
+                    Variant::Second => DateTime(moment + 2 * HALF_A_DAY),
+                    Variant::First | Variant::Background => DateTime(moment),
+                })
+            }
             AttributeType::UniqueIdentifier => {
                 Value::UniqueIdentifier(Uuid::from_u128(u128::from(number.unsigned_abs())))
             }
@@ -392,6 +402,38 @@ mod tests {
             let tried = tried(&[step("Update", Some("thing"))], &[declared("thing", &[attribute])]);
             assert_eq!(tried.len(), 2, "{attribute:?}");
         }
+    }
+
+    #[test]
+    fn values_keep_to_their_constraints() {
+        let deal = EntityDefinition::new("deal")
+            .with_attribute(AttributeDefinition::new("rank", AttributeType::Integer).at_most(3))
+            .with_attribute(AttributeDefinition::new("share", AttributeType::Double).at_least(50).at_most(60))
+            .with_attribute(AttributeDefinition::new("day", AttributeType::DateTime).date_only());
+        let schema = Schema::default().extended(&vec![deal].into()).unwrap();
+        let steps = [step("Update", Some("deal"))];
+        let requests = requests(&steps, &schema, Uuid::nil(), &mut Uuid::now_v7);
+        assert_eq!(requests.len(), 2);
+        for scripted in &requests {
+            let Some(Parameter::Entity(target)) = scripted.request.parameters.get(parameter::TARGET) else {
+                panic!("{scripted:?}");
+            };
+            assert_eq!(target.attributes.len(), 3);
+            schema.entity("deal").unwrap().check_values(&target.attributes).unwrap();
+        }
+    }
+
+    #[test]
+    fn declared_owners_and_states_come_with_what_implies_them() {
+        let attributes: [(&str, &str, &[&str]); 3] = [
+            ("ownerid", "lookup", &["systemuser"]),
+            ("statecode", "choice", &[]),
+            ("createdby", "lookup", &["systemuser"]),
+        ];
+        let definitions = definitions(&[declared("deal", &attributes)], &[], &Schema::default()).unwrap();
+        assert_eq!(definitions, [EntityDefinition::new("deal").user_owned().with_default_states()]);
+        let schema = Schema::default().extended(&definitions.into()).unwrap();
+        assert_eq!(schema.entity("deal").unwrap().attributes.len(), 3);
     }
 
     #[test]

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{CoreOperation, Operation, Subject, Traits, internal, missing, not_found, reference_target};
+use super::{
+    CoreOperation, Done, Operation, Subject, Traits, check_names, missing, not_found, reference_target,
+};
 use crate::model::error::Result;
 use crate::model::request::parameter;
 use crate::model::{ColumnSet, Message, Parameter, Parameters, Schema};
@@ -21,21 +23,20 @@ impl CoreOperation for Retrieve {
         Traits::READ
     }
 
-    fn check(&self, schema: &Schema, input: &Parameters) -> Result<Subject> {
-        let target = reference_target(self.name(), input)?;
+    fn check(&self, schema: &Schema, message: &str, input: &Parameters) -> Result<Subject> {
+        check_names(message, input, &[parameter::TARGET, parameter::COLUMN_SET])?;
+        let target = reference_target(message, input)?;
         let definition = schema.entity(&target.entity)?;
         definition.check_columns(columns(input)?)?;
-        Ok(Subject { definition: definition.clone(), id: Some(target.id) })
+        Ok(Subject::new(definition, Some(target.id)))
     }
 
-    async fn perform(&self, cx: Operation<'_>, subject: &Subject, input: &Parameters) -> Result<Parameters> {
-        let id = subject.id.ok_or_else(|| internal(self.name()))?;
-        let entity = cx
-            .transaction
-            .retrieve(&subject.definition, id, columns(input)?)
-            .await?
-            .ok_or_else(|| not_found("retrieve", &subject.definition, id))?;
-        Ok(Parameters::from([(parameter::BUSINESS_ENTITY.into(), Parameter::Entity(Arc::new(entity)))]))
+    async fn perform(&self, cx: Operation<'_>, subject: &Subject, input: &Parameters) -> Result<Done> {
+        let (definition, id) = subject.record()?;
+        let entity = cx.transaction.retrieve(definition, id, columns(input)?).await?;
+        let entity = entity.ok_or_else(|| not_found(self.name(), definition, id))?;
+        Ok(Parameters::from([(parameter::BUSINESS_ENTITY.into(), Parameter::Entity(Arc::new(entity)))])
+            .into())
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{CoreOperation, Operation, Subject, Traits, missing};
+use super::{CoreOperation, Done, Operation, Subject, Traits, check_names, missing};
 use crate::model::error::Result;
 use crate::model::request::parameter;
 use crate::model::{EntityDefinition, Filter, Message, Parameter, Parameters, Query, Schema};
@@ -21,7 +21,8 @@ impl CoreOperation for RetrieveMultiple {
         Traits::READ
     }
 
-    fn check(&self, schema: &Schema, input: &Parameters) -> Result<Subject> {
+    fn check(&self, schema: &Schema, message: &str, input: &Parameters) -> Result<Subject> {
+        check_names(message, input, &[parameter::QUERY])?;
         let query = query(input)?;
         let definition = schema.entity(&query.entity)?;
         definition.check_columns(&query.columns)?;
@@ -29,13 +30,13 @@ impl CoreOperation for RetrieveMultiple {
         for order in &query.orders {
             definition.readable_type(&order.attribute)?;
         }
-        Ok(Subject { definition: definition.clone(), id: None })
+        Ok(Subject::new(definition, None))
     }
 
-    async fn perform(&self, cx: Operation<'_>, _subject: &Subject, input: &Parameters) -> Result<Parameters> {
+    async fn perform(&self, cx: Operation<'_>, _subject: &Subject, input: &Parameters) -> Result<Done> {
         let entities = cx.transaction.query(cx.schema, query(input)?).await?;
         let entities = Parameter::Entities(Arc::new(entities));
-        Ok(Parameters::from([(parameter::BUSINESS_ENTITY_COLLECTION.into(), entities)]))
+        Ok(Parameters::from([(parameter::BUSINESS_ENTITY_COLLECTION.into(), entities)]).into())
     }
 }
 

@@ -1,9 +1,10 @@
 //! Attribute definitions as JSON: the type's name, and beside it the constraints that apply to it.
 
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::model::definition::{DECIMAL_PRECISION_DEFAULT, MONEY_PRECISION_DEFAULT, STRING_LENGTH_DEFAULT};
-use crate::model::{AttributeDefinition, AttributeType, ValueType};
+use crate::model::attribute::{DECIMAL_PRECISION_DEFAULT, MONEY_PRECISION_DEFAULT, STRING_LENGTH_DEFAULT};
+use crate::model::{AttributeDefinition, AttributeType, NumberRange, ValueType};
 
 /// An attribute as JSON spells it: the type's name, and the constraints that apply to it.
 #[derive(Clone, Serialize, Deserialize)]
@@ -23,6 +24,12 @@ pub(super) struct RawAttribute {
     options: Option<Vec<i32>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     targets: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    minimum: Option<Decimal>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    maximum: Option<Decimal>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    date_only: bool,
 }
 
 impl TryFrom<RawAttribute> for AttributeDefinition {
@@ -49,16 +56,26 @@ impl TryFrom<RawAttribute> for AttributeDefinition {
             ValueType::Choices => AttributeType::Choices { options: raw.options.take().unwrap_or_default() },
             ValueType::Lookup => AttributeType::Lookup { targets: raw.targets.take().unwrap_or_default() },
         };
+        let is_number = raw.attribute_type.is_number();
         let left = [
             ("max_length", raw.max_length.is_some()),
             ("precision", raw.precision.is_some()),
             ("options", raw.options.is_some()),
             ("targets", raw.targets.is_some()),
+            ("minimum", raw.minimum.is_some() && !is_number),
+            ("maximum", raw.maximum.is_some() && !is_number),
+            ("date_only", raw.date_only && raw.attribute_type != ValueType::DateTime),
         ];
         if let Some((constraint, _)) = left.iter().find(|(_, present)| *present) {
             return Err(format!("`{constraint}` does not apply to `{}`, a {}", raw.name, raw.attribute_type));
         }
-        Ok(Self { name: raw.name, attribute_type, required: raw.required })
+        Ok(Self {
+            name: raw.name,
+            attribute_type,
+            required: raw.required,
+            range: NumberRange { minimum: raw.minimum, maximum: raw.maximum },
+            date_only: raw.date_only,
+        })
     }
 }
 
@@ -72,6 +89,9 @@ impl From<AttributeDefinition> for RawAttribute {
             precision: None,
             options: None,
             targets: None,
+            minimum: definition.range.minimum,
+            maximum: definition.range.maximum,
+            date_only: definition.date_only,
         };
         match definition.attribute_type {
             AttributeType::String { max_length } => raw.max_length = Some(max_length),

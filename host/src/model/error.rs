@@ -41,7 +41,7 @@ pub enum ErrorKind {
     InvalidRequest,
     /// The record does not exist.
     NotFound,
-    /// A record with this identifier exists already.
+    /// A record with this identifier, or with these values of an alternate key, exists already.
     Duplicate,
     /// The record has another version than the request asks for.
     Conflict,

@@ -99,6 +99,8 @@ pub mod code {
     pub const RECORD_NOT_FOUND_BY_KEY: i32 = 0x8006_0891_u32 as i32;
     /// Another record has these values of an alternate key (0x80060892).
     pub const DUPLICATE_KEY: i32 = 0x8006_0892_u32 as i32;
+    /// A relationship would clear a required lookup (0x80048104).
+    pub const REMOVE_LINK_ON_REQUIRED: i32 = 0x8004_8104_u32 as i32;
     /// A step is registered at a stage that there is not, or that is the host's own (0x80044184).
     pub const INVALID_STAGE: i32 = 0x8004_4184_u32 as i32;
     /// A message does not exist for an entity (0x80040800).

@@ -1,27 +1,32 @@
 //! Plain data: values, entities, definitions, requests, steps, jobs, errors. Nothing here does IO or reads a clock.
 
+pub mod attribute;
 mod attribute_json;
+mod attribute_list;
 pub mod clock;
 pub mod custom_message;
 pub mod definition;
 pub mod entity;
 pub mod error;
 pub mod fault;
+pub(crate) mod interim;
 pub mod job;
 pub mod query;
 pub mod relationship;
+mod relationship_json;
 pub mod request;
+mod rules;
 pub mod schema;
+pub mod state;
 pub mod step;
 pub mod trace;
 pub mod value;
 
+pub use attribute::{AttributeDefinition, AttributeType, NumberRange};
+pub use attribute_list::AttributeList;
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use custom_message::{Binding, MessageDefinition, ParameterDefinition, ParameterType, StepsAllowed};
-pub use definition::{
-    AttributeDefinition, AttributeType, EntityDefinition, KeyDefinition, Ownership, StateDefinition,
-    StatusDefinition,
-};
+pub use definition::{EntityDefinition, KeyDefinition, Ownership};
 pub use entity::{Attributes, ColumnSet, Entity, EntityCollection, EntityReference};
 pub use error::{Error, ErrorKind, Location};
 pub use fault::{Fault, OperationStatus, code};
@@ -29,7 +34,8 @@ pub use job::{Job, JobState, JobStatus};
 pub use query::{Filter, Join, Link, Operator, Order, Page, Query};
 pub use relationship::{Cascade, CascadeConfiguration, RelationshipDefinition, RelationshipKind};
 pub use request::{ItemResponse, Message, Parameter, Parameters, Request, Response, UpsertResult};
-pub use schema::{Definitions, Schema};
+pub use schema::{Child, Definitions, Schema};
+pub use state::{StateDefinition, StatusDefinition};
 pub use step::{Condition, Image, ImageType, Mode, Stage, StepDefinition};
 pub use trace::{Change, Trace};
 pub use value::{DateTime, Value, ValueType};

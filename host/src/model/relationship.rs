@@ -2,21 +2,25 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::relationship_json::RawRelationship;
+use crate::model::{AttributeType, EntityDefinition};
+
+/// The name of the key over both lookups of a many-to-many relationship's pairs.
+pub const PAIR_KEY: &str = "pair";
+
 /// A relationship between two entities.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(try_from = "RawRelationship", into = "RawRelationship")]
 pub struct RelationshipDefinition {
     /// Its name, as an entity's: what Associate and images call it.
     pub name: String,
     /// What it relates.
-    #[serde(flatten)]
     pub kind: RelationshipKind,
 }
 
 /// What a relationship relates.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(tag = "type", rename_all = "kebab-case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RelationshipKind {
     /// One record to those whose lookup points to it.
     OneToMany {
@@ -27,7 +31,6 @@ pub enum RelationshipKind {
         /// The lookup.
         attribute: String,
         /// What happens to the children.
-        #[serde(default)]
         cascade: CascadeConfiguration,
     },
     /// Records of two entities, or of one, each to any number of others. The pairs are records of an entity that has the
@@ -45,7 +48,9 @@ pub enum RelationshipKind {
 pub struct CascadeConfiguration {
     /// When the parent is assigned: any but [`Cascade::RemoveLink`] and [`Cascade::Restrict`].
     pub assign: Cascade,
-    /// When the parent is deleted: Cascade, RemoveLink, Restrict or NoCascade.
+    /// When the parent is deleted: Cascade, RemoveLink, Restrict or NoCascade. If none, Restrict for a required lookup and
+    /// RemoveLink for any other.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub delete: Option<Cascade>,
 }
 
@@ -116,6 +121,17 @@ impl RelationshipDefinition {
         self
     }
 
+    /// For a many-to-many relationship, the entity of its pairs, which has the relationship's name: two required lookups,
+    /// and a key over both.
+    #[must_use]
+    pub fn intersect(&self) -> Option<EntityDefinition> {
+        let [(first, one), (second, two)] = self.sides()?;
+        let lookup = |target: &str| AttributeType::Lookup { targets: vec![target.to_owned()] };
+        let pairs = EntityDefinition { intersect: true, ..EntityDefinition::new(&self.name) };
+        let pairs = pairs.with_required(&one, lookup(first)).with_required(&two, lookup(second));
+        Some(pairs.with_key(PAIR_KEY, [one, two]))
+    }
+
     /// For a many-to-many relationship, the lookups of its pairs: `accountid` and `contactid`, or `accountid_one` and
     /// `accountid_two` where both sides are of one entity.
     #[must_use]
@@ -123,5 +139,20 @@ impl RelationshipDefinition {
         let RelationshipKind::ManyToMany { entities: [first, second] } = &self.kind else { return None };
         let (one, two) = if first == second { ("_one", "_two") } else { ("", "") };
         Some([(first, format!("{first}id{one}")), (second, format!("{second}id{two}"))])
+    }
+}
+
+impl Cascade {
+    /// The name, as definitions and errors spell it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoCascade => "no-cascade",
+            Self::Cascade => "cascade",
+            Self::Active => "active",
+            Self::UserOwned => "user-owned",
+            Self::RemoveLink => "remove-link",
+            Self::Restrict => "restrict",
+        }
     }
 }

@@ -45,6 +45,26 @@ impl Message {
     pub const EXECUTE_TRANSACTION: &'static str = "ExecuteTransaction";
     /// Runs requests one after another, each for itself.
     pub const EXECUTE_MULTIPLE: &'static str = "ExecuteMultiple";
+
+    /// All of them.
+    pub const CORE: [&'static str; 16] = [
+        Self::CREATE,
+        Self::RETRIEVE,
+        Self::RETRIEVE_MULTIPLE,
+        Self::UPDATE,
+        Self::DELETE,
+        Self::UPSERT,
+        Self::ASSOCIATE,
+        Self::DISASSOCIATE,
+        Self::ASSIGN,
+        Self::SET_STATE,
+        Self::CREATE_MULTIPLE,
+        Self::UPDATE_MULTIPLE,
+        Self::UPSERT_MULTIPLE,
+        Self::DELETE_MULTIPLE,
+        Self::EXECUTE_TRANSACTION,
+        Self::EXECUTE_MULTIPLE,
+    ];
 }
 
 /// Parameters by name.

@@ -1,15 +1,16 @@
-//! The definitions of an organization, together: what may follow what, and who points to whom.
+//! The definitions of an organization, together: what is defined, and who points to whom.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::definition::{invalid, nearest};
+use crate::model::definition::{OWNER_ID, nearest};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::step::{AttributeDeclaration, Declaration};
 use crate::model::{
-    AttributeDefinition, AttributeType, EntityDefinition, MessageDefinition, RelationshipDefinition,
+    AttributeDefinition, Cascade, CascadeConfiguration, EntityDefinition, MessageDefinition,
+    RelationshipDefinition, RelationshipKind,
 };
 
 /// The definitions of an organization at one version.
@@ -63,85 +64,56 @@ impl Schema {
         })
     }
 
-    /// The schema with `definitions` added: a new entity, or one that gains attributes. An attribute that is there
-    /// already must be the same; nothing is taken away. An error leaves `self` as it was.
-    pub fn extended(&self, definitions: &Definitions) -> Result<Self> {
-        let mut schema = Self { version: self.version + 1, ..self.clone() };
-        for relationship in &definitions.relationships {
-            schema.relationships.insert(relationship.name.clone(), Arc::new(relationship.clone()));
-        }
-        for message in &definitions.messages {
-            schema.messages.insert(message.name.clone(), Arc::new(message.clone()));
-        }
-        let definitions = &definitions.entities;
-        for definition in definitions {
-            definition.check()?;
-            let merged = match self.entities.get(&definition.logical_name) {
-                Some(existing) => {
-                    let merged = existing.merged(definition)?;
-                    merged.check()?;
-                    merged
-                }
-                None => definition.clone(),
+    /// The relationship of that name, or an error that says which there are.
+    pub fn relationship(&self, name: &str) -> Result<&Arc<RelationshipDefinition>> {
+        self.relationships.get(name).ok_or_else(|| {
+            let known = nearest(name, self.relationships.keys().map(String::as_str));
+            let message = format!("the relationship `{name}` is not defined{known}");
+            Error::new(ErrorKind::InvalidRequest, message)
+        })
+    }
+
+    /// Whether the definitions are the same, whatever the version.
+    #[must_use]
+    pub fn defines_same(&self, other: &Self) -> bool {
+        self.entities == other.entities
+            && self.relationships == other.relationships
+            && self.messages == other.messages
+    }
+
+    /// Every lookup that can point to `entity`, with what happens to its records when one of `entity` is assigned or
+    /// deleted. Owners and the users of system attributes are no parents.
+    pub fn children_of<'a>(&'a self, entity: &'a str) -> impl Iterator<Item = Child<'a>> {
+        self.lookups_to(entity).map(move |(definition, attribute)| {
+            let relationship = self.relationship_of(definition, attribute, entity);
+            let cascade = match relationship.map(|relationship| &relationship.kind) {
+                Some(RelationshipKind::OneToMany { cascade, .. }) => *cascade,
+                _ => CascadeConfiguration::default(),
             };
-            schema.entities.insert(merged.logical_name.clone(), Arc::new(merged));
-        }
-        for definition in definitions {
-            schema.check_lookups(definition)?;
-        }
-        Ok(schema)
+            // A pair is nothing without one of its sides.
+            let default = match (definition.intersect, attribute.required) {
+                (true, _) => Cascade::Cascade,
+                (false, true) => Cascade::Restrict,
+                (false, false) => Cascade::RemoveLink,
+            };
+            let (delete, assign) = (cascade.delete.unwrap_or(default), cascade.assign);
+            Child { relationship, definition, attribute, delete, assign }
+        })
     }
 
-    fn check_lookups(&self, definition: &EntityDefinition) -> Result<()> {
-        for attribute in &definition.attributes {
-            let AttributeType::Lookup { targets } = &attribute.attribute_type else { continue };
-            for target in targets {
-                if !self.entities.contains_key(target) {
-                    return Err(invalid(format!(
-                        "the lookup `{}` of entity `{}` points to `{target}`, which is not defined; define it in the \
-                         same request or before",
-                        attribute.name, definition.logical_name
-                    )));
-                }
-            }
-        }
-        self.check_required_cycle(&definition.logical_name)
-    }
-
-    /// Entities whose required lookups form a cycle could never get a first record.
-    fn check_required_cycle(&self, start: &str) -> Result<()> {
-        let mut path = vec![start.to_owned()];
-        let mut seen = BTreeSet::new();
-        if self.required_path_to(start, start, &mut seen, &mut path) {
-            return Err(invalid(format!(
-                "the required lookups {} form a cycle, so no record could be the first; make one of them optional",
-                path.join(" -> ")
-            )));
-        }
-        Ok(())
-    }
-
-    fn required_path_to(
+    /// The one-to-many relationship of a lookup with `referenced`.
+    fn relationship_of(
         &self,
-        from: &str,
-        goal: &str,
-        seen: &mut BTreeSet<String>,
-        path: &mut Vec<String>,
-    ) -> bool {
-        let Some(definition) = self.entities.get(from) else { return false };
-        for attribute in definition.attributes.iter().filter(|attribute| attribute.required) {
-            // A lookup to several entities is no cycle as long as one of them is outside.
-            let AttributeType::Lookup { targets } = &attribute.attribute_type else { continue };
-            let [target] = targets.as_slice() else { continue };
-            path.push(target.clone());
-            if target == goal
-                || (seen.insert(target.clone()) && self.required_path_to(target, goal, seen, path))
-            {
-                return true;
+        definition: &EntityDefinition,
+        attribute: &AttributeDefinition,
+        referenced: &str,
+    ) -> Option<&Arc<RelationshipDefinition>> {
+        self.relationships.values().find(|relationship| match &relationship.kind {
+            RelationshipKind::OneToMany { referenced: to, referencing, attribute: lookup, .. } => {
+                to == referenced && *referencing == definition.logical_name && *lookup == attribute.name
             }
-            path.pop();
-        }
-        false
+            RelationshipKind::ManyToMany { .. } => false,
+        })
     }
 
     /// Where a plugin's declaration and the definitions differ, a sentence each: an entity or attribute that is not
@@ -171,18 +143,32 @@ impl Schema {
         found
     }
 
-    /// The lookups that can point to `entity`: the defining entity and the attribute.
+    /// The lookups that can point to `entity`: the defining entity and the attribute. Without owners.
     pub fn lookups_to<'a>(
         &'a self,
         entity: &'a str,
     ) -> impl Iterator<Item = (&'a Arc<EntityDefinition>, &'a AttributeDefinition)> {
+        let points_there = move |attribute: &&AttributeDefinition| {
+            attribute.name != OWNER_ID
+                && attribute.attribute_type.targets().iter().any(|target| target == entity)
+        };
         self.entities.values().flat_map(move |definition| {
-            definition.attributes.iter().filter_map(move |attribute| match &attribute.attribute_type {
-                AttributeType::Lookup { targets } if targets.iter().any(|target| target == entity) => {
-                    Some((definition, attribute))
-                }
-                _ => None,
-            })
+            definition.attributes.iter().filter(points_there).map(move |attribute| (definition, attribute))
         })
     }
+}
+
+/// A lookup that can point to a record, and what happens to its own record then. See [`Schema::children_of`].
+#[derive(Clone, Copy, Debug)]
+pub struct Child<'a> {
+    /// The relationship, where one is defined.
+    pub relationship: Option<&'a Arc<RelationshipDefinition>>,
+    /// The entity that has the lookup.
+    pub definition: &'a Arc<EntityDefinition>,
+    /// The lookup.
+    pub attribute: &'a AttributeDefinition,
+    /// When the record that it points to is deleted.
+    pub delete: Cascade,
+    /// When the record that it points to is assigned.
+    pub assign: Cascade,
 }

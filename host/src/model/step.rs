@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::model::definition::{OWNER_ID, STATE_CODE, STATUS_CODE};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::{AttributeType, EntityDefinition, MessageDefinition, Operator};
 
@@ -365,7 +366,13 @@ impl EntityDeclaration {
                     ),
                 )
             })?;
-            definition = definition.with(name, known);
+            definition = match name.as_str() {
+                // These come with what implies them.
+                OWNER_ID => definition.user_owned(),
+                STATE_CODE | STATUS_CODE if definition.states.is_empty() => definition.with_default_states(),
+                STATE_CODE | STATUS_CODE => definition,
+                _ => definition.with(name, known),
+            };
         }
         Ok(definition)
     }

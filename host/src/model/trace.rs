@@ -67,6 +67,8 @@ pub enum Event {
     Step(StepRun),
     /// The core operation ran.
     Operation(OperationRun),
+    /// A request that the message itself issued: a cascade, or what an Upsert, an Assign or a batch runs as.
+    Request(Box<Trace>),
     /// An asynchronous step was queued.
     Queued {
         /// The system job.

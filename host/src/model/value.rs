@@ -171,6 +171,12 @@ impl ValueType {
             Self::Lookup => "lookup",
         }
     }
+
+    /// Whether its values are numbers that have an order.
+    #[must_use]
+    pub fn is_number(self) -> bool {
+        matches!(self, Self::Integer | Self::BigInteger | Self::Double | Self::Decimal | Self::Money)
+    }
 }
 
 impl fmt::Display for ValueType {

@@ -9,10 +9,15 @@ use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::trace::{Event, StepRun};
 use crate::model::{EntityReference, Job, Mode, Stage};
 use crate::pipeline::execution::{Context, Deadline, Execution, OperationContext};
-use crate::pipeline::plan::{Choice, Plan};
+use crate::pipeline::options::Bypass;
+use crate::pipeline::plan::{Choice, Part, Plan};
 use crate::pipeline::recorder::Record;
 use crate::pipeline::registry::Step;
-use crate::pipeline::{Pipeline, open_scope};
+use crate::pipeline::{Pipeline, bulk, open_scope};
+
+/// How long the depth of a correlation counts, as on the platform: a chain of jobs that goes on for longer is a process and
+/// no loop.
+const DEPTH_WINDOW_MS: i64 = 3_600_000;
 
 /// How a run of an asynchronous step ended.
 pub struct JobRun {
@@ -31,7 +36,7 @@ impl Pipeline {
             Ok(found) => found,
             Err(error) => return JobRun { result: Err(error), lines: Vec::new(), trace: None },
         };
-        let record = traced.then(|| Record::root(&execution.context));
+        let record = traced.then(|| Record::new().request(&execution.context));
         execution.record.clone_from(&record);
         let (result, lines) = self.run_step(&step, execution).await;
         let events = record.and_then(|record| record.finish()).into_iter().flat_map(|trace| trace.events);
@@ -43,11 +48,28 @@ impl Pipeline {
     }
 
     /// Asynchronous steps become jobs in the effects of the transaction, each with a snapshot of the context.
-    pub(super) fn queue_asynchronous_steps(&self, plan: &Plan, execution: Execution) -> Result<Execution> {
-        let scope = open_scope(&execution)?;
-        let context = &execution.context;
-        let target = context.target().map(|target| &target.attributes);
-        for choice in plan.choose(Stage::PostOperation, Mode::Asynchronous, target) {
+    pub(super) fn queue_asynchronous_steps(
+        &self,
+        plan: &Plan,
+        mut execution: Execution,
+    ) -> Result<Execution> {
+        self.queue(plan, Part::Own, &execution)?;
+        let counterpart = execution.operation.traits().counterpart;
+        if let Some(counterpart) = counterpart
+            && plan.has_counterpart(Stage::PostOperation, Mode::Asynchronous)
+        {
+            for index in 0..bulk::views(&execution) {
+                let whole = bulk::enter(&mut execution, counterpart, index)?;
+                self.queue(plan, Part::Counterpart, &execution)?;
+                bulk::restore(&mut execution, whole, index);
+            }
+        }
+        Ok(execution)
+    }
+
+    fn queue(&self, plan: &Plan, part: Part, execution: &Execution) -> Result<()> {
+        let scope = open_scope(execution)?;
+        for choice in plan.choose(part, Stage::PostOperation, Mode::Asynchronous, execution)? {
             match choice {
                 Choice::Skip(step, reason) => {
                     if let Some(record) = &execution.record {
@@ -56,7 +78,7 @@ impl Pipeline {
                     }
                 }
                 Choice::Run(step) => {
-                    let job = self.job_of(step, context)?;
+                    let job = self.job_of(&step, &execution.context)?;
                     if let Some(record) = &execution.record {
                         record.event(Event::Queued { job: job.id, step: step.key.clone() });
                     }
@@ -64,7 +86,7 @@ impl Pipeline {
                 }
             }
         }
-        Ok(execution)
+        Ok(())
     }
 
     fn job_of(&self, step: &Step, context: &Context) -> Result<Job> {
@@ -73,7 +95,7 @@ impl Pipeline {
         job.message.clone_from(&context.message);
         job.regarding =
             context.entity.as_ref().zip(context.record).map(|(entity, id)| EntityReference::new(entity, id));
-        job.owner = context.user;
+        job.owner = step.definition.run_as.unwrap_or(context.user);
         job.correlation_id = context.correlation_id;
         job.depth = context.depth;
         job.context = serde_json::to_vec(&snapshot).map_err(|error| {
@@ -100,11 +122,16 @@ impl Pipeline {
         })?;
         context.operation = Some(OperationContext { id: job.id, created_on: job.created_on });
         let schema = self.store.schema();
-        let operation = message::find(&context.message)?;
-        let subject = operation.check(&schema, &context.input)?;
+        let operation = message::find(&schema, &context.message)?;
+        let subject = operation.check(&schema, &context.message, &context.input)?;
+        let now = self.clock.now();
+        if now.0 - context.correlated_since.0 >= DEPTH_WINDOW_MS {
+            context.depth = 1;
+            context.correlated_since = now;
+        }
         let deadline = Deadline::after(self.time_limit);
         let execution = Execution {
-            context,
+            context: Box::new(context),
             schema,
             operation,
             subject,
@@ -112,6 +139,7 @@ impl Pipeline {
             inherited: false,
             scope: None,
             record: None,
+            bypass: Bypass::default(),
         };
         Ok((Arc::clone(step), execution))
     }

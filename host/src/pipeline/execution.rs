@@ -1,6 +1,6 @@
 //! The execution of one message: what a step is told, what it may change, and what all of one transaction share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,10 +10,12 @@ use uuid::Uuid;
 use crate::message::{CoreOperation, Subject};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::request::parameter;
+use crate::model::step::SYSTEM_USER;
 use crate::model::{
-    Attributes, ColumnSet, DateTime, Entity, Image, ImageType, Job, Mode, Parameter, Parameters, Schema,
-    Stage, Value,
+    Attributes, ColumnSet, DateTime, Entity, EntityReference, Image, ImageType, Job, Mode, Parameter,
+    Parameters, Schema, Stage, Value,
 };
+use crate::pipeline::options::Bypass;
 use crate::pipeline::recorder::Record;
 use crate::pipeline::registry::Step;
 use crate::store::Transaction;
@@ -49,6 +51,11 @@ pub struct Context {
     pub initiating_user: Uuid,
     /// The same for everything that one request leads to.
     pub correlation_id: Uuid,
+    /// When the first request of the correlation arrived.
+    pub correlated_since: DateTime,
+    /// How many levels of a cascade are between this request and the step, or the caller from outside, that began it; 0
+    /// for a request that they issued.
+    pub cascade: u32,
     /// This execution.
     pub request_id: Uuid,
     /// The system job that runs the step, for an asynchronous one.
@@ -172,11 +179,24 @@ impl Context {
         children.map(|child| child.select(&columns)).collect()
     }
 
+    /// The records that the message is about, in the order of its targets.
+    pub(crate) fn subjects(&self) -> Vec<Option<Uuid>> {
+        records_of(&self.input, self.record)
+    }
+
     fn records(&self, side: Side) -> &[Option<Arc<Entity>>] {
         match side {
             Side::Pre => &self.pre_images,
             Side::Post => &self.post_images,
         }
+    }
+}
+
+fn records_of(input: &Parameters, record: Option<Uuid>) -> Vec<Option<Uuid>> {
+    match input.get(parameter::TARGETS) {
+        Some(Parameter::Entities(targets)) => targets.entities.iter().map(|target| target.id).collect(),
+        Some(Parameter::References(targets)) => targets.iter().map(|target| Some(target.id)).collect(),
+        _ => vec![record],
     }
 }
 
@@ -219,12 +239,14 @@ pub struct Scope {
     jobs: Mutex<Vec<Job>>,
     /// The failure after which nothing can be saved, although a plugin may have caught it.
     doom: OnceLock<Error>,
+    /// The records whose Delete has begun: a cascade that comes back to one of them ends there.
+    deleting: Mutex<BTreeSet<EntityReference>>,
 }
 
 impl Scope {
     /// A fresh scope over an open transaction.
     pub fn new(transaction: Arc<dyn Transaction>) -> Self {
-        Self { transaction, jobs: Mutex::default(), doom: OnceLock::new() }
+        Self { transaction, jobs: Mutex::default(), doom: OnceLock::new(), deleting: Mutex::default() }
     }
 
     /// Notes a job to be written at the end.
@@ -235,6 +257,16 @@ impl Scope {
     /// The jobs noted so far.
     pub fn take_jobs(&self) -> Vec<Job> {
         std::mem::take(&mut *self.jobs.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Notes that the Delete of a record has begun.
+    pub(crate) fn begin_delete(&self, record: EntityReference) {
+        self.deleting.lock().unwrap_or_else(PoisonError::into_inner).insert(record);
+    }
+
+    /// Whether the Delete of a record has begun.
+    pub(crate) fn is_deleting(&self, record: &EntityReference) -> bool {
+        self.deleting.lock().unwrap_or_else(PoisonError::into_inner).contains(record)
     }
 
     /// Notes a failure. The first one counts.
@@ -283,8 +315,8 @@ impl Deadline {
 
 /// A message on its way through the pipeline. Owned by whoever works on it: the pipeline, or the step that runs.
 pub struct Execution {
-    /// What steps see.
-    pub context: Context,
+    /// What steps see. Boxed, since executions move into each step and back, and nest.
+    pub context: Box<Context>,
     /// The definitions that the request sees.
     pub schema: Arc<Schema>,
     /// What the message does.
@@ -299,27 +331,93 @@ pub struct Execution {
     pub(crate) scope: Option<Arc<Scope>>,
     /// Where the trace goes; none if nobody asked for one.
     pub(crate) record: Option<Record>,
+    /// The steps that the request passes over.
+    pub(crate) bypass: Bypass,
 }
 
-/// Where a nested request comes from.
-pub struct Nested {
-    pub(crate) parent: Arc<Context>,
+/// Where a request comes from: what it takes over.
+#[derive(Clone)]
+pub struct Origin {
+    /// The context of the step, or of the message whose cascade it is; none from outside.
+    pub(crate) parent: Option<Arc<Context>>,
+    pub(crate) depth: u32,
+    pub(crate) user: Uuid,
+    pub(crate) initiating_user: Option<Uuid>,
+    pub(crate) correlation: Option<(Uuid, DateTime)>,
     pub(crate) schema: Arc<Schema>,
     pub(crate) deadline: Option<Deadline>,
+    pub(crate) inherited: bool,
     pub(crate) scope: Option<Arc<Scope>>,
     pub(crate) record: Option<Record>,
+    pub(crate) cascade: u32,
+    /// Whether it may pass over steps.
+    pub(crate) trusted: bool,
+}
+
+impl Origin {
+    /// Of a request from outside.
+    pub(crate) fn outside(schema: Arc<Schema>) -> Self {
+        Self {
+            parent: None,
+            depth: 1,
+            user: SYSTEM_USER,
+            initiating_user: None,
+            correlation: None,
+            schema,
+            deadline: None,
+            inherited: false,
+            scope: None,
+            record: None,
+            cascade: 0,
+            trusted: true,
+        }
+    }
+
+    /// Takes the right to pass over steps away: the request comes from code that is not trusted.
+    #[must_use]
+    pub fn sandboxed(mut self) -> Self {
+        self.trusted = false;
+        self
+    }
 }
 
 impl Execution {
     /// The origin of a request that the running step issues.
     #[must_use]
-    pub fn nested(&self) -> Nested {
-        Nested {
-            parent: Arc::new(self.context.to_parent()),
+    pub fn nested(&self) -> Origin {
+        Origin {
+            parent: Some(Arc::new(self.context.to_parent())),
+            depth: self.context.depth.saturating_add(1),
+            // A sandboxed step that waits for the request also waits for what exempt native steps do in it.
+            inherited: self.deadline.is_some(),
+            cascade: 0,
+            ..self.sibling()
+        }
+    }
+
+    /// The origin of a request that the message's own core operation issues. However many levels a cascade has, its
+    /// requests are one deeper than the one that began it: they come from no step, so there is no loop of steps in them.
+    pub(crate) fn cascading(&self) -> Origin {
+        let cascade = self.context.cascade.saturating_add(1);
+        let depth = self.context.depth.saturating_add(u32::from(cascade == 1));
+        Origin { parent: Some(Arc::new(self.context.to_parent())), depth, cascade, ..self.sibling() }
+    }
+
+    /// The origin of a request that runs in this one's place.
+    pub(crate) fn sibling(&self) -> Origin {
+        Origin {
+            parent: self.context.parent.clone(),
+            depth: self.context.depth,
+            user: self.context.user,
+            initiating_user: Some(self.context.initiating_user),
+            correlation: Some((self.context.correlation_id, self.context.correlated_since)),
             schema: Arc::clone(&self.schema),
             deadline: self.deadline,
+            inherited: self.inherited,
             scope: self.scope.clone(),
             record: self.record.clone(),
+            cascade: self.context.cascade,
+            trusted: true,
         }
     }
 
@@ -327,7 +425,7 @@ impl Execution {
     /// before, the core operation writes them.
     pub fn set_target(&mut self, attributes: Attributes) -> Result<()> {
         self.target_for_change()?;
-        self.subject.definition.check_values(&attributes)?;
+        self.subject.definition()?.check_values(&attributes)?;
         Arc::make_mut(self.target_for_change()?).attributes.extend(attributes);
         Ok(())
     }
@@ -367,9 +465,11 @@ impl Execution {
         }
         let mut input = self.context.input.clone();
         input.insert(name.clone(), parameter);
-        let subject = self.operation.check(&self.schema, &input)?;
-        if subject.definition.logical_name != self.subject.definition.logical_name
+        let subject = self.operation.check(&self.schema, &self.context.message, &input)?;
+        let entity = |subject: &Subject| subject.entity.as_ref().map(|entity| entity.logical_name.clone());
+        if entity(&subject) != entity(&self.subject)
             || subject.id != self.subject.id
+            || records_of(&input, None) != records_of(&self.context.input, None)
         {
             return Err(Error::new(
                 ErrorKind::InvalidRequest,
@@ -386,18 +486,16 @@ impl Execution {
 
     /// Changes an output parameter, in PostOperation, or sets it at MainOperation. An error changes nothing.
     pub fn set_output(&mut self, name: String, parameter: Parameter) -> Result<()> {
-        let known = self.context.output.get(&name).map(Parameter::type_name);
-        if known != Some(parameter.type_name()) {
+        let Context { message, stage, output, .. } = &*self.context;
+        if *stage < Stage::MainOperation {
             return Err(Error::new(
                 ErrorKind::InvalidRequest,
                 format!(
-                    "{} at {} has no output parameter `{name}` of type {}",
-                    self.context.message,
-                    self.context.stage,
-                    parameter.type_name()
+                    "the output parameter `{name}` of {message} cannot be set at {stage}; PostOperation can"
                 ),
             ));
         }
+        self.operation.check_output(&self.schema, message, output, &name, &parameter)?;
         self.context.output.insert(name, parameter);
         Ok(())
     }
@@ -414,7 +512,7 @@ impl Execution {
             ));
         };
         for name in attributes.keys() {
-            self.subject.definition.readable_type(name)?;
+            self.subject.definition()?.readable_type(name)?;
         }
         Arc::make_mut(entity).attributes.extend(attributes);
         Ok(())
@@ -423,6 +521,12 @@ impl Execution {
     /// Sets a shared variable, within [`SHARED_VARIABLES_MAX`] and [`SHARED_BYTES_MAX`].
     pub fn set_shared(&mut self, name: String, value: Value) -> Result<()> {
         let shared = &self.context.shared;
+        if name == parameter::TAG && shared.contains_key(&name) {
+            return Err(Error::new(
+                ErrorKind::InvalidRequest,
+                "the shared variable `tag` is the request's and cannot be changed; use another name",
+            ));
+        }
         let others = shared.iter().filter(|(other, _)| **other != name);
         let bytes: usize = others.clone().map(|(name, value)| name.len() + value.size()).sum();
         if others.count() >= SHARED_VARIABLES_MAX || bytes + name.len() + value.size() > SHARED_BYTES_MAX {

@@ -4,8 +4,15 @@
 //! [`Organization`], so that nothing here knows what a step is made of.
 
 pub mod asynchronous;
+mod bulk;
+mod cascade;
+mod composite;
+pub mod dry_run;
 pub mod execution;
+mod images;
+mod keys;
 pub mod native;
+pub(crate) mod options;
 pub mod plan;
 pub mod recorder;
 pub mod registry;
@@ -18,21 +25,23 @@ use tokio::sync::Notify;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use crate::message::{self, Operation};
+use crate::message::{self, Course, Operation};
 use crate::model::error::{Error, ErrorKind, Location, Result};
 use crate::model::request::parameter;
-use crate::model::step::SYSTEM_USER;
 use crate::model::trace::{Event, OperationRun, Trace};
-use crate::model::{Clock, ColumnSet, Fault, Mode, Parameter, Request, Response, Stage};
-use crate::pipeline::execution::{Context, Deadline, Execution, Nested, Scope, Side};
-use crate::pipeline::plan::{Choice, Plan};
+use crate::model::{Clock, Fault, Mode, Parameter, Request, Response, Stage};
+use crate::pipeline::execution::{Context, Deadline, Execution, Origin, Scope};
+use crate::pipeline::options::Options;
+use crate::pipeline::plan::{Choice, Part, Plan};
 use crate::pipeline::recorder::{Record, StepEnd, operation_changes, step_changes};
 use crate::pipeline::registry::{Registry, Step};
 use crate::pipeline::runner::{Organization, Ran};
-use crate::store::{Access, Begin, BoxFuture, Store, Transaction, transact};
+use crate::store::{Access, Begin, BoxFuture, Store, transact};
 
 /// Requests nest at most this deep, as on the platform.
 pub const DEPTH_LIMIT_DEFAULT: u32 = 8;
+/// Levels of a cascade at most: each is a pipeline inside of another, on one stack.
+pub const CASCADE_LEVELS_MAX: u32 = 32;
 /// The time of a message request, nested work included, as on the platform.
 pub const TIME_LIMIT_DEFAULT: Duration = Duration::from_secs(120);
 
@@ -55,8 +64,7 @@ pub struct Pipeline {
 impl Pipeline {
     /// Runs a request from outside.
     pub async fn execute(self: &Arc<Self>, request: Request) -> Result<Response> {
-        let execution = self.begin(request, None)?;
-        self.run(execution).await
+        self.dispatch(Origin::outside(self.store.schema()), request).await
     }
 
     /// Runs a request from outside and returns its trace too, whether it succeeds or fails. None if the request did
@@ -66,22 +74,42 @@ impl Pipeline {
         request: Request,
         admitted: Option<Duration>,
     ) -> (Result<Response>, Option<Trace>) {
-        let mut execution = match self.begin(request, None) {
-            Ok(execution) => execution,
-            Err(error) => return (Err(error), None),
+        let record = Record::new();
+        let origin = Origin { record: Some(record.clone()), ..Origin::outside(self.store.schema()) };
+        let result = match self.begin(origin, request).await {
+            Err(error) => Err(error),
+            Ok(execution) => {
+                if let (Some(record), Some(waited)) = (&execution.record, admitted) {
+                    record.event(Event::Admitted { waited });
+                }
+                self.run(execution).await
+            }
         };
-        let record = Record::root(&execution.context);
-        if let Some(waited) = admitted {
-            record.event(Event::Admitted { waited });
-        }
-        execution.record = Some(record.clone());
-        let result = self.run(execution).await;
         (result, record.finish())
     }
 
-    /// The whole of a message, stage by stage.
+    /// Runs a request from anywhere: in a transaction that can still go on, where there is one.
+    fn dispatch(self: &Arc<Self>, origin: Origin, request: Request) -> BoxFuture<'static, Result<Response>> {
+        let pipeline = Arc::clone(self);
+        Box::pin(async move {
+            let scope = origin.scope.clone();
+            if let Some(scope) = &scope {
+                scope.check()?;
+            }
+            match pipeline.begin(origin, request).await {
+                Ok(execution) => pipeline.run(execution).await,
+                Err(error) => {
+                    if let Some(scope) = scope {
+                        scope.doom(&error);
+                    }
+                    Err(error)
+                }
+            }
+        })
+    }
+
+    /// The whole of a message.
     async fn run(self: &Arc<Self>, execution: Execution) -> Result<Response> {
-        let plan = Plan::new(&self.registry, &execution.context.message, execution.context.entity.as_deref());
         let record = execution.record.clone();
         let scope = execution.scope.clone();
         let span = tracing::debug_span!(
@@ -91,17 +119,10 @@ impl Pipeline {
             depth = execution.context.depth,
             correlation_id = %execution.context.correlation_id,
         );
-        let result = async {
-            let execution = self.read_images_early(&plan, execution).await?;
-            let execution = self.run_stage(&plan, execution, Stage::PreValidation).await?;
-            match execution.scope {
-                Some(_) => self.run_in_transaction(&plan, execution).await,
-                None => self.run_transaction(plan, execution).await,
-            }
-        }
-        .instrument(span)
-        .await;
-
+        let result = match execution.operation.traits().course {
+            Course::Requests(composite) => self.run_composite(composite, execution).instrument(span).await,
+            Course::Stages | Course::Custom => self.run_stages(execution).instrument(span).await,
+        };
         if let (Some(scope), Err(error)) = (scope, &result) {
             scope.doom(error);
         }
@@ -112,12 +133,38 @@ impl Pipeline {
         result.map(|execution| Response { parameters: execution.context.output })
     }
 
-    /// Opens the transaction, runs the rest in it, writes the effects, commits.
-    async fn run_transaction(self: &Arc<Self>, plan: Plan, execution: Execution) -> Result<Execution> {
-        let record = execution.record.clone();
+    /// A message, stage by stage.
+    async fn run_stages(self: &Arc<Self>, execution: Execution) -> Result<Execution> {
+        let context = &execution.context;
+        let plan =
+            Plan::new(&self.registry, execution.operation, &context.message, context.entity.as_deref());
+        let execution = self.read_images_early(&plan, execution).await?;
+        let execution = self.run_stage(&plan, execution, Stage::PreValidation).await?;
+        if execution.scope.is_some() {
+            return self.run_in_transaction(&plan, execution).await;
+        }
         let writes = execution.operation.traits().writes || plan.has_steps_in_transaction();
+        let access = if writes { Access::Write } else { Access::Read };
+        self.run_transaction(execution, access, move |pipeline, execution| {
+            Box::pin(async move { pipeline.run_in_transaction(&plan, execution).await })
+        })
+        .await
+    }
+
+    /// Opens the transaction, runs `work` in it, writes the effects, commits.
+    async fn run_transaction<F>(
+        self: &Arc<Self>,
+        mut execution: Execution,
+        access: Access,
+        work: F,
+    ) -> Result<Execution>
+    where
+        F: FnOnce(Arc<Self>, Execution) -> BoxFuture<'static, Result<Execution>> + Send + 'static,
+    {
+        let writes = access == Access::Write;
+        let record = execution.record.clone();
         let begin = Begin {
-            access: if writes { Access::Write } else { Access::Read },
+            access,
             deadline: execution.deadline.map(|deadline| deadline.at),
             label: describe(&execution.context),
         };
@@ -127,7 +174,13 @@ impl Pipeline {
             if let Some(record) = execution.record.as_ref().filter(|_| writes) {
                 record.event(Event::Began { waited: asked.elapsed() });
             }
-            let work = async move { pipeline.run_scope(plan, execution, transaction).await };
+            let scope = Arc::new(Scope::new(transaction));
+            execution.scope = Some(Arc::clone(&scope));
+            let work = async move {
+                let mut execution = work(pipeline, execution).await?;
+                execution.scope = None;
+                Ok((execution, write_effects(&scope).await?))
+            };
             Box::pin(work.in_current_span())
         })
         .await;
@@ -152,25 +205,6 @@ impl Pipeline {
         Ok(execution)
     }
 
-    /// What happens between BEGIN and COMMIT of the outermost request.
-    async fn run_scope(
-        self: &Arc<Self>,
-        plan: Plan,
-        mut execution: Execution,
-        transaction: Arc<dyn Transaction>,
-    ) -> Result<(Execution, bool)> {
-        let scope = Arc::new(Scope::new(transaction));
-        execution.scope = Some(Arc::clone(&scope));
-        let mut execution = self.run_in_transaction(&plan, execution).await?;
-        scope.check()?;
-        let jobs = scope.take_jobs();
-        if !jobs.is_empty() {
-            scope.transaction.enqueue(&jobs).await?;
-        }
-        execution.scope = None;
-        Ok((execution, !jobs.is_empty()))
-    }
-
     /// The stages inside the transaction, of an initial request or a nested one.
     async fn run_in_transaction(self: &Arc<Self>, plan: &Plan, execution: Execution) -> Result<Execution> {
         let execution = self.enter_transaction(plan, execution).await?;
@@ -181,136 +215,98 @@ impl Pipeline {
         self.queue_asynchronous_steps(plan, execution)
     }
 
-    fn begin(&self, request: Request, nested: Option<Nested>) -> Result<Execution> {
-        let schema = nested.as_ref().map_or_else(|| self.store.schema(), |nested| Arc::clone(&nested.schema));
-        let operation = message::find(&request.message)?;
-        let subject = operation.check(&schema, &request.parameters)?;
+    /// Checks a request and makes an execution of it.
+    async fn begin(&self, origin: Origin, mut request: Request) -> Result<Execution> {
         let limit = request.time_limit.map_or(self.time_limit, |limit| limit.min(self.time_limit));
+        let own = Deadline::after(limit);
+        let deadline = match (own, origin.deadline) {
+            (Some(own), Some(inherited)) if own.at < inherited.at => Some(own),
+            (own, inherited) => inherited.or(own),
+        };
+        let options = Options::take(&request.message, &mut request.parameters, origin.trusted)?;
+        self.resolve_keys(&origin, deadline, &mut request).await?;
+
+        let operation = message::find(&origin.schema, &request.message)?;
+        let subject = operation.check(&origin.schema, &request.message, &request.parameters)?;
         let request_id = Uuid::now_v7();
-        let user = request.user.unwrap_or(SYSTEM_USER);
-        let mut context = Context {
+        let (correlation_id, correlated_since) =
+            origin.correlation.unwrap_or_else(|| (request_id, self.clock.now()));
+        let user = request.user.unwrap_or(origin.user);
+        let context = Context {
             message: request.message,
             stage: Stage::PreValidation,
             mode: Mode::Synchronous,
-            depth: 1,
-            entity: Some(subject.definition.logical_name.clone()),
-            record: subject.id,
-            secondary_entity: None,
+            depth: origin.depth,
+            entity: subject.entity.as_ref().map(|entity| entity.logical_name.clone()),
+            // A Create that brings its identifier along still has no record before the core operation.
+            record: subject.id.filter(|_| !operation.traits().creates),
+            secondary_entity: subject.secondary.clone(),
             user,
-            initiating_user: user,
-            correlation_id: request_id,
+            initiating_user: origin.initiating_user.unwrap_or(user),
+            correlation_id,
+            correlated_since,
+            cascade: origin.cascade,
             request_id,
             operation: None,
-            is_in_transaction: false,
+            is_in_transaction: origin.scope.is_some(),
             input: request.parameters,
             output: Default::default(),
-            shared: Arc::default(),
+            shared: options
+                .tag
+                .map(|tag| [(parameter::TAG.to_owned(), tag)].into())
+                .map(Arc::new)
+                .unwrap_or_default(),
             pre_images: Vec::new(),
             post_images: Vec::new(),
             children: Default::default(),
-            parent: None,
+            parent: origin.parent,
         };
-        // A Create that brings its identifier along still has no record before the core operation.
-        if operation.traits().creates {
-            context.record = None;
+        if context.cascade > CASCADE_LEVELS_MAX {
+            return Err(too_long(&context));
         }
-        let mut execution = Execution {
-            context,
-            schema,
+        if context.depth > self.depth_limit && context.cascade == 0 {
+            return Err(too_deep(&context, self.depth_limit));
+        }
+        Ok(Execution {
+            record: origin.record.map(|record| record.request(&context)),
+            context: Box::new(context),
+            schema: origin.schema,
             operation,
             subject,
-            deadline: Deadline::after(limit),
-            inherited: false,
-            scope: None,
-            record: None,
-        };
-        if let Some(nested) = nested {
-            self.descend(&mut execution, nested)?;
-        }
-        Ok(execution)
-    }
-
-    /// Makes an execution the child of the step that issued it.
-    fn descend(&self, execution: &mut Execution, nested: Nested) -> Result<()> {
-        let parent = nested.parent;
-        let context = &mut execution.context;
-        context.depth = parent.depth.saturating_add(1);
-        if context.depth > self.depth_limit {
-            return Err(too_deep(context, &parent, self.depth_limit));
-        }
-        context.user = parent.user;
-        context.initiating_user = parent.initiating_user;
-        context.correlation_id = parent.correlation_id;
-        context.is_in_transaction = nested.scope.is_some();
-        context.parent = Some(parent);
-        if let Some(deadline) = nested.deadline {
-            let own = execution.deadline.filter(|own| own.at < deadline.at);
-            execution.deadline = Some(own.unwrap_or(deadline));
-            execution.inherited = true;
-        }
-        execution.scope = nested.scope;
-        execution.record = nested.record.map(|record| record.request(&execution.context));
-        Ok(())
-    }
-
-    /// The record as PreValidation's images need it: read before there is a transaction, or in the caller's.
-    async fn read_images_early(&self, plan: &Plan, mut execution: Execution) -> Result<Execution> {
-        let Some(columns) = plan.image_columns(Side::Pre, &[Stage::PreValidation], &execution.context) else {
-            return Ok(execution);
-        };
-        if let Some(scope) = execution.scope.clone() {
-            execution.context.pre_images =
-                vec![read_image(&*scope.transaction, &execution, &columns).await?.map(Arc::new)];
-            return Ok(execution);
-        }
-        let begin = Begin {
-            access: Access::Read,
-            deadline: execution.deadline.map(|deadline| deadline.at),
-            label: describe(&execution.context),
-        };
-        let (outcome, timing) = transact(&*self.store, begin, Result::is_ok, move |transaction| {
-            Box::pin(async move {
-                let image = read_image(&*transaction, &execution, &columns).await?;
-                execution.context.pre_images = vec![image.map(Arc::new)];
-                Ok(execution)
-            })
+            deadline,
+            inherited: origin.inherited,
+            scope: origin.scope,
+            bypass: options.bypass,
         })
-        .await;
-        outcome.unwrap_or_else(|| Err(timing.err().unwrap_or_else(lost)))
     }
 
     /// Turns PreValidation's context into the one of the later stages, prepares the core operation and reads images.
-    async fn enter_transaction(&self, plan: &Plan, mut execution: Execution) -> Result<Execution> {
+    async fn enter_transaction(self: &Arc<Self>, plan: &Plan, mut execution: Execution) -> Result<Execution> {
         let scope = open_scope(&execution)?;
-        let traits = execution.operation.traits();
         execution.context.is_in_transaction = true;
-        if traits.parent_hop {
+        if execution.operation.traits().parent_hop {
             // On the platform these messages run their later stages in a child context, so that what PreValidation
-            // shares is found in the parent's shared variables.
+            // shares is found in the parent's shared variables. The request's tag is everywhere.
             execution.context.parent = Some(Arc::new(execution.context.to_parent()));
-            execution.context.shared = Arc::default();
+            let tag = execution.context.shared.get_key_value(parameter::TAG);
+            let tag = tag.map(|(name, value)| (name.clone(), value.clone()));
+            execution.context.shared = Arc::new(tag.into_iter().collect());
         }
-        let cx =
-            Operation { transaction: &*scope.transaction, schema: &execution.schema, now: self.clock.now() };
-        let prepared = execution.operation.prepare(cx, &execution.subject).await?;
+        self.read_children(plan, &mut execution).await?;
+        self.note_deletes(&scope, &execution);
+        let prepared = {
+            let cx = self.operation(&scope, &execution);
+            execution.operation.prepare(cx, &execution.subject, &execution.context.input).await?
+        };
         if let Some(record) = &execution.record {
-            prepared.into_iter().for_each(|event| record.event(event));
+            prepared.events.into_iter().for_each(|event| record.event(event));
         }
-
-        let in_transaction = [Stage::PreOperation, Stage::PostOperation];
-        let mut columns = plan.image_columns(Side::Pre, &in_transaction, &execution.context);
-        if execution.record.is_some() && traits.pre_image {
-            // A trace shows what the core operation changes, so it needs the old values: of all attributes, since steps
-            // may add to the target.
-            columns = Some(ColumnSet::All);
-        }
-        if let Some(columns) = columns {
-            let image = read_image(&*scope.transaction, &execution, &columns).await?;
-            execution.context.pre_images = vec![image.map(Arc::new)];
-        }
+        self.cascade(&execution, prepared.cascade).await?;
+        self.read_pre_images(plan, &mut execution).await?;
         Ok(execution)
     }
 
+    /// The steps of a stage: those of the message, then those of its counterpart.
     async fn run_stage(
         self: &Arc<Self>,
         plan: &Plan,
@@ -318,11 +314,30 @@ impl Pipeline {
         stage: Stage,
     ) -> Result<Execution> {
         execution.context.stage = stage;
-        let target = execution.context.target().map(|target| &target.attributes);
-        let choices: Vec<Choice<'_>> = plan.choose(stage, Mode::Synchronous, target).collect();
-        for choice in choices {
+        let mut execution = self.run_steps(plan, Part::Own, execution, stage).await?;
+        let counterpart = execution.operation.traits().counterpart;
+        if let Some(counterpart) = counterpart
+            && plan.has_counterpart(stage, Mode::Synchronous)
+        {
+            for index in 0..bulk::views(&execution) {
+                let whole = bulk::enter(&mut execution, counterpart, index)?;
+                execution = self.run_steps(plan, Part::Counterpart, execution, stage).await?;
+                bulk::restore(&mut execution, whole, index);
+            }
+        }
+        Ok(execution)
+    }
+
+    async fn run_steps(
+        self: &Arc<Self>,
+        plan: &Plan,
+        part: Part,
+        mut execution: Execution,
+        stage: Stage,
+    ) -> Result<Execution> {
+        for choice in plan.choose(part, stage, Mode::Synchronous, &execution)? {
             match choice {
-                Choice::Run(step) => execution = self.run_step(step, execution).await.0?,
+                Choice::Run(step) => execution = self.run_step(&step, execution).await.0?,
                 Choice::Skip(step, reason) => {
                     if let Some(record) = &execution.record {
                         record.event(Event::Skipped { step: step.key.clone(), stage, reason });
@@ -333,20 +348,22 @@ impl Pipeline {
         Ok(execution)
     }
 
-    /// Runs one step, and puts its place and its trace into the error if it fails.
+    /// Runs one step, as the user that it acts as, and puts its place and its trace into the error if it fails.
     async fn run_step(
         self: &Arc<Self>,
         step: &Arc<Step>,
         mut execution: Execution,
     ) -> (Result<Execution>, Vec<String>) {
         // The execution moves into the step and is gone if that fails, so what names the place is kept; a step that
-        // succeeds has no use for it, so nothing is copied yet.
-        let (operation, definition) = (execution.operation, Arc::clone(&execution.subject.definition));
+        // succeeds has no use for it, so as little as possible is copied yet.
+        let entity = execution.subject.entity.clone();
         let outer = execution.record.clone();
         let record = outer.as_ref().map(|record| record.step(step));
         let before = record.as_ref().map(|_| execution.context.clone());
         let scope = execution.scope.clone();
+        let caller = execution.context.user;
         execution.record.clone_from(&record);
+        execution.context.user = step.definition.run_as.unwrap_or(caller);
 
         let span = tracing::debug_span!("step", plugin = step.key.plugin, step = step.key.step, stage = %step.definition.stage);
         let ran = match past(execution.deadline) {
@@ -360,12 +377,13 @@ impl Pipeline {
         };
         let result = ran.result.and_then(|mut execution| {
             execution.record = outer;
+            execution.context.user = caller;
             scope.map_or(Ok(()), |scope| scope.check())?;
             Ok(execution)
         });
         let result = result.map_err(|error| {
-            let entity = Some(definition.logical_name.clone());
-            let (message, stage) = (operation.name().to_owned(), step.definition.stage);
+            let entity = entity.map(|entity| entity.logical_name.clone());
+            let (message, stage) = (step.definition.message.clone(), step.definition.stage);
             error.with_trace(&ran.lines).at(Location { step: step.key.clone(), stage, message, entity })
         });
         if let (Some(record), Some(before)) = (record, before) {
@@ -381,23 +399,29 @@ impl Pipeline {
         (result, ran.lines)
     }
 
-    async fn run_main_operation(&self, plan: &Plan, mut execution: Execution) -> Result<Execution> {
-        let scope = open_scope(&execution)?;
+    async fn run_main_operation(
+        self: &Arc<Self>,
+        plan: &Plan,
+        mut execution: Execution,
+    ) -> Result<Execution> {
         past(execution.deadline)?;
         execution.context.stage = Stage::MainOperation;
+        if execution.operation.traits().course == Course::Custom {
+            return match plan.main_operation() {
+                Some(step) => self.run_step(step, execution).await.0,
+                None => Ok(execution),
+            };
+        }
+        let scope = open_scope(&execution)?;
         // What steps changed was checked as they changed it.
         if execution.operation.traits().creates {
-            let id = execution.subject.id.unwrap_or_else(Uuid::now_v7);
-            execution.subject.id = Some(id);
-            execution.context.record = Some(id);
-            if let Some(Parameter::Entity(target)) = execution.context.input.get_mut(parameter::TARGET) {
-                Arc::make_mut(target).id = Some(id);
-            }
+            identify(&mut execution);
         }
         let started = Instant::now();
-        let cx =
-            Operation { transaction: &*scope.transaction, schema: &execution.schema, now: self.clock.now() };
-        let result = execution.operation.perform(cx, &execution.subject, &execution.context.input).await;
+        let result = {
+            let cx = self.operation(&scope, &execution);
+            execution.operation.perform(cx, &execution.subject, &execution.context.input).await
+        };
         if let Some(record) = &execution.record {
             record.event(Event::Operation(OperationRun {
                 duration: started.elapsed(),
@@ -405,44 +429,53 @@ impl Pipeline {
                 error: result.as_ref().err().cloned(),
             }));
         }
-        execution.context.output = result?;
-
-        let columns = plan.image_columns(Side::Post, &[Stage::PostOperation], &execution.context);
-        if let Some(columns) = columns {
-            let image = read_image(&*scope.transaction, &execution, &columns).await?;
-            execution.context.post_images = vec![image.map(Arc::new)];
-        }
+        let done = result?;
+        execution.context.output = done.output;
+        self.cascade(&execution, done.cascade).await?;
+        self.read_post_images(plan, &mut execution).await?;
         Ok(execution)
+    }
+
+    fn operation<'a>(&self, scope: &'a Scope, execution: &'a Execution) -> Operation<'a> {
+        Operation {
+            transaction: &*scope.transaction,
+            schema: &execution.schema,
+            now: self.clock.now(),
+            user: execution.context.user,
+        }
     }
 }
 
 impl Organization for Pipeline {
-    fn execute(self: Arc<Self>, nested: Nested, request: Request) -> BoxFuture<'static, Result<Response>> {
-        Box::pin(async move {
-            let scope = nested.scope.clone();
-            if let Some(scope) = &scope {
-                scope.check()?;
-            }
-            match self.begin(request, Some(nested)) {
-                Ok(execution) => self.run(execution).await,
-                Err(error) => {
-                    if let Some(scope) = scope {
-                        scope.doom(&error);
-                    }
-                    Err(error)
-                }
-            }
-        })
+    fn execute(self: Arc<Self>, origin: Origin, request: Request) -> BoxFuture<'static, Result<Response>> {
+        self.dispatch(origin, request)
     }
 }
 
-async fn read_image(
-    transaction: &dyn Transaction,
-    execution: &Execution,
-    columns: &ColumnSet,
-) -> Result<Option<crate::model::Entity>> {
-    let Some(id) = execution.subject.id.or(execution.context.record) else { return Ok(None) };
-    transaction.retrieve(&execution.subject.definition, id, columns).await
+/// What the transaction leaves behind, written at its end; whether there are jobs among it.
+async fn write_effects(scope: &Scope) -> Result<bool> {
+    scope.check()?;
+    let jobs = scope.take_jobs();
+    if !jobs.is_empty() {
+        scope.transaction.enqueue(&jobs).await?;
+    }
+    Ok(!jobs.is_empty())
+}
+
+/// Gives the records that are about to be created their identifiers.
+fn identify(execution: &mut Execution) {
+    let input = &mut execution.context.input;
+    if let Some(Parameter::Entity(target)) = input.get_mut(parameter::TARGET) {
+        let id = target.id.unwrap_or_else(Uuid::now_v7);
+        Arc::make_mut(target).id = Some(id);
+        execution.subject.id = Some(id);
+        execution.context.record = Some(id);
+    }
+    if let Some(Parameter::Entities(targets)) = input.get_mut(parameter::TARGETS) {
+        for target in &mut Arc::make_mut(targets).entities {
+            target.id.get_or_insert_with(Uuid::now_v7);
+        }
+    }
 }
 
 fn open_scope(execution: &Execution) -> Result<Arc<Scope>> {
@@ -482,10 +515,19 @@ pub(crate) fn rejection(fault: Fault, last_refusal: Option<Error>) -> Error {
     }
 }
 
-fn too_deep(context: &Context, parent: &Arc<Context>, limit: u32) -> Error {
+fn too_long(context: &Context) -> Error {
+    let message = format!(
+        "the cascade that reached {} goes more than {CASCADE_LEVELS_MAX} levels down; begin it further down, level by \
+         level",
+        describe(context)
+    );
+    Error::new(ErrorKind::DepthExceeded, message)
+}
+
+fn too_deep(context: &Context, limit: u32) -> Error {
     let mut path = vec![describe(context)];
     let mut last = context.request_id;
-    let mut ancestor = Some(parent);
+    let mut ancestor = context.parent.as_ref();
     while let Some(context) = ancestor {
         // The hop from PreValidation is the same request, and named once.
         if context.request_id != last {

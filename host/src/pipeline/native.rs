@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::{
-    Attributes, ColumnSet, Entity, EntityReference, Fault, Message, Mode, Parameters, Query, Request,
-    Response, Stage, Value,
+    Attributes, ColumnSet, Entity, EntityReference, Fault, Message, Mode, Parameter, Parameters, Query,
+    Request, Response, Stage, Value,
 };
 use crate::pipeline::execution::{Context, Execution, Side};
 use crate::pipeline::registry::Step;
@@ -184,6 +184,11 @@ impl StepContext {
         self.context(|context| context.depth)
     }
 
+    /// Who started the work.
+    pub fn initiating_user(&self) -> Result<Uuid> {
+        self.context(|context| context.initiating_user)
+    }
+
     /// Who the step acts as.
     pub fn user(&self) -> Result<Uuid> {
         self.context(|context| context.user)
@@ -199,6 +204,11 @@ impl StepContext {
         self.context(|context| {
             context.entity.as_ref().zip(context.record).map(|(entity, id)| EntityReference::new(entity, id))
         })
+    }
+
+    /// The entity on the other side of an Associate or a Disassociate.
+    pub fn secondary_entity(&self) -> Result<Option<String>> {
+        self.context(|context| context.secondary_entity.clone())
     }
 
     /// The target with the attributes that it carries; a bare reference for Retrieve and Delete.
@@ -268,10 +278,36 @@ impl StepContext {
         self.cell.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line.into());
     }
 
+    /// The records of a bulk message before the core operation, one for each target.
+    pub fn pre_images(&self, alias: &str) -> Result<Vec<Option<Entity>>> {
+        self.context(|context| context.images(&self.cell.step, Side::Pre, alias, &ColumnSet::All))
+    }
+
+    /// The records of a bulk message after the core operation, one for each target.
+    pub fn post_images(&self, alias: &str) -> Result<Vec<Option<Entity>>> {
+        self.context(|context| context.images(&self.cell.step, Side::Post, alias, &ColumnSet::All))
+    }
+
+    /// The children of a record that is being deleted, as they were before the cascade, for an image that names their
+    /// relationship.
+    pub fn children_image(&self, alias: &str) -> Result<Vec<Entity>> {
+        self.context(|context| context.children_image(&self.cell.step, alias, &ColumnSet::All))
+    }
+
+    /// Changes an input parameter, in PreValidation and PreOperation.
+    pub fn set_input(&self, name: impl Into<String>, parameter: impl Into<Parameter>) -> Result<()> {
+        self.change(|execution| execution.set_input(name.into(), parameter.into()))
+    }
+
+    /// Changes an output parameter, in PostOperation, or sets it at MainOperation.
+    pub fn set_output(&self, name: impl Into<String>, parameter: impl Into<Parameter>) -> Result<()> {
+        self.change(|execution| execution.set_output(name.into(), parameter.into()))
+    }
+
     /// Issues a request: the organization service. In a transaction it is part of it, and a failure dooms it.
     pub async fn execute(&self, request: Request) -> Result<Response> {
-        let nested = self.cell.lock().as_ref().map(Execution::nested).ok_or_else(ended)?;
-        let result = Arc::clone(&self.cell.organization).execute(nested, request).await;
+        let origin = self.cell.lock().as_ref().map(Execution::nested).ok_or_else(ended)?;
+        let result = Arc::clone(&self.cell.organization).execute(origin, request).await;
         if let Err(error) = &result {
             *self.cell.last_refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
         }

@@ -16,7 +16,8 @@ use crate::pipeline::registry::Step;
 #[derive(Clone)]
 pub struct Record {
     recorder: Arc<Recorder>,
-    node: usize,
+    /// None at the beginning, where the root request is written.
+    node: Option<usize>,
 }
 
 #[derive(Default)]
@@ -46,16 +47,14 @@ pub(crate) struct StepEnd {
 }
 
 impl Record {
-    /// A new record with a root request.
-    pub(crate) fn root(context: &Context) -> Self {
-        let root = Self { recorder: Arc::default(), node: 0 };
-        root.push(None, Kind::Request(trace_of(context)));
-        root
+    /// A record with nothing in it yet: the first request is its root.
+    pub(crate) fn new() -> Self {
+        Self { recorder: Arc::default(), node: None }
     }
 
-    /// Starts a request below this place: a nested one below a step.
+    /// Starts a request below this place: one that a step issues, or that another message runs as.
     pub(crate) fn request(&self, context: &Context) -> Self {
-        self.at(self.push(Some(self.node), Kind::Request(trace_of(context))))
+        self.at(self.push(Kind::Request(trace_of(context))))
     }
 
     /// Starts a run of a step.
@@ -73,12 +72,12 @@ impl Record {
             requests: Vec::new(),
             error: None,
         };
-        self.at(self.push(Some(self.node), Kind::Step(run)))
+        self.at(self.push(Kind::Step(run)))
     }
 
     /// Notes a moment.
     pub(crate) fn event(&self, event: Event) {
-        self.push(Some(self.node), Kind::Event(event));
+        self.push(Kind::Event(event));
     }
 
     /// Ends the run of a step that this place stands for.
@@ -115,14 +114,14 @@ impl Record {
     }
 
     fn at(&self, node: usize) -> Self {
-        Self { recorder: Arc::clone(&self.recorder), node }
+        Self { recorder: Arc::clone(&self.recorder), node: Some(node) }
     }
 
-    fn push(&self, parent: Option<usize>, kind: Kind) -> usize {
+    fn push(&self, kind: Kind) -> usize {
         let mut nodes = self.recorder.nodes.lock().unwrap_or_else(PoisonError::into_inner);
         let index = nodes.len();
         nodes.push(Node { kind, started: Instant::now(), children: Vec::new() });
-        if let Some(parent) = parent.and_then(|parent| nodes.get_mut(parent)) {
+        if let Some(parent) = self.node.and_then(|parent| nodes.get_mut(parent)) {
             parent.children.push(index);
         }
         index
@@ -130,7 +129,7 @@ impl Record {
 
     fn with_node(&self, change: impl FnOnce(&mut Node)) {
         let mut nodes = self.recorder.nodes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(node) = nodes.get_mut(self.node) {
+        if let Some(node) = self.node.and_then(|node| nodes.get_mut(node)) {
             change(node);
         }
     }
@@ -161,7 +160,10 @@ fn request(nodes: &[Node], index: usize) -> Option<Trace> {
         match nodes.get(child).map(|node| (&node.kind, node)) {
             Some((Kind::Event(event), _)) => trace.events.push(event.clone()),
             Some((Kind::Step(run), node)) => trace.events.push(Event::Step(step(nodes, node, run))),
-            _ => {}
+            Some((Kind::Request(_), _)) => {
+                trace.events.extend(request(nodes, child).map(|inner| Event::Request(Box::new(inner))));
+            }
+            None => {}
         }
     }
     Some(trace)

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::message::{self, Traits};
+use crate::message::{self, Course, Steps, Traits};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::step::StepKey;
-use crate::model::{Image, Mode, Stage, StepDefinition};
+use crate::model::{Binding, Image, Message, Mode, Schema, Stage, StepDefinition, StepsAllowed, code};
 use crate::pipeline::execution::Side;
 use crate::pipeline::runner::Runner;
 
@@ -47,24 +47,30 @@ pub struct Registry {
 
 impl Registry {
     /// Registers a step, or says which rule it breaks.
+    ///
+    /// `schema` has the custom messages, and tells whether a message exists for an entity that is defined.
     pub fn register(
         &mut self,
+        schema: &Schema,
         plugin: &str,
         definition: StepDefinition,
         secure_configuration: Option<String>,
         runner: Arc<dyn Runner>,
     ) -> Result<()> {
-        check(plugin, &definition)?;
+        check(schema, plugin, &definition)?;
+        self.check_main_operation(plugin, &definition)?;
         let key = StepKey { plugin: plugin.to_owned(), step: definition.name.clone() };
         if self.by_key.contains_key(&key) {
             return Err(refused(
                 plugin,
                 &definition,
+                code::STEP_NOT_ALLOWED,
                 "has the name of another step; give each its own, and register a plugin once",
             ));
         }
         if self.by_key.len() >= STEPS_MAX {
-            return Err(refused(plugin, &definition, "does not fit: a host takes 10000 steps"));
+            let problem = format!("does not fit: a host takes {STEPS_MAX} steps");
+            return Err(refused(plugin, &definition, code::STEP_NOT_ALLOWED, &problem));
         }
         let sequence = u32::try_from(self.by_key.len()).unwrap_or(u32::MAX);
         let step = Arc::new(Step { key: key.clone(), definition, secure_configuration, sequence, runner });
@@ -76,10 +82,42 @@ impl Registry {
         Ok(())
     }
 
-    /// The steps of a message, in order.
+    /// The steps of a message of an entity, in order.
     #[must_use]
-    pub fn of_message(&self, message: &str) -> &[Arc<Step>] {
-        self.by_message.get(message).map_or(&[], Vec::as_slice)
+    pub fn find_all(&self, message: &str, entity: Option<&str>) -> Vec<Arc<Step>> {
+        self.of_message(message, entity).cloned().collect()
+    }
+
+    /// Whether a message of an entity would run a step, or queue one.
+    #[must_use]
+    pub fn has_steps(&self, message: &str, entity: &str) -> bool {
+        self.of_message(message, Some(entity)).any(|step| step.definition.enabled)
+    }
+
+    fn of_message<'a>(
+        &'a self,
+        message: &str,
+        entity: Option<&'a str>,
+    ) -> impl Iterator<Item = &'a Arc<Step>> {
+        let steps = self.by_message.get(message).map_or(&[] as &[_], Vec::as_slice);
+        steps.iter().filter(move |step| match step.definition.entity.as_deref() {
+            None => true,
+            Some(wanted) => Some(wanted) == entity,
+        })
+    }
+
+    fn check_main_operation(&self, plugin: &str, definition: &StepDefinition) -> Result<()> {
+        if definition.stage != Stage::MainOperation {
+            return Ok(());
+        }
+        let mut steps = self.by_message.get(&definition.message).into_iter().flatten();
+        match steps.find(|step| step.definition.stage == Stage::MainOperation) {
+            None => Ok(()),
+            Some(other) => {
+                let problem = format!("would be a second main operation, and `{}` is one", other.key);
+                Err(refused(plugin, definition, code::INVALID_STAGE, &problem))
+            }
+        }
     }
 
     /// The step with that key.
@@ -94,51 +132,131 @@ impl Registry {
     }
 }
 
-fn check(plugin: &str, definition: &StepDefinition) -> Result<()> {
-    let traits = message::find(&definition.message)
-        .map_err(|error| refused(plugin, definition, &format!("has no message: {}", error.message())))?;
-    let traits = traits.traits();
+fn check(schema: &Schema, plugin: &str, definition: &StepDefinition) -> Result<()> {
+    let refused = |code, problem: &str| Err(refused(plugin, definition, code, problem));
+    let message = &definition.message;
+    let traits = match message::find(schema, message) {
+        Ok(operation) => operation.traits(),
+        Err(error) => return refused(error.code(), &format!("has no message: {}", error.message())),
+    };
     if definition.name.is_empty() {
-        return Err(refused(plugin, definition, "needs a name"));
+        return refused(code::STEP_NOT_ALLOWED, "needs a name");
     }
-    if definition.stage == Stage::MainOperation {
-        return Err(refused(plugin, definition, "cannot run at MainOperation (30), which is the host's own"));
+    let is_main = definition.stage == Stage::MainOperation;
+    if is_main && traits.course != Course::Custom {
+        return refused(
+            code::INVALID_STAGE,
+            "cannot run at MainOperation (30), which is the host's own, but for a custom message's main operation",
+        );
     }
     if definition.mode == Mode::Asynchronous && definition.stage != Stage::PostOperation {
-        return Err(refused(plugin, definition, "is asynchronous, which only PostOperation (40) allows"));
+        return refused(code::INVALID_STAGE, "is asynchronous, which only PostOperation (40) allows");
     }
-    if !definition.filtering_attributes.is_empty() && !traits.filtering {
-        return Err(refused(plugin, definition, "has filtering attributes, which only Update allows"));
+    match traits.steps {
+        Steps::Any => {}
+        Steps::None(reason) => {
+            return refused(
+                code::STEP_NOT_ALLOWED,
+                &format!("is on a message that takes no steps, since {reason}"),
+            );
+        }
+        Steps::EveryEntity if definition.entity.is_some() => {
+            return refused(
+                code::MESSAGE_NOT_FOR_ENTITY,
+                "is on a message of two entities, which takes steps for every entity only; leave the entity out and \
+                 look at the target",
+            );
+        }
+        Steps::AsDefined if !is_main => check_allowed(schema, plugin, definition)?,
+        Steps::EveryEntity | Steps::AsDefined => {}
+    }
+    if let Some(entity) = definition.entity.as_ref().and_then(|name| schema.entities.get(name)) {
+        let lacks = (message == Message::ASSIGN && !entity.is_user_owned())
+            || (message == Message::SET_STATE && entity.states.is_empty())
+            || entity.intersect;
+        if lacks {
+            return refused(
+                code::MESSAGE_NOT_FOR_ENTITY,
+                &format!("is on a message that there is not for `{}`", entity.logical_name),
+            );
+        }
+    }
+    if !traits.filtering && (!definition.filtering_attributes.is_empty() || definition.changed_only) {
+        return refused(
+            code::STEP_NOT_ALLOWED,
+            "has filtering attributes or looks at changed values, which only Update and UpdateMultiple allow",
+        );
     }
     check_images(plugin, definition, traits)
 }
 
-fn check_images(plugin: &str, definition: &StepDefinition, traits: Traits) -> Result<()> {
-    for (index, image) in definition.images.iter().enumerate() {
-        let earlier = definition.images.iter().take(index);
-        let problem = if image.alias.is_empty() {
-            "has an image without an alias"
-        } else if earlier.clone().any(|other| {
-            other.alias == image.alias
-                && ((other.image_type.is_pre() && image.image_type.is_pre())
-                    || (other.image_type.is_post() && image.image_type.is_post()))
-        }) {
-            "has two images of one alias; give each its own"
-        } else if image.image_type.is_pre() && !traits.pre_image {
-            "has a pre-image, which its message does not have"
-        } else if image.image_type.is_post() && !traits.post_image {
-            "has a post-image, which its message does not have"
-        } else if image.image_type.is_post() && definition.stage != Stage::PostOperation {
-            "has a post-image, which exists only in PostOperation (40)"
-        } else {
-            continue;
-        };
-        return Err(refused(plugin, definition, problem));
+/// A custom message's definition says which steps it takes.
+fn check_allowed(schema: &Schema, plugin: &str, definition: &StepDefinition) -> Result<()> {
+    let Some(message) = schema.messages.get(&definition.message) else { return Ok(()) };
+    let problem = match message.steps {
+        StepsAllowed::SyncAndAsync => None,
+        StepsAllowed::AsyncOnly if definition.mode == Mode::Asynchronous => None,
+        StepsAllowed::AsyncOnly => Some("is synchronous, and its message allows asynchronous steps only"),
+        StepsAllowed::None => Some("is on a message whose definition allows no steps"),
+    };
+    if let Some(problem) = problem {
+        return Err(refused(plugin, definition, code::STEP_NOT_ALLOWED, problem));
+    }
+    let bound = match &message.binding {
+        Binding::Global => None,
+        Binding::Entity(entity) | Binding::EntityCollection(entity) => Some(entity),
+    };
+    if definition.entity.is_some() && definition.entity.as_ref() != bound {
+        let problem = "is on a message that is not bound to that entity";
+        return Err(refused(plugin, definition, code::MESSAGE_NOT_FOR_ENTITY, problem));
     }
     Ok(())
 }
 
-fn refused(plugin: &str, definition: &StepDefinition, problem: &str) -> Error {
+fn check_images(plugin: &str, definition: &StepDefinition, traits: Traits) -> Result<()> {
+    for (index, image) in definition.images.iter().enumerate() {
+        let mut earlier = definition.images.iter().take(index);
+        let is_delete = matches!(definition.message.as_str(), Message::DELETE);
+        let side_twice = |other: &Image| {
+            other.alias == image.alias
+                && ((other.image_type.is_pre() && image.image_type.is_pre())
+                    || (other.image_type.is_post() && image.image_type.is_post()))
+        };
+        let property = image.message_property.as_deref().unwrap_or(traits.image_property);
+        let (code, problem) = if image.alias.is_empty() {
+            (code::INVALID_IMAGE_TYPE, "has an image without an alias".to_owned())
+        } else if earlier.any(side_twice) {
+            (code::INVALID_IMAGE_TYPE, "has two images of one alias; give each its own".into())
+        } else if !traits.pre_image && !traits.post_image {
+            (code::NO_IMAGES, "has an image, and its message has none".into())
+        } else if property != traits.image_property {
+            let wanted = traits.image_property;
+            (
+                code::INVALID_MESSAGE_PROPERTY,
+                format!("has an image of the parameter `{property}`; the record is in `{wanted}`"),
+            )
+        } else if image.image_type.is_pre() && !traits.pre_image {
+            (code::INVALID_IMAGE_TYPE, "has a pre-image, which its message does not have".into())
+        } else if image.image_type.is_post() && !traits.post_image {
+            (code::INVALID_IMAGE_TYPE, "has a post-image, which its message does not have".into())
+        } else if image.image_type.is_post() && definition.stage != Stage::PostOperation {
+            (code::NO_POST_IMAGE_BEFORE, "has a post-image, which exists only in PostOperation (40)".into())
+        } else if image.relationship.is_some() && (!is_delete || definition.stage == Stage::PreValidation) {
+            (
+                code::INVALID_IMAGE_TYPE,
+                "has an image of children, which a Delete has from PreOperation (20) on; PreValidation still finds them \
+                 by a query"
+                    .into(),
+            )
+        } else {
+            continue;
+        };
+        return Err(refused(plugin, definition, code, &problem));
+    }
+    Ok(())
+}
+
+fn refused(plugin: &str, definition: &StepDefinition, code: i32, problem: &str) -> Error {
     let StepDefinition { name, message, stage, .. } = definition;
     Error::new(
         ErrorKind::InvalidRegistration,
@@ -146,4 +264,5 @@ fn refused(plugin: &str, definition: &StepDefinition, problem: &str) -> Error {
             "step `{name}` of plugin `{plugin}` on {message} at {stage} cannot be registered: it {problem}"
         ),
     )
+    .with_code(code)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::model::error::Result;
 use crate::model::{Request, Response};
-use crate::pipeline::execution::{Execution, Nested};
+use crate::pipeline::execution::{Execution, Origin};
 use crate::pipeline::registry::Step;
 pub use crate::store::BoxFuture;
 
@@ -41,5 +41,5 @@ pub struct Ran {
 pub trait Organization: Send + Sync {
     /// Runs a request through the whole pipeline, one deeper than the step that issues it. Dropping the future stops
     /// it; what it wrote is then rolled back with the transaction that it was part of.
-    fn execute(self: Arc<Self>, nested: Nested, request: Request) -> BoxFuture<'static, Result<Response>>;
+    fn execute(self: Arc<Self>, origin: Origin, request: Request) -> BoxFuture<'static, Result<Response>>;
 }

@@ -25,6 +25,7 @@ use crate::model::{
 pub(crate) mod check;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+pub mod watch;
 
 /// A future that may be sent to the thread that owns a connection.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -82,7 +83,8 @@ pub trait Store: Send + Sync + 'static {
     /// The definitions as last committed.
     fn schema(&self) -> Arc<Schema>;
 
-    /// Makes definitions, all or none, and returns the new schema. See [`Schema::extended`].
+    /// Makes definitions, all or none, and returns the new schema. See [`Schema::extended`]; `InvalidDefinition` also if
+    /// there are records with the same values of a new alternate key.
     async fn define(&self, definitions: Definitions) -> Result<Arc<Schema>>;
 
     /// Locks up to `limit` jobs that are ready for `worker` and returns them, oldest first, with `attempt` raised.
@@ -136,10 +138,12 @@ pub struct PendingJobs {
 #[async_trait]
 pub trait Transaction: Send + Sync {
     /// Inserts a record with the identifier and exactly the attributes given, system attributes included.
-    /// `Duplicate` if the identifier is taken.
+    /// `Duplicate` if the identifier is taken, or, with the code
+    /// [`DUPLICATE_KEY`](crate::model::code::DUPLICATE_KEY), the values of an alternate key.
     async fn insert(&self, definition: &EntityDefinition, id: Uuid, attributes: &Attributes) -> Result<()>;
 
-    /// Writes attributes of a record and raises its version. False if the record does not exist.
+    /// Writes attributes of a record and raises its version. False if the record does not exist. `Duplicate` as for an
+    /// insert if the values of an alternate key are taken.
     async fn update(&self, definition: &EntityDefinition, id: Uuid, attributes: &Attributes) -> Result<bool>;
 
     /// Deletes a record. False if it does not exist.
@@ -156,14 +160,6 @@ pub trait Transaction: Send + Sync {
 
     /// Reads the records that a query selects, each with its identifier.
     async fn query(&self, schema: &Schema, query: &Query) -> Result<EntityCollection>;
-
-    /// Clears a lookup wherever it points to `target`, and returns in how many records.
-    async fn unlink(
-        &self,
-        definition: &EntityDefinition,
-        lookup: &str,
-        target: &EntityReference,
-    ) -> Result<u64>;
 
     /// Whether a lookup points to `target` in any record.
     async fn is_referenced(

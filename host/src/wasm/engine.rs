@@ -151,8 +151,9 @@ fn config(settings: &Settings) -> Config {
     config
 }
 
-/// The part of a guest's stack that host functions run on; wasmtime's gap, since an overflow there aborts the process.
-const HOST_STACK_BYTES: usize = 1536 << 10;
+/// The part of a guest's stack that host functions run on: room for the longest cascade in a debug build, since an
+/// overflow there aborts the process. What is not touched is address space and no memory.
+const HOST_STACK_BYTES: usize = 4 << 20;
 
 fn pool(settings: &Settings) -> PoolingAllocationConfig {
     let slots = slots(settings);

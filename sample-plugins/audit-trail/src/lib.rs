@@ -77,7 +77,7 @@ fn shown(value: &Value) -> String {
 }
 
 /// What the host writes itself with every change.
-const KEPT_BY_HOST: [&str; 3] = ["createdon", "modifiedon", "versionnumber"];
+const KEPT_BY_HOST: [&str; 5] = ["createdby", "createdon", "modifiedby", "modifiedon", "versionnumber"];
 
 plugin!(audit_create, audit_update, audit_delete, uses(AuditEntry));
 

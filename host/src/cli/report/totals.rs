@@ -68,6 +68,10 @@ impl Totals {
                     spent += run.duration;
                     continue;
                 }
+                Event::Request(inner) => {
+                    spent += inner.duration;
+                    continue;
+                }
                 Event::Unlinked { .. } | Event::Skipped { .. } | Event::Queued { .. } => continue,
             };
             *share += time;
@@ -75,8 +79,10 @@ impl Totals {
         }
         self.pipeline += trace.duration.saturating_sub(spent);
         for event in &trace.events {
-            if let Event::Step(run) = event {
-                self.add_step(run, native);
+            match event {
+                Event::Step(run) => self.add_step(run, native),
+                Event::Request(inner) => self.add(inner, native),
+                _ => {}
             }
         }
     }

@@ -22,6 +22,19 @@ pub(super) fn is_duplicate(error: &rusqlite::Error) -> bool {
         if failure.extended_code == ffi::SQLITE_CONSTRAINT_PRIMARYKEY)
 }
 
+/// The columns of a unique index that a statement would have filled twice, as SQLite names them; none if it failed for
+/// another reason.
+pub(super) fn unique_violation(error: &rusqlite::Error) -> Option<&str> {
+    match error {
+        rusqlite::Error::SqliteFailure(failure, text)
+            if failure.extended_code == ffi::SQLITE_CONSTRAINT_UNIQUE =>
+        {
+            text.as_deref()?.strip_prefix("UNIQUE constraint failed: ")
+        }
+        _ => None,
+    }
+}
+
 /// Whether the deadline, or the end of the caller, interrupted a statement.
 pub(super) fn is_interrupted(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted)

@@ -8,9 +8,11 @@ mod definition;
 mod error;
 mod filter;
 mod job;
+mod key;
 mod open;
 mod session;
 mod sql;
+mod table;
 mod thread;
 mod transaction;
 mod value;
@@ -176,7 +178,7 @@ impl Store for SqliteStore {
             .run(Begin { access: Access::Write, deadline: None, label }, move |session, turn, _| {
                 let current = Arc::clone(&shared.read().unwrap_or_else(PoisonError::into_inner));
                 let schema = Arc::new(current.extended(&definitions)?);
-                if schema.entities == current.entities {
+                if schema.defines_same(&current) {
                     return Ok(current);
                 }
                 let (result, _) = session.transact(turn, |transaction| {

@@ -9,13 +9,13 @@ use rusqlite::{Connection, OpenFlags};
 use crate::model::error::{Error, ErrorKind, Result};
 
 use super::error::failed_on;
-use super::{Options, Synchronous};
+use super::{Options, Synchronous, definition, table};
 
 /// Marks a file as Stagegate's: "STGT".
 const APPLICATION_ID: u32 = 0x5354_4754;
 
 /// The scripts that make a file's tables, each building on those before. The number of them is the file's version.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
 const VERSION: u32 = MIGRATIONS.len() as u32;
 
 /// The prepared statements that a connection keeps: a shape of request takes a handful.
@@ -101,10 +101,13 @@ pub(super) fn writer(options: &Options) -> Result<Connection> {
         for migration in MIGRATIONS.iter().skip(version as usize) {
             script.push_str(migration);
         }
-        script.push_str(&format!(
-            "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; COMMIT;"
-        ));
         run("bring the tables to this version", &script)?;
+        for definition in definition::load(&connection)?.entities.values() {
+            table::add_system_columns(&connection, definition)?;
+        }
+        let marks =
+            format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; COMMIT;");
+        run("bring the tables to this version", &marks)?;
     }
     run("turn on the write-ahead log", "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 1000;")?;
     Ok(connection)
@@ -177,5 +180,51 @@ pub(super) fn resolve(path: &Path) -> PathBuf {
     match (fs::canonicalize(folder), path.file_name()) {
         (Ok(folder), Some(name)) => folder.join(name),
         _ => path.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test says what it expects by failing")]
+
+    use super::*;
+    use crate::store::Store;
+    use crate::store::sqlite::SqliteStore;
+
+    /// A database as the first version of the tables had it, with one record.
+    fn first_version(path: &Path) {
+        let connection = Connection::open(path).unwrap();
+        connection.execute_batch(MIGRATIONS[0]).unwrap();
+        connection
+            .execute_batch(&format!(
+                r#"CREATE TABLE e_account (id BLOB PRIMARY KEY NOT NULL CHECK (length(id) = 16), createdon INTEGER,
+                    modifiedon INTEGER, versionnumber INTEGER NOT NULL DEFAULT 1, c_name TEXT COLLATE NOCASE) STRICT;
+                INSERT INTO e_account (id, createdon, c_name) VALUES (randomblob(16), 7, 'Contoso');
+                INSERT INTO entity_definition (logical_name, definition) VALUES ('account',
+                    '{{"logical_name":"account","attributes":[{{"name":"name","type":"string","max_length":100}}]}}');
+                UPDATE schema_version SET version = 3;
+                PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 1;"#
+            ))
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_older_file_is_brought_to_this_version() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("old.db");
+        first_version(&path);
+        for _ in 0..2 {
+            let store = SqliteStore::open(Options::new(&path)).unwrap();
+            let schema = store.schema();
+            assert_eq!(schema.version, 3);
+            assert_eq!(schema.entity("account").unwrap().attributes.len(), 1);
+            assert!(schema.relationships.is_empty() && schema.messages.is_empty());
+            store.close().await;
+        }
+        let connection = Connection::open(&path).unwrap();
+        let sql = "SELECT createdon, c_name FROM e_account WHERE createdby IS NULL AND modifiedby IS NULL";
+        let row = connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        assert_eq!(row, (7, "Contoso".to_owned()));
+        assert_eq!(pragma(&connection, &path, "user_version").unwrap(), VERSION);
     }
 }

@@ -71,7 +71,7 @@ pub(super) fn update(definition: &EntityDefinition, columns: &[Column<'_>]) -> S
     for column in columns {
         push_columns(&mut sql, column, "=?,");
     }
-    if columns.iter().any(|column| column.attribute == "versionnumber") {
+    if columns.iter().any(Column::is_version) {
         sql.pop();
     } else {
         sql.push_str(RAISE_VERSION);
@@ -99,18 +99,7 @@ pub(super) fn select(definition: &EntityDefinition, columns: &[Column<'_>]) -> S
     sql
 }
 
-/// Parameters: the target's identifier, and its entity where the lookup has several targets.
-pub(super) fn unlink(definition: &EntityDefinition, lookup: &Column<'_>) -> String {
-    let mut sql = text("UPDATE ", definition, 4);
-    sql.push_str(" SET ");
-    push_columns(&mut sql, lookup, "=NULL,");
-    sql.push_str(RAISE_VERSION);
-    sql.push_str(" WHERE ");
-    push_points_to(&mut sql, lookup);
-    sql
-}
-
-/// Parameters as for [`unlink`]. One row, 0 or 1.
+/// Parameters: the target's identifier, and its entity where the lookup has several targets. One row, 0 or 1.
 pub(super) fn is_referenced(definition: &EntityDefinition, lookup: &Column<'_>) -> String {
     let mut sql = text("SELECT EXISTS (SELECT 1 FROM ", definition, 2);
     sql.push_str(" WHERE ");

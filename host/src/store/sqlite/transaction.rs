@@ -16,7 +16,7 @@ use crate::store::{Access, Transaction, check};
 use super::error::is_duplicate;
 use super::session::SqliteTransaction;
 use super::value::{Column, Parameter, Place, id_parameter};
-use super::{filter, job, sql};
+use super::{filter, job, key, sql};
 
 #[async_trait]
 impl Transaction for SqliteTransaction {
@@ -35,6 +35,9 @@ impl Transaction for SqliteTransaction {
                     );
                     return Error::new(ErrorKind::Duplicate, message).with_source(error);
                 }
+                if let Some(key) = key::violated(definition, &error) {
+                    return key::duplicate(definition, key, attributes, None).with_source(error);
+                }
                 self.error(connection, &format!("insert a record of `{name}`"), error)
             })
         })
@@ -47,6 +50,13 @@ impl Transaction for SqliteTransaction {
             parameters.push(id_parameter(&id));
             let count =
                 execute(connection, &sql::update(definition, &columns), parameters).map_err(|error| {
+                    if let Some(key) = key::violated(definition, &error) {
+                        // The statement left no trace, so the record is as before.
+                        let asked = ColumnSet::Named(key.attributes.clone());
+                        let stored = self.find(connection, definition, id, &asked).ok().flatten();
+                        return key::duplicate(definition, key, attributes, stored.as_ref())
+                            .with_source(error);
+                    }
                     let what = format!("update the record {id} of `{}`", definition.logical_name);
                     self.error(connection, &what, error)
                 })?;
@@ -71,12 +81,7 @@ impl Transaction for SqliteTransaction {
         id: Uuid,
         columns: &ColumnSet,
     ) -> Result<Option<Entity>> {
-        self.call(Access::Read, |connection| {
-            let columns = Column::select(definition, columns)?;
-            let mut sql = sql::select(definition, &columns);
-            sql.push_str(" WHERE id=?");
-            Ok(self.read(connection, definition, &columns, &sql, &[id_parameter(&id)])?.pop())
-        })
+        self.call(Access::Read, |connection| self.find(connection, definition, id, columns))
     }
 
     async fn query(&self, schema: &Schema, query: &Query) -> Result<EntityCollection> {
@@ -87,24 +92,6 @@ impl Transaction for SqliteTransaction {
             let select = filter::select(definition, query, &columns)?;
             let records = self.read(connection, definition, &columns, &select.sql, &select.parameters)?;
             Ok(EntityCollection::new(&query.entity, records))
-        })
-    }
-
-    async fn unlink(
-        &self,
-        definition: &EntityDefinition,
-        lookup: &str,
-        target: &EntityReference,
-    ) -> Result<u64> {
-        self.call(Access::Write, |connection| {
-            let column = lookup_column(definition, lookup)?;
-            let parameters = points_to(&column, target)?;
-            let count =
-                execute(connection, &sql::unlink(definition, &column), parameters).map_err(|error| {
-                    let what = format!("clear the lookup `{lookup}` of `{}`", definition.logical_name);
-                    self.error(connection, &what, error)
-                })?;
-            Ok(count as u64)
         })
     }
 
@@ -179,7 +166,21 @@ fn points_to<'v>(column: &Column<'_>, target: &'v EntityReference) -> Result<Vec
     }
     Ok(parameters)
 }
+
 impl SqliteTransaction {
+    fn find(
+        &self,
+        connection: &Connection,
+        definition: &EntityDefinition,
+        id: Uuid,
+        columns: &ColumnSet,
+    ) -> Result<Option<Entity>> {
+        let columns = Column::select(definition, columns)?;
+        let mut sql = sql::select(definition, &columns);
+        sql.push_str(" WHERE id=?");
+        Ok(self.read(connection, definition, &columns, &sql, &[id_parameter(&id)])?.pop())
+    }
+
     fn read(
         &self,
         connection: &Connection,

@@ -17,9 +17,11 @@ use rusqlite::{Row, types::Type};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
-use crate::model::definition::{CREATED_ON, MODIFIED_ON, VERSION_NUMBER};
+use crate::model::definition::{SYSTEM_ATTRIBUTES, VERSION_NUMBER, system_attribute};
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::model::{AttributeType, ColumnSet, DateTime, EntityDefinition, EntityReference, Value};
+use crate::model::{
+    AttributeDefinition, AttributeType, ColumnSet, DateTime, EntityDefinition, EntityReference, Value,
+};
 
 /// A value as a statement takes it.
 pub(super) type Parameter<'v> = ToSqlOutput<'v>;
@@ -46,57 +48,48 @@ pub(super) enum Place {
     Own,
 }
 
-static UNIQUE_IDENTIFIER: AttributeType = AttributeType::UniqueIdentifier;
-static DATE_TIME: AttributeType = AttributeType::DateTime;
-static BIG_INTEGER: AttributeType = AttributeType::BigInteger;
-
 impl<'a> Column<'a> {
     /// The column of an attribute that can be read.
     pub(super) fn of(definition: &'a EntityDefinition, name: &'a str) -> Result<Self> {
         if let Some(attribute) = definition.attribute(name) {
-            let attribute_type = &attribute.attribute_type;
-            return Ok(Self { attribute: name, attribute_type, place: Place::Own });
+            return Ok(Self::own(attribute));
         }
         if let Some(column) = Self::system(name) {
             return Ok(column);
         }
         // An error here names the attributes that there are.
-        definition.readable_type(name)?;
-        Ok(Self { attribute: name, attribute_type: &UNIQUE_IDENTIFIER, place: Place::Id })
+        Ok(Self { attribute: name, attribute_type: definition.readable(name)?, place: Place::Id })
     }
 
-    fn system(name: &'a str) -> Option<Self> {
-        let attribute_type = match name {
-            CREATED_ON | MODIFIED_ON => &DATE_TIME,
-            VERSION_NUMBER => &BIG_INTEGER,
-            _ => return None,
-        };
-        Some(Self { attribute: name, attribute_type, place: Place::System })
+    /// The column of an attribute of the entity's own.
+    pub(super) fn own(attribute: &'a AttributeDefinition) -> Self {
+        Self { attribute: &attribute.name, attribute_type: &attribute.attribute_type, place: Place::Own }
+    }
+
+    /// The column of a system attribute.
+    pub(super) fn system(name: &'a str) -> Option<Self> {
+        Some(Self { attribute: name, attribute_type: system_attribute(name)?, place: Place::System })
     }
 
     /// The columns that a column set selects.
     pub(super) fn select(definition: &'a EntityDefinition, set: &'a ColumnSet) -> Result<Vec<Self>> {
         match set {
             ColumnSet::Named(names) => names.iter().map(|name| Self::of(definition, name)).collect(),
-            ColumnSet::All => Ok(definition
-                .attributes
-                .iter()
-                .map(|attribute| Self {
-                    attribute: &attribute.name,
-                    attribute_type: &attribute.attribute_type,
-                    place: Place::Own,
-                })
-                .chain([CREATED_ON, MODIFIED_ON, VERSION_NUMBER].into_iter().filter_map(Self::system))
-                .collect()),
+            ColumnSet::All => {
+                let system = SYSTEM_ATTRIBUTES.iter().filter_map(|(name, _)| Self::system(name));
+                Ok(definition.attributes.iter().map(Self::own).chain(system).collect())
+            }
         }
+    }
+
+    /// Whether it keeps the record's version.
+    pub(super) fn is_version(&self) -> bool {
+        self.place == Place::System && self.attribute == VERSION_NUMBER
     }
 
     /// The entities that a lookup can point to; none for other types. Several take a second column.
     pub(super) fn targets(&self) -> &'a [String] {
-        match self.attribute_type {
-            AttributeType::Lookup { targets } => targets,
-            _ => &[],
-        }
+        self.attribute_type.targets()
     }
 
     /// Whether a second column says which entity the identifier is of.

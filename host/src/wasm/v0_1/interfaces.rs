@@ -282,7 +282,7 @@ impl State {
         };
         let started = Instant::now();
         let active = self.active()?;
-        let call = Arc::clone(&active.organization).execute(active.execution.nested(), request);
+        let call = Arc::clone(&active.organization).execute(active.execution.nested().sandboxed(), request);
         let outcome = tokio::time::timeout_at(self.call_bound.into(), call).await;
         self.host_calls += started.elapsed();
         let result = outcome.unwrap_or_else(|_| Err(crate::pipeline::timed_out(self.deadline)));

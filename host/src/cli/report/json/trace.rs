@@ -101,6 +101,7 @@ enum EventJson<'a> {
     Began {
         waited_us: u64,
     },
+    Request(Box<TraceJson<'a>>),
     Unlinked {
         entity: &'a str,
         attribute: &'a str,
@@ -166,6 +167,7 @@ impl<'a> From<&'a Event> for EventJson<'a> {
                 changes: run.changes.iter().map(Into::into).collect(),
                 error: run.error.as_ref().map(Into::into),
             },
+            Event::Request(trace) => Self::Request(Box::new(trace.as_ref().into())),
             Event::Queued { job, step } => Self::Queued { job: *job, plugin: &step.plugin, step: &step.step },
             Event::Committed { took } => Self::Committed { took_us: us(*took) },
             Event::RolledBack { took } => Self::RolledBack { took_us: us(*took) },

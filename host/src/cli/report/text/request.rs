@@ -141,6 +141,7 @@ fn events(page: &mut Page, indent: Indent<'_>, trace: &Trace) {
             }
             Event::Step(run) => step(page, indent.deeper(1), run),
             Event::Operation(run) => operation(page, level + 1, trace, run),
+            Event::Request(inner) => nested(page, indent.deeper(1), inner),
             Event::Queued { job, step } => queued(page, indent.deeper(1), *job, step),
             // Of a read there is nothing to keep.
             Event::Committed { .. } if is_read(trace) => {}
@@ -168,6 +169,7 @@ fn stage(event: &Event) -> Option<Stage> {
         Event::Admitted { .. }
         | Event::Began { .. }
         | Event::Unlinked { .. }
+        | Event::Request(_)
         | Event::Committed { .. }
         | Event::RolledBack { .. } => None,
     }
@@ -208,6 +210,7 @@ fn nested(page: &mut Page, indent: Indent<'_>, trace: &Trace) {
         Event::Admitted { .. } | Event::Began { .. } | Event::Committed { .. } => true,
         Event::RolledBack { .. }
         | Event::Unlinked { .. }
+        | Event::Request(_)
         | Event::Skipped { .. }
         | Event::Step(_)
         | Event::Queued { .. } => false,

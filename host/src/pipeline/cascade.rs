@@ -1,0 +1,85 @@
+//! Cascades: the requests that a core operation has other records go through, each with its own pipeline.
+
+use std::sync::Arc;
+
+use crate::message::Cascaded;
+use crate::model::definition::{MODIFIED_BY, MODIFIED_ON, USER_ENTITY};
+use crate::model::error::Result;
+use crate::model::request::parameter;
+use crate::model::{Attributes, ColumnSet, Entity, EntityReference, Message, Parameter, Request, Value};
+use crate::pipeline::execution::{Execution, Scope};
+use crate::pipeline::{Pipeline, open_scope, past};
+
+impl Pipeline {
+    /// Notes the records of a Delete, so that a cascade that comes back to them ends.
+    pub(super) fn note_deletes(&self, scope: &Scope, execution: &Execution) {
+        let context = &execution.context;
+        if !matches!(context.message.as_str(), Message::DELETE | Message::DELETE_MULTIPLE) {
+            return;
+        }
+        let Some(entity) = &context.entity else { return };
+        for id in context.subjects().into_iter().flatten() {
+            scope.begin_delete(EntityReference::new(entity, id));
+        }
+    }
+
+    /// Runs what a core operation asked for, in order. The first failure ends the message.
+    pub(super) async fn cascade(
+        self: &Arc<Self>,
+        execution: &Execution,
+        cascade: Vec<Cascaded>,
+    ) -> Result<()> {
+        if cascade.is_empty() {
+            return Ok(());
+        }
+        let scope = open_scope(execution)?;
+        let origin = execution.cascading();
+        for item in cascade {
+            past(execution.deadline)?;
+            let request = match item {
+                Cascaded::Request(request) if is_gone(&scope, execution, &request).await? => continue,
+                Cascaded::Request(request) => request,
+                Cascaded::Unlink { definition, id, attribute } => {
+                    let unlinked =
+                        Entity::new(&definition.logical_name).with_id(id).with(attribute, Value::Null);
+                    let watched = [Message::UPDATE, Message::UPDATE_MULTIPLE];
+                    if !watched
+                        .iter()
+                        .any(|message| self.registry.has_steps(message, &definition.logical_name))
+                    {
+                        // Nobody looks on, so the write alone is the same.
+                        let attributes = self.stamped(execution, unlinked.attributes);
+                        scope.transaction.update(&definition, id, &attributes).await?;
+                        continue;
+                    }
+                    Request::update(unlinked)
+                }
+            };
+            self.dispatch(origin.clone(), request).await?;
+        }
+        Ok(())
+    }
+
+    fn stamped(&self, execution: &Execution, mut attributes: Attributes) -> Attributes {
+        let user = EntityReference::new(USER_ENTITY, execution.context.user);
+        attributes.insert(MODIFIED_ON.into(), Value::DateTime(self.clock.now()));
+        attributes.insert(MODIFIED_BY.into(), Value::EntityReference(user));
+        attributes
+    }
+}
+
+/// Whether a cascaded Delete has nothing to do: the record is gone by another way, or its own Delete has begun.
+async fn is_gone(scope: &Scope, execution: &Execution, request: &Request) -> Result<bool> {
+    if request.message != Message::DELETE {
+        return Ok(false);
+    }
+    let Some(target) = request.parameters.get(parameter::TARGET).and_then(Parameter::reference) else {
+        return Ok(false);
+    };
+    if scope.is_deleting(target) {
+        return Ok(true);
+    }
+    let definition = execution.schema.entity(&target.entity)?;
+    let none = ColumnSet::Named(Vec::new());
+    Ok(scope.transaction.retrieve(definition, target.id, &none).await?.is_none())
+}

@@ -1,0 +1,110 @@
+//! Images: the records of a message before and after its core operation, read once for all steps and with the attributes
+//! that some step asked for.
+
+use std::sync::Arc;
+
+use crate::model::error::Result;
+use crate::model::query::RECORDS_MAX;
+use crate::model::{
+    ColumnSet, Entity, EntityReference, Filter, Operator, Query, RelationshipKind, Stage, Value,
+};
+use crate::pipeline::execution::{Execution, Side};
+use crate::pipeline::plan::Plan;
+use crate::pipeline::{Pipeline, describe, lost, open_scope};
+use crate::store::{Access, Begin, Transaction, transact};
+
+impl Pipeline {
+    /// The records as PreValidation needs them: read before there is a transaction, or in the caller's.
+    pub(super) async fn read_images_early(&self, plan: &Plan, mut execution: Execution) -> Result<Execution> {
+        let Some(columns) = plan.image_columns(Side::Pre, &[Stage::PreValidation], &execution.context) else {
+            return Ok(execution);
+        };
+        if let Some(scope) = execution.scope.clone() {
+            execution.context.pre_images = read(&*scope.transaction, &execution, &columns).await?;
+            return Ok(execution);
+        }
+        let begin = Begin {
+            access: Access::Read,
+            deadline: execution.deadline.map(|deadline| deadline.at),
+            label: describe(&execution.context),
+        };
+        let (outcome, timing) = transact(&*self.store, begin, Result::is_ok, move |transaction| {
+            Box::pin(async move {
+                execution.context.pre_images = read(&*transaction, &execution, &columns).await?;
+                Ok(execution)
+            })
+        })
+        .await;
+        outcome.unwrap_or_else(|| Err(timing.err().unwrap_or_else(lost)))
+    }
+
+    /// The records before the core operation, for the stages inside the transaction.
+    pub(super) async fn read_pre_images(&self, plan: &Plan, execution: &mut Execution) -> Result<()> {
+        let in_transaction = [Stage::PreOperation, Stage::PostOperation];
+        let mut columns = plan.image_columns(Side::Pre, &in_transaction, &execution.context);
+        if execution.record.is_some() && execution.operation.traits().pre_image {
+            // A trace shows what the core operation changes, so it needs the old values: of all attributes, since steps
+            // may add to the target.
+            columns = Some(ColumnSet::All);
+        }
+        if let Some(columns) = columns {
+            let scope = open_scope(execution)?;
+            execution.context.pre_images = read(&*scope.transaction, execution, &columns).await?;
+        }
+        Ok(())
+    }
+
+    /// The records after the core operation.
+    pub(super) async fn read_post_images(&self, plan: &Plan, execution: &mut Execution) -> Result<()> {
+        let columns = plan.image_columns(Side::Post, &[Stage::PostOperation], &execution.context);
+        if let Some(columns) = columns {
+            let scope = open_scope(execution)?;
+            execution.context.post_images = read(&*scope.transaction, execution, &columns).await?;
+        }
+        Ok(())
+    }
+
+    /// The children of a record that is to be deleted, before the cascade takes them.
+    pub(super) async fn read_children(&self, plan: &Plan, execution: &mut Execution) -> Result<()> {
+        for (name, columns) in plan.children_columns() {
+            let RelationshipKind::OneToMany { referenced, referencing, attribute, .. } =
+                &execution.schema.relationship(&name)?.kind
+            else {
+                continue;
+            };
+            let (Some(entity), Some(id)) = (&execution.context.entity, execution.context.record) else {
+                continue;
+            };
+            if entity != referenced {
+                continue;
+            }
+            let parent = Value::EntityReference(EntityReference::new(entity, id));
+            let query = Query {
+                columns,
+                filter: Some(Filter::condition(attribute, Operator::Eq, parent)),
+                top: Some(RECORDS_MAX),
+                ..Query::new(referencing)
+            };
+            let scope = open_scope(execution)?;
+            let children = scope.transaction.query(&execution.schema, &query).await?;
+            execution.context.children.insert(name, Arc::new(children.entities));
+        }
+        Ok(())
+    }
+}
+
+async fn read(
+    transaction: &dyn Transaction,
+    execution: &Execution,
+    columns: &ColumnSet,
+) -> Result<Vec<Option<Arc<Entity>>>> {
+    let Some(definition) = &execution.subject.entity else { return Ok(Vec::new()) };
+    let mut images = Vec::new();
+    for id in execution.context.subjects() {
+        images.push(match id {
+            Some(id) => transaction.retrieve(definition, id, columns).await?.map(Arc::new),
+            None => None,
+        });
+    }
+    Ok(images)
+}
