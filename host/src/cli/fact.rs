@@ -52,7 +52,8 @@ impl Fact {
                 serde_json::json!({"entity": reference.entity, "id": labels.name(reference.id)})
             }
             Self::Value(value) => to_json(value),
-            Self::Text(text) | Self::Message(text) => Json::String(text.clone()),
+            Self::Text(text) => Json::String(text.clone()),
+            Self::Message(text) => Json::String(labels.show(text)),
             Self::List(facts) => facts.iter().map(|fact| fact.to_json(labels)).collect(),
             Self::Object(members) => {
                 let member = |(name, fact): &(String, Self)| (name.clone(), fact.to_json(labels));
@@ -96,12 +97,12 @@ pub(super) fn attributes(entity: &Entity) -> Fact {
 }
 
 /// An error as those see it who asked: `kind`, `code`, `message`, and the place where it arose.
-pub(super) fn error(error: &Error, labels: &Labels) -> Fact {
+pub(super) fn error(error: &Error) -> Fact {
     let location = error.location();
     Fact::object([
         ("kind", Some(Fact::Text(error.kind().name().into()))),
         ("code", Some(Fact::Value(Value::Integer(error.code())))),
-        ("message", Some(Fact::Message(labels.show(error.message())))),
+        ("message", Some(Fact::Message(error.message().into()))),
         ("step", location.map(|location| Fact::Text(location.step.to_string()))),
         ("stage", location.map(|location| Fact::Text(location.stage.to_string()))),
     ])

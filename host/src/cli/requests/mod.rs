@@ -6,6 +6,7 @@
 mod defined;
 mod expect;
 mod forms;
+mod parameter;
 mod query;
 mod raw;
 mod source;

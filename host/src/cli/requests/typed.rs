@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::forms::{A_REFERENCE, Absent, FOR_ANY, Form, MESSAGES, Part};
+use super::forms::{A_REFERENCE, Absent, Form, MESSAGES, Part};
 use super::raw::{Pairs, RawRequest, RawTarget};
 use super::source::{Source, decode, each, object, place};
 use crate::cli::failure::Failure;
@@ -15,8 +15,7 @@ use crate::cli::value;
 use crate::model::request::parameter;
 use crate::model::{
     Attributes, Binding, ColumnSet, Entity, EntityCollection, EntityDefinition, EntityReference,
-    MessageDefinition, Parameter, ParameterDefinition, ParameterType, Parameters, Query, Request, Schema,
-    Value, ValueType,
+    MessageDefinition, Parameter, Parameters, Query, Request, Schema, Value, ValueType,
 };
 
 /// How deeply requests hold others at most: the host has a limit of its own, which is to be what refuses them.
@@ -115,7 +114,7 @@ impl<'s, 'c> Reader<'s, 'c> {
         }
     }
 
-    fn part(
+    pub(super) fn part(
         &self,
         part: &Part,
         raw: &'s RawValue,
@@ -163,71 +162,7 @@ impl<'s, 'c> Reader<'s, 'c> {
         })
     }
 
-    /// A parameter under `parameters`: of the custom message, or one that any request can have.
-    fn parameter(
-        &self,
-        message: &str,
-        custom: Option<&MessageDefinition>,
-        name: &str,
-        raw: &'s RawValue,
-        path: &str,
-    ) -> Result<Parameter, Failure> {
-        if let Some((_, form)) = FOR_ANY.iter().find(|(known, _)| *known == name) {
-            return self.plain(*form, raw, path);
-        }
-        let own = custom.map(|custom| custom.parameters.as_slice()).unwrap_or_default();
-        if let Some(definition) = own.iter().find(|definition| definition.name == name) {
-            return self.custom(definition, raw, message, path);
-        }
-        let shorthand = MESSAGES.iter().flat_map(|(_, parts)| *parts).find(|part| part.parameter == name);
-        let text = match shorthand {
-            _ if name == parameter::TAG => "write it beside `parameters`, as `tag`".to_owned(),
-            Some(part) => format!("write it beside `parameters`, as `{}`", part.key),
-            None => {
-                let any = FOR_ANY.iter().map(|(name, _)| *name);
-                let own = own.iter().map(|definition| definition.name.as_str());
-                format!("there are {}", own.chain(any).collect::<Vec<_>>().join(", "))
-            }
-        };
-        Err(self.wrong(format!("{} takes no `{name}` here; {text}", a(message)), raw, path))
-    }
-
-    /// A parameter of a custom message.
-    pub(in crate::cli) fn custom(
-        &self,
-        definition: &ParameterDefinition,
-        raw: &'s RawValue,
-        message: &str,
-        path: &str,
-    ) -> Result<Parameter, Failure> {
-        let value_type = match definition.parameter_type {
-            ParameterType::Entity => return Ok(self.record(raw, message, false, path)?.into()),
-            ParameterType::EntityCollection => {
-                let records = self.list(raw, path, |raw, path| self.record(raw, message, false, path))?;
-                let first = records.first().map(|record| record.logical_name.clone());
-                let entity = first.or_else(|| definition.entity.clone()).unwrap_or_default();
-                return Ok(EntityCollection::new(entity, records).into());
-            }
-            ParameterType::EntityReference => {
-                return Ok(self.plain_reference(raw, message, path)?.into());
-            }
-            ParameterType::StringArray => {
-                return Ok(Parameter::Strings(decode(self.source, raw.get(), path)?));
-            }
-            ParameterType::Boolean => ValueType::Boolean,
-            ParameterType::DateTime => ValueType::DateTime,
-            ParameterType::Decimal => ValueType::Decimal,
-            ParameterType::Float => ValueType::Double,
-            ParameterType::Integer => ValueType::Integer,
-            ParameterType::Money => ValueType::Money,
-            ParameterType::Picklist => ValueType::Choice,
-            ParameterType::String => ValueType::String,
-            ParameterType::Guid => ValueType::UniqueIdentifier,
-        };
-        self.typed(raw, value_type.into(), path).map(Into::into)
-    }
-
-    fn plain(&self, form: Form, raw: &'s RawValue, path: &str) -> Result<Parameter, Failure> {
+    pub(super) fn plain(&self, form: Form, raw: &'s RawValue, path: &str) -> Result<Parameter, Failure> {
         let value_type = match form {
             Form::Principal => ValueType::Lookup,
             Form::BigInteger => ValueType::BigInteger,
@@ -238,7 +173,13 @@ impl<'s, 'c> Reader<'s, 'c> {
         self.typed(raw, value_type.into(), path).map(Into::into)
     }
 
-    fn record(&self, raw: &'s RawValue, message: &str, named: bool, path: &str) -> Result<Entity, Failure> {
+    pub(super) fn record(
+        &self,
+        raw: &'s RawValue,
+        message: &str,
+        named: bool,
+        path: &str,
+    ) -> Result<Entity, Failure> {
         let (entity, attributes) = self.target(raw, message, named, path)?;
         let definition = self.schema.entity(&entity.logical_name)?;
         let attributes = match attributes {
@@ -274,7 +215,7 @@ impl<'s, 'c> Reader<'s, 'c> {
         })
     }
 
-    fn plain_reference(
+    pub(super) fn plain_reference(
         &self,
         raw: &'s RawValue,
         message: &str,
@@ -360,11 +301,11 @@ impl<'s, 'c> Reader<'s, 'c> {
         self.typed(raw, expected, path)
     }
 
-    fn typed(&self, raw: &RawValue, expected: Expected<'_>, path: &str) -> Result<Value, Failure> {
+    pub(super) fn typed(&self, raw: &RawValue, expected: Expected<'_>, path: &str) -> Result<Value, Failure> {
         value::read(raw.get(), expected).map_err(|message| self.wrong(message, raw, path))
     }
 
-    fn list<T>(
+    pub(super) fn list<T>(
         &self,
         raw: &'s RawValue,
         path: &str,
@@ -381,7 +322,7 @@ impl<'s, 'c> Reader<'s, 'c> {
 }
 
 /// A message with its article.
-fn a(message: &str) -> String {
+pub(super) fn a(message: &str) -> String {
     let article = if message.starts_with(['A', 'E', 'I', 'O', 'U']) { "an" } else { "a" };
     format!("{article} {message}")
 }

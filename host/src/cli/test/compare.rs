@@ -127,7 +127,9 @@ impl Comparison<'_> {
                 expected.is_ok_and(|expected| expected == *actual)
             }
             Fact::Text(actual) => node.string(self.source).is_some_and(|expected| expected == *actual),
-            Fact::Message(actual) => node.string(self.source).is_some_and(|part| actual.contains(&part)),
+            Fact::Message(actual) => {
+                node.string(self.source).is_some_and(|part| self.labels.show(actual).contains(&part))
+            }
             Fact::List(_) | Fact::Object(_) => false,
         }
     }

@@ -23,7 +23,7 @@ pub(super) fn of(traced: &Traced, jobs: &[JobRun], labels: &Labels) -> Fact {
     }
     let (output, fault) = match &traced.result {
         Ok(response) => (Some(fact::parameters(&response.parameters)), None),
-        Err(error) => (None, Some(fact::error(error, labels))),
+        Err(error) => (None, Some(fact::error(error))),
     };
     Fact::object([
         ("fault", fault),
@@ -44,7 +44,7 @@ fn job(JobRun { job, run }: &JobRun, labels: &Labels) -> Fact {
     let fault = job.error.as_ref().map(|error| {
         Fact::object([
             ("code", Some(Fact::Value(Value::Integer(error.code)))),
-            ("message", Some(Fact::Message(labels.show(&error.message)))),
+            ("message", Some(Fact::Message(error.message.clone()))),
         ])
     });
     Fact::object([
@@ -74,6 +74,7 @@ impl Seen {
                     self.ran.push(run.step.to_string());
                     self.parts(run, labels);
                 }
+                Event::Request(inner) => self.request(inner, labels),
                 _ => {}
             }
         }

@@ -107,6 +107,12 @@ pub(super) enum RawAction<'s> {
     Set(Pairs<'s>),
     /// Takes attributes out of the target.
     Unset(Vec<String>),
+    /// Changes input parameters, by the keys that a request has for them.
+    #[serde(borrow)]
+    Input(Pairs<'s>),
+    /// Changes output parameters, or sets those of a custom message whose main operation the step is.
+    #[serde(borrow)]
+    Output(Pairs<'s>),
     /// Sets shared variables.
     #[serde(borrow)]
     Share(Pairs<'s>),

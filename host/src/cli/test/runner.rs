@@ -59,7 +59,7 @@ fn refused(case: &Case, error: &Error, differences: &mut Vec<Difference>) -> Opt
         return Some(format!("the case cannot begin: {}", case.labels.show(&error.to_string())));
     };
     let comparison = Comparison { source: &case.source, labels: &case.labels };
-    comparison.node(expected, Some(&fact::error(error, &case.labels)), differences);
+    comparison.node(expected, Some(&fact::error(error)), differences);
     None
 }
 

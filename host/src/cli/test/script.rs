@@ -10,7 +10,7 @@ use crate::cli::failure::Failure;
 use crate::cli::label;
 use crate::cli::requests::{Pairs, RawRequest, Reader, decode, each, object};
 use crate::cli::value;
-use crate::model::{Attributes, Fault, OperationStatus, Request, StepDefinition, Value};
+use crate::model::{Attributes, Fault, OperationStatus, Parameters, Request, StepDefinition, Value};
 use crate::pipeline::native::{NativeStep, StepContext};
 
 /// A step and what it does.
@@ -30,6 +30,8 @@ const PLUGIN: &str = "scenario";
 enum Action {
     Set(Attributes),
     Unset(Vec<String>),
+    Input(Parameters),
+    Output(Parameters),
     Share(Vec<(String, Value)>),
     Trace(Template),
     Fail { message: Template, code: Option<i32>, status: OperationStatus },
@@ -99,6 +101,14 @@ impl Action {
         Ok(match object(reader.source, raw.get(), path)? {
             RawAction::Set(pairs) => Self::Set(set(reader, step, &pairs, raw, path)?),
             RawAction::Unset(names) => Self::Unset(names),
+            RawAction::Input(pairs) => {
+                let (message, entity) = (step.message.as_str(), step.entity.as_deref());
+                Self::Input(reader.input(message, entity, &pairs, &format!("{path}.input"))?)
+            }
+            RawAction::Output(pairs) => {
+                let (message, entity) = (step.message.as_str(), step.entity.as_deref());
+                Self::Output(reader.output(message, entity, &pairs, &format!("{path}.output"))?)
+            }
             RawAction::Share(pairs) => Self::Share(share(reader, &pairs, path)?),
             RawAction::Trace(raw) => Self::Trace(template(reader, raw, &format!("{path}.trace"))?),
             RawAction::Fail(raw) => fail(reader, raw, &format!("{path}.fail"))?,
@@ -115,6 +125,16 @@ impl Action {
         match self {
             Self::Set(attributes) => cx.set_target(attributes.clone())?,
             Self::Unset(names) => cx.unset_target(names)?,
+            Self::Input(parameters) => {
+                for (name, parameter) in parameters {
+                    cx.set_input(name, parameter.clone())?;
+                }
+            }
+            Self::Output(parameters) => {
+                for (name, parameter) in parameters {
+                    cx.set_output(name, parameter.clone())?;
+                }
+            }
             Self::Share(variables) => {
                 for (name, value) in variables {
                     cx.set_shared_variable(name, value.clone())?;

@@ -9,19 +9,22 @@ use crate::model::{Entity, Error, Response, Value};
 use crate::pipeline::native::StepContext;
 
 /// What a placeholder can begin with.
-const FACTS: [&str; 18] = [
+const FACTS: [&str; 21] = [
     "message",
     "entity",
+    "secondary_entity",
     "record",
     "stage",
     "mode",
     "depth",
     "user",
+    "initiating_user",
     "correlation",
     "configuration",
     "target",
     "pre",
     "post",
+    "children",
     "input",
     "output",
     "shared",
@@ -113,8 +116,14 @@ fn find(cx: &StepContext, memory: &Memory, path: &[String]) -> Result<Option<Fac
         "mode" => (text(cx.mode()?.to_string()), rest),
         "depth" => (text(cx.depth()?.to_string()), rest),
         "user" => (id(cx.user()?), rest),
+        "initiating_user" => (id(cx.initiating_user()?), rest),
+        "secondary_entity" => (cx.secondary_entity()?.and_then(text), rest),
         "correlation" => (id(cx.correlation_id()?), rest),
-        "entity" => (cx.record()?.and_then(|record| text(record.entity)), rest),
+        "entity" => {
+            let record = cx.record()?.map(|record| record.entity);
+            let target = cx.target()?.map(|target| target.logical_name);
+            (record.or(target).and_then(text), rest)
+        }
         "record" => (cx.record()?.and_then(|record| id(record.id)), rest),
         "configuration" => (cx.configuration().and_then(|given| text(given.to_owned())), rest),
         "target" => (record(cx.target()?), rest),
@@ -127,18 +136,34 @@ fn find(cx: &StepContext, memory: &Memory, path: &[String]) -> Result<Option<Fac
             let name = path.get(levels + 1).map_or("", String::as_str);
             (cx.parent_shared_variable(level, name)?.map(Fact::Value), path.get(levels + 2..).unwrap_or(&[]))
         }
-        "pre" => (record(cx.pre_image(name)?), below),
-        "post" => (record(cx.post_image(name)?), below),
+        "pre" => return Ok(image(cx.pre_images(name)?, below)),
+        "post" => return Ok(image(cx.post_images(name)?, below)),
+        "children" => {
+            (Some(Fact::List(cx.children_image(name)?.iter().map(fact::attributes).collect())), below)
+        }
         "response" => (memory.response.as_ref().map(|response| fact::parameters(&response.parameters)), rest),
-        "caught" => (memory.caught.as_ref().map(|caught| fact::error(caught, &Labels::default())), rest),
+        "caught" => (memory.caught.as_ref().map(fact::error), rest),
         _ => (None, rest),
     };
     Ok(fact.and_then(|fact| descend(fact, rest)))
 }
 
+/// What of an image is meant: of the record that a number names, or of the first.
+fn image(records: Vec<Option<Entity>>, path: &[String]) -> Option<Fact> {
+    let place = path.first().and_then(|name| name.parse().ok());
+    let rest = if place.is_some() { path.get(1..).unwrap_or_default() } else { path };
+    let record = records.into_iter().nth(place.unwrap_or(0)).flatten()?;
+    descend(fact::attributes(&record), rest)
+}
+
 fn descend(fact: Fact, path: &[String]) -> Option<Fact> {
     let Some((name, rest)) = path.split_first() else { return Some(fact) };
     match fact {
+        Fact::Value(Value::EntityReference(reference)) => match name.as_str() {
+            "id" => descend(Fact::Value(Value::UniqueIdentifier(reference.id)), rest),
+            "entity" => descend(Fact::Text(reference.entity), rest),
+            _ => None,
+        },
         Fact::List(facts) => facts.into_iter().nth(name.parse().ok()?).and_then(|fact| descend(fact, rest)),
         other => other.get(name).cloned().and_then(|fact| descend(fact, rest)),
     }
