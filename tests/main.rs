@@ -10,6 +10,7 @@
 
 mod cli;
 mod pipeline;
+mod registration;
 mod samples;
 mod sandbox;
 mod scenarios;

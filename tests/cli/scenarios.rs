@@ -316,6 +316,39 @@ fn a_plugin_runs_in_a_case_with_the_entities_that_it_declares() {
 }
 
 #[test]
+fn a_manifest_changes_how_the_steps_of_a_plugin_are_registered() {
+    let program = Program::new();
+    let component = super::program::component().to_str().unwrap();
+    program
+        .file("off.toml", "plugin = \"credit-guard\"\n[[step]]\nname = \"approve_rise\"\nenabled = false\n");
+    let file = |manifests: &str| {
+        format!(
+            r#"{{
+  "given": {{ "plugins": [{{ "path": {component:?} }}]{manifests} }},
+  "cases": [
+    {{
+      "name": "the case",
+      "requests": [
+        {{ "message": "Create", "target": {{ "entity": "account", "id": "$acme" }} }},
+        {{
+          "message": "Update",
+          "target": {{ "entity": "account", "id": "$acme", "attributes": {{ "creditlimit": "900.00" }} }},
+          "expect": {{ "ran": [] }}
+        }}
+      ]
+    }}
+  ]
+}}"#
+        )
+    };
+    let ran = test(&program, &file(r#", "manifests": ["off.toml"]"#), &[]);
+    assert_eq!(ran.exit, Exit::Done, "{}\n{}", ran.output, ran.errors);
+    assert_eq!(test(&program, &file(""), &[]).exit, Exit::RequestFailed);
+    let missing = test(&program, &file(r#", "manifests": ["on.toml"]"#), &[]);
+    missing.unusable(&["given.manifests[0]", "no manifest at", "on.toml"]);
+}
+
+#[test]
 fn the_schema_in_the_docs_is_that_of_the_code() {
     let ran = Program::new().run(["test", "--schema"]);
     assert_eq!(ran.exit, Exit::Done, "{ran:?}");

@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::requests::{Document, Source};
 use super::session::Session;
 use super::surroundings::Surroundings;
-use super::{Exit, load};
+use super::{Exit, described, load};
 use crate::host::Host;
 
 /// How long the host may take to end after an interrupt, twice at most.
@@ -28,23 +28,22 @@ pub(super) async fn run(arguments: &RunArguments, surroundings: &mut Surrounding
     let sources = sources(arguments, surroundings)?;
     let documents = sources.iter().map(Document::parse).collect::<Result<Vec<_>, _>>()?;
 
-    check_distinct(&arguments.plugins)?;
+    let manifests = described::manifests(&arguments.plugins, &arguments.manifests)?;
+
     let options = load::Options {
         no_cache: arguments.no_cache,
         memory_bytes: arguments.memory,
         depth: arguments.depth,
     };
     let engine = load::engine(options, surroundings)?;
-    let mut plugins = Vec::new();
-    for path in &arguments.plugins {
-        plugins.push(load::plugin(&engine, path, surroundings).await?);
-    }
+    let plugins = load::plugins(&engine, &arguments.plugins, surroundings).await?;
+    let manifests = manifests.of(&plugins)?;
     // Lives until the host has closed the database in it.
     let temporary = tempfile::tempdir().map_err(|error| {
         Failure::new(format!("no folder for the temporary database can be made: {error}"))
     })?;
     let database = arguments.database.clone().unwrap_or_else(|| temporary.path().join("stagegate.db"));
-    let mut session = Session::new(arguments, &engine, &plugins, started);
+    let mut session = Session::new(arguments, &engine, &plugins, manifests, started);
     let Surroundings { interrupt, output, .. } = surroundings;
     let mut host = None;
     let result = tokio::select! {
@@ -77,23 +76,6 @@ async fn shut_down(host: &Host, interrupted: bool) {
             break;
         }
     }
-}
-
-/// A plugin that is named twice would register each of its steps twice.
-fn check_distinct(paths: &[PathBuf]) -> Result<(), Failure> {
-    let mut seen = BTreeSet::new();
-    for path in paths {
-        // One that does not exist is told when it is loaded.
-        if let Ok(canonical) = path.canonicalize()
-            && !seen.insert(canonical)
-        {
-            return Err(Failure::new(format!(
-                "the plugin `{}` is named twice; remove one `--plugin`",
-                path.display()
-            )));
-        }
-    }
-    Ok(())
 }
 
 fn log(verbose: u8, surroundings: &Surroundings) {

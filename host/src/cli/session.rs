@@ -13,12 +13,13 @@ use uuid::Uuid;
 use super::args::{Format, RunArguments};
 use super::failure::Failure;
 use super::report::plan::{self, Registered};
-use super::report::totals::{Totals, key};
+use super::report::totals::Totals;
 use super::report::{JobReport, Report, RequestReport, Verdict, json, scale, text};
 use super::requests::{Document, Scripted};
 use super::surroundings::Output;
 use super::{Exit, load, sample};
-use crate::host::{Host, PlannedStep};
+use crate::host::Host;
+use crate::model::registration::Manifest;
 use crate::model::step::SYSTEM_USER;
 use crate::model::trace::StepRun;
 use crate::model::{Definitions, Error, Job, JobState, Schema};
@@ -37,6 +38,7 @@ type Runs = Arc<Mutex<BTreeMap<Uuid, Vec<StepRun>>>>;
 pub(super) struct Session<'a> {
     arguments: &'a RunArguments,
     plugins: &'a [Plugin],
+    manifests: Vec<Manifest>,
     started: Instant,
     runs: Runs,
     pub(super) report: Report,
@@ -52,6 +54,7 @@ impl<'a> Session<'a> {
         arguments: &'a RunArguments,
         engine: &Engine,
         plugins: &'a [Plugin],
+        manifests: Vec<Manifest>,
         started: Instant,
     ) -> Self {
         let report = Report {
@@ -67,6 +70,7 @@ impl<'a> Session<'a> {
         Self {
             arguments,
             plugins,
+            manifests,
             started,
             runs: Runs::default(),
             report,
@@ -84,8 +88,8 @@ impl<'a> Session<'a> {
         host: &mut Option<Host>,
         output: &mut Output,
     ) -> Result<(), Failure> {
-        let host = &*host.insert(open(self.arguments, self.plugins, database, &self.runs).await?);
-        let steps: Vec<Registered> = host.plan().into_iter().map(registered).collect();
+        let host = &*host.insert(self.open(database).await?);
+        let steps: Vec<Registered> = host.plan().into_iter().map(Registered::from).collect();
         self.report.plan = plan::lines(&steps);
         let user = self.arguments.user.unwrap_or(SYSTEM_USER);
         let prepared = prepare(documents, &host.schema(), self.plugins, &steps, user)?;
@@ -95,6 +99,7 @@ impl<'a> Session<'a> {
         }
         for (plugin, report) in self.plugins.iter().zip(&mut self.report.plugins) {
             report.warnings = host.schema().mismatches(plugin.declaration());
+            report.warnings.extend(drift_of(host, plugin));
         }
         self.show_new(output);
         for scripted in prepared.requests {
@@ -108,6 +113,25 @@ impl<'a> Session<'a> {
             }
         }
         Ok(())
+    }
+
+    async fn open(&self, database: PathBuf) -> Result<Host, Failure> {
+        let runs = self.runs.clone();
+        let observer = move |job: &Job, run| lock(&runs).entry(job.id).or_default().push(run);
+        let mut builder = Host::builder().sqlite(database).observe_jobs(observer);
+        if let Some(limit) = self.arguments.timeout {
+            builder = builder.time_limit(limit);
+        }
+        if let Some(limit) = self.arguments.depth {
+            builder = builder.depth_limit(limit);
+        }
+        for plugin in self.plugins {
+            builder = builder.plugin(plugin.clone());
+        }
+        for manifest in &self.manifests {
+            builder = builder.manifest(manifest.clone());
+        }
+        Ok(builder.build().await?)
     }
 
     /// Runs a request with the jobs that it leads to, and shows them.
@@ -175,9 +199,7 @@ impl<'a> Session<'a> {
         self.show_new(output);
         self.report.took = self.started.elapsed();
         let report = &self.report;
-        let native =
-            report.plan.iter().filter(|line| line.step.native).map(|line| key(&line.step.key)).collect();
-        let totals = Totals::of(&report.requests, &native);
+        let totals = Totals::of(&report.requests);
         let text = match self.arguments.format {
             Format::Text => text::ending(report, &totals, output.width()),
             Format::Json => json::render(report, &totals)
@@ -189,33 +211,18 @@ impl<'a> Session<'a> {
     }
 }
 
-async fn open(
-    arguments: &RunArguments,
-    plugins: &[Plugin],
-    database: PathBuf,
-    runs: &Runs,
-) -> Result<Host, Failure> {
-    let runs = runs.clone();
-    let observer = move |job: &Job, run| lock(&runs).entry(job.id).or_default().push(run);
-    let mut builder = Host::builder().sqlite(database).observe_jobs(observer);
-    if let Some(limit) = arguments.timeout {
-        builder = builder.time_limit(limit);
-    }
-    if let Some(limit) = arguments.depth {
-        builder = builder.depth_limit(limit);
-    }
-    for plugin in plugins {
-        builder = builder.plugin(plugin.clone());
-    }
-    Ok(builder.build().await?)
+/// How the registration that runs differs from what the plugin and its manifests say.
+fn drift_of(host: &Host, plugin: &Plugin) -> impl Iterator<Item = String> {
+    let steps = host.drift().steps.iter();
+    steps.filter(|step| step.registration().plugin == plugin.name()).map(|step| {
+        format!(
+            "the database's registration is not what is described: {step}; `stagegate apply` would change it"
+        )
+    })
 }
 
 fn lock(runs: &Runs) -> MutexGuard<'_, BTreeMap<Uuid, Vec<StepRun>>> {
     runs.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn registered(step: PlannedStep) -> Registered {
-    Registered { key: step.key, definition: step.definition, native: step.native }
 }
 
 /// What is to be defined, file by file, and what is to be run.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::model::definition::{OWNER_ID, STATE_CODE, STATUS_CODE};
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::model::{AttributeType, EntityDefinition, MessageDefinition, Operator};
+use crate::model::{AttributeType, Condition, EntityDefinition, MessageDefinition};
 
 /// A moment of a message's pipeline, with the platform's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -125,6 +125,26 @@ pub struct Image {
     pub relationship: Option<String>,
 }
 
+/// `pre-image before(name, creditlimit)`.
+impl fmt::Display for Image {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let side = match self.image_type {
+            ImageType::PreImage => "pre",
+            ImageType::PostImage => "post",
+            ImageType::Both => "pre+post",
+        };
+        write!(f, "{side}-image {}(", self.alias)?;
+        if let Some(relationship) = &self.relationship {
+            write!(f, "{relationship}: ")?;
+        }
+        if self.attributes.is_empty() {
+            f.write_str("all)")
+        } else {
+            write!(f, "{})", self.attributes.join(", "))
+        }
+    }
+}
+
 /// The rank of a step that does not say one, as on the platform.
 pub const RANK_DEFAULT: i32 = 1;
 
@@ -177,37 +197,6 @@ pub struct StepDefinition {
     /// Whether a request may pass it over: see [`parameter::BYPASS_BUSINESS_LOGIC`](crate::model::request::parameter).
     #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
     pub bypassable: bool,
-}
-
-/// A condition on a record: a filter whose values are as JSON or TOML writes them, and get their types from the entity's
-/// definition.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(untagged, deny_unknown_fields)]
-pub enum Condition {
-    /// Every part holds.
-    All {
-        /// The parts.
-        all: Vec<Condition>,
-    },
-    /// At least one part holds.
-    Any {
-        /// The parts.
-        any: Vec<Condition>,
-    },
-    /// A test of one attribute.
-    Test {
-        /// The attribute's logical name.
-        attribute: String,
-        /// The comparison.
-        operator: Operator,
-        /// The one value to compare with.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        value: Option<serde_json::Value>,
-        /// The values to compare with.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        values: Option<Vec<serde_json::Value>>,
-    },
 }
 
 fn yes() -> bool {

@@ -335,7 +335,7 @@ impl Pipeline {
         mut execution: Execution,
         stage: Stage,
     ) -> Result<Execution> {
-        for choice in plan.choose(part, stage, Mode::Synchronous, &execution)? {
+        for choice in plan.choose(part, stage, Mode::Synchronous, &execution, self.clock.now())? {
             match choice {
                 Choice::Run(step) => execution = self.run_step(&step, execution).await.0?,
                 Choice::Skip(step, reason) => {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::message::{CoreOperation, is_bulk};
-use crate::model::error::Result;
+use crate::model::error::{Location, Result};
 use crate::model::request::parameter;
-use crate::model::{Attributes, ColumnSet, Entity, EntityDefinition, Mode, Parameter, Stage, Value};
+use crate::model::{Attributes, ColumnSet, DateTime, Entity, Filter, Mode, Parameter, Stage, Value};
 use crate::pipeline::execution::{Context, Execution, Side};
 use crate::pipeline::registry::{Registry, Step};
 
@@ -66,10 +66,21 @@ impl Plan {
     }
 
     /// The steps of a stage and mode, each with the verdict of its conditions on the message as it is now.
-    pub fn choose(&self, part: Part, stage: Stage, mode: Mode, execution: &Execution) -> Result<Vec<Choice>> {
+    pub fn choose(
+        &self,
+        part: Part,
+        stage: Stage,
+        mode: Mode,
+        execution: &Execution,
+        now: DateTime,
+    ) -> Result<Vec<Choice>> {
         let mut choices = Vec::new();
         for step in self.of(part, stage, mode) {
-            choices.push(match refusal(step, execution)? {
+            let refusal = refusal(step, execution, now).map_err(|error| {
+                let (message, entity) = (execution.context.message.clone(), execution.context.entity.clone());
+                error.at(Location { step: step.key.clone(), stage, message, entity })
+            })?;
+            choices.push(match refusal {
                 None => Choice::Run(Arc::clone(step)),
                 Some(reason) => Choice::Skip(Arc::clone(step), reason),
             });
@@ -147,7 +158,7 @@ impl Plan {
 }
 
 /// Why a step does not run on the message as it is; none if it runs.
-fn refusal(step: &Step, execution: &Execution) -> Result<Option<String>> {
+fn refusal(step: &Step, execution: &Execution, now: DateTime) -> Result<Option<String>> {
     let definition = &step.definition;
     if !definition.enabled {
         return Ok(Some("the step is disabled".into()));
@@ -165,7 +176,11 @@ fn refusal(step: &Step, execution: &Execution) -> Result<Option<String>> {
         return Ok(Some("no value differs from before".into()));
     }
     if let Some(condition) = &definition.when
-        && !holds(condition, execution.subject.definition()?, context, &targets)?
+        && !holds(
+            &condition.filter(execution.subject.definition()?)?.resolved(now, context.user),
+            context,
+            &targets,
+        )
     {
         return Ok(Some("its condition does not hold".into()));
     }
@@ -201,21 +216,15 @@ fn changes(step: &Step, context: &Context, targets: &[&Attributes]) -> bool {
 }
 
 /// Whether a record, with what its target changes in it, meets a condition.
-fn holds(
-    condition: &crate::model::Condition,
-    definition: &EntityDefinition,
-    context: &Context,
-    targets: &[&Attributes],
-) -> Result<bool> {
-    let filter = condition.filter(definition)?;
+fn holds(condition: &Filter, context: &Context, targets: &[&Attributes]) -> bool {
     let count = targets.len().max(context.pre_images.len()).max(1);
-    Ok((0..count).any(|index| {
+    (0..count).any(|index| {
         let (target, before) = (targets.get(index), before(context, index));
-        filter.matches(&|name| {
+        condition.matches(&|name| {
             let changed = target.and_then(|target| target.get(name));
             changed.or_else(|| before.and_then(|before| before.get(name)))
         })
-    }))
+    })
 }
 
 fn before(context: &Context, index: usize) -> Option<&Entity> {
@@ -229,11 +238,7 @@ fn condition_columns(step: &Step) -> Option<ColumnSet> {
         [] => ColumnSet::All,
         names => ColumnSet::named(names.iter().cloned()),
     });
-    let when = definition.when.as_ref().map(|condition| {
-        let mut names = Vec::new();
-        condition.attributes(&mut names);
-        ColumnSet::Named(names)
-    });
+    let when = definition.when.as_ref().map(|condition| ColumnSet::named(condition.attributes()));
     match (changed, when) {
         (Some(mut columns), Some(more)) => {
             columns.extend(&more);

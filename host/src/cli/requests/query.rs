@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 
 use super::raw::{RawFilter, RawLink, RawQuery};
-use super::source::{decode, object, place};
+use super::source::{decode, object};
 use super::typed::Reader;
 use crate::cli::failure::Failure;
-use crate::model::{ColumnSet, EntityDefinition, Filter, Link, Operator, Order, Query};
+use crate::model::query::Arity;
+use crate::model::{ColumnSet, EntityDefinition, Filter, Link, Operator, Order, Query, ValueType};
 
 /// How deeply filters and joins nest at most: far more than a person writes, and little enough for the stack.
 const DEPTH_MAX: u32 = 32;
@@ -142,8 +143,7 @@ impl<'s, 'c> Reader<'s, 'c> {
             given.link.map(|link| decode(self.source, link.get(), &format!("{path}.link"))).transpose()?;
         let definition = self.in_scope(scope, own, link.as_deref(), raw, path)?;
         // Checked here too, for a condition without values.
-        self.readable(definition, &name, attribute, &attribute_path)?;
-        let operator = self.operator(operator, &format!("{path}.operator"))?;
+        let attribute_type = self.readable(definition, &name, attribute, &attribute_path)?;
         let values = match (given.value, &given.values) {
             (Some(_), Some(_)) => {
                 let message = "a condition has either \"value\" or \"values\"; remove one";
@@ -152,14 +152,26 @@ impl<'s, 'c> Reader<'s, 'c> {
             (Some(value), None) => vec![value],
             (None, values) => values.clone().unwrap_or_default(),
         };
-        if let Some(needs) = needs(operator, values.len()) {
-            let place = given.operator.unwrap_or(raw);
-            let message = format!("the operator `{operator}` {needs}");
-            return Err(self.wrong(message, place, &format!("{path}.operator")));
+        let operator_path = format!("{path}.operator");
+        let parsed = self.operator(operator, &operator_path)?;
+        let impossible = |reason: String| {
+            self.wrong(format!("the operator `{parsed}` {reason}"), operator, &operator_path)
+        };
+        if let Some(needs) = needs(parsed.arity(), values.len()) {
+            return Err(impossible(needs));
         }
-        let values = values.iter().map(|value| self.value(definition, &name, value, path));
-        let values = values.collect::<Result<_, _>>()?;
-        Ok(Filter::Condition { link, attribute: name, operator, values })
+        let operand = parsed
+            .operand(attribute_type)
+            .ok_or_else(|| impossible(format!("is not possible: `{name}` is a {attribute_type}")))?;
+        let value = |raw: &&'s RawValue| {
+            if operand == attribute_type {
+                self.value(definition, &name, raw, path)
+            } else {
+                self.typed(raw, operand.into(), path)
+            }
+        };
+        let values = values.iter().map(value).collect::<Result<_, _>>()?;
+        Ok(Filter::Condition { link, attribute: name, operator: parsed, values })
     }
 
     fn operator(&self, raw: &RawValue, path: &str) -> Result<Operator, Failure> {
@@ -198,22 +210,18 @@ impl<'s, 'c> Reader<'s, 'c> {
         attribute: &str,
         raw: &RawValue,
         path: &str,
-    ) -> Result<(), Failure> {
-        match definition.readable_type(attribute) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(Failure::new(error.message()).at(place(self.source, raw.get(), path))),
-        }
+    ) -> Result<ValueType, Failure> {
+        definition.readable_type(attribute).map_err(|error| self.wrong(error.message(), raw, path))
     }
 }
 
 /// What is wrong with so many values; none if they are right.
-fn needs(operator: Operator, values: usize) -> Option<&'static str> {
-    match operator {
-        Operator::Null | Operator::NotNull if values > 0 => Some("takes no value; remove it"),
-        Operator::Null | Operator::NotNull | Operator::In | Operator::NotIn => None,
-        _ if values == 1 => None,
-        _ => Some("needs one value other than null; test for null with `null` or `not-null`"),
-    }
+fn needs(arity: Arity, values: usize) -> Option<String> {
+    (!arity.accepts(values)).then(|| match arity {
+        Arity::None => "takes no value; remove it".to_owned(),
+        Arity::One => "needs one value other than null; test for null with `null` or `not-null`".to_owned(),
+        Arity::Two | Arity::Any => format!("takes {arity}; write \"values\": [...]"),
+    })
 }
 
 const FORMS: &str = "a filter is {\"all\": [...]}, {\"any\": [...]}, or {\"attribute\": ..., \"operator\": ..., \"value\": ...}";

@@ -11,10 +11,12 @@ use uuid::Uuid;
 use super::node::{Node, span};
 use super::raw::{RawCase, RawExpect, RawFile, RawGiven, RawPlugin};
 use super::script::Scripted;
+use crate::cli::described;
 use crate::cli::failure::Failure;
 use crate::cli::label::{Id, Labels};
 use crate::cli::requests::{Defined, Fault, Pairs, RawRequest, Reader, Source, decode, each, object, place};
 use crate::cli::sample;
+use crate::model::registration::Manifest;
 use crate::model::{DateTime, Definitions, Entity, Error, Request, Schema};
 use crate::wasm::Plugin;
 
@@ -44,6 +46,8 @@ pub(super) struct Case {
     pub(super) broken: Option<Error>,
     /// Its plugins, in the order of registration.
     pub(super) plugins: Vec<Plugin>,
+    /// What changes their registration, in this order.
+    pub(super) manifests: Vec<Manifest>,
     /// Its scripted steps, registered after those of the plugins.
     pub(super) steps: Vec<Scripted>,
     /// The records that it begins with.
@@ -91,19 +95,24 @@ impl<'s> File<'s> {
     }
 
     fn paths(&self, given: &RawGiven<'s>, path: &str) -> Result<Vec<PathBuf>, Failure> {
-        let folder = Path::new(&self.source.name).parent().unwrap_or_else(|| Path::new(""));
         each(&given.plugins, &format!("{path}.plugins"), |raw, path| {
             let plugin: RawPlugin<'s> = object(self.source, raw.get(), path)?;
-            let named: String = decode(self.source, plugin.path.get(), &format!("{path}.path"))?;
-            let found = folder.join(&named);
-            if found.exists() {
-                return Ok(found);
-            }
-            let shown = found.display();
-            let message =
-                format!("there is no plugin at `{shown}`; paths are seen from the scenario file's folder");
-            Err(Failure::new(message).at(place(self.source, plugin.path.get(), &format!("{path}.path"))))
+            self.find(plugin.path, "plugin", &format!("{path}.path"))
         })
+    }
+
+    /// A file or folder that is there, seen from the scenario file's folder.
+    fn find(&self, raw: &'s RawValue, what: &str, path: &str) -> Result<PathBuf, Failure> {
+        let named: String = decode(self.source, raw.get(), path)?;
+        let folder = Path::new(&self.source.name).parent().unwrap_or_else(|| Path::new(""));
+        let found = folder.join(&named);
+        if found.exists() {
+            return Ok(found);
+        }
+        let shown = found.display();
+        let message =
+            format!("there is no {what} at `{shown}`; paths are seen from the scenario file's folder");
+        Err(Failure::new(message).at(place(self.source, raw.get(), path)))
     }
 
     /// The cases, their values typed by the definitions.
@@ -133,6 +142,7 @@ impl<'s> File<'s> {
             definitions: Vec::new(),
             broken: None,
             plugins: Vec::new(),
+            manifests: Vec::new(),
             steps: Vec::new(),
             records: Vec::new(),
             now: NOW,
@@ -141,10 +151,7 @@ impl<'s> File<'s> {
         };
         let own_path = format!("{path}.given");
         let parts = [(&self.given, "given"), (own, own_path.as_str())];
-        for (given, path) in parts {
-            let paths = self.paths(given, path)?;
-            case.plugins.extend(paths.iter().filter_map(|path| loaded.get(path)).cloned());
-        }
+        self.plug_in(&mut case, &parts, loaded)?;
         let schema = self.define(&mut case, &parts)?;
         let reader = Reader { source, schema: &schema };
         let mut user = None;
@@ -164,6 +171,25 @@ impl<'s> File<'s> {
             self.step(&reader, raw, user, path)
         })?;
         Ok(case)
+    }
+
+    /// Plugins of the file and then of the case, with the manifests beside them and those that are named.
+    fn plug_in(
+        &self,
+        case: &mut Case,
+        parts: &[(&RawGiven<'s>, &str)],
+        loaded: &BTreeMap<PathBuf, Plugin>,
+    ) -> Result<(), Failure> {
+        let (mut paths, mut named) = (Vec::new(), Vec::new());
+        for (given, path) in parts {
+            paths.extend(self.paths(given, path)?);
+            named.extend(each(&given.manifests, &format!("{path}.manifests"), |raw, path| {
+                self.find(raw, "manifest", path)
+            })?);
+        }
+        case.plugins = paths.iter().filter_map(|path| loaded.get(path)).cloned().collect();
+        case.manifests = described::manifests(&paths, &named)?.of(&case.plugins)?;
+        Ok(())
     }
 
     /// Definitions of the file and then of the case. One that breaks a rule is the case's own matter if it is to be

@@ -46,6 +46,11 @@ pub(super) struct RawGiven<'s> {
     #[serde(borrow, default)]
     #[schemars(with = "Vec<RawPlugin<'static>>")]
     pub(super) plugins: Vec<&'s RawValue>,
+    /// Manifests (TOML) that change how steps are registered, as seen from the file's folder. The one beside a plugin
+    /// counts before them.
+    #[serde(borrow, default)]
+    #[schemars(with = "Vec<String>")]
+    pub(super) manifests: Vec<&'s RawValue>,
     /// Steps without a plugin, registered after those of the plugins.
     #[serde(borrow, default)]
     #[schemars(with = "Vec<Step>")]

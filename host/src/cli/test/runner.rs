@@ -113,6 +113,9 @@ impl World {
         for step in &case.steps {
             builder = builder.native_step(&step.plugin, step.definition.clone(), step.native());
         }
+        for manifest in &case.manifests {
+            builder = builder.manifest(manifest.clone());
+        }
         let tested = builder.build().await?;
         for record in &case.records {
             plain.execute(Request::create(record.clone())).await?;

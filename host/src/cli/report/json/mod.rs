@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value as Json;
+use uuid::Uuid;
 
 pub(in crate::cli) use self::trace::job_status;
 use self::trace::{ErrorJson, JobJson, TraceJson};
@@ -20,7 +21,8 @@ use super::{PluginReport, Report, RequestReport, plan};
 use crate::cli::fact;
 use crate::cli::label::Labels;
 use crate::cli::requests::{Expect, Fault};
-use crate::model::{Image, Mode, Response, Stage};
+use crate::model::registration::{Origin, Override};
+use crate::model::{Condition, Image, Mode, Response, Stage};
 
 /// The version of the shape.
 pub(in crate::cli) const FORMAT: u32 = 1;
@@ -90,7 +92,8 @@ pub(super) struct PlanLine<'a> {
     message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     entity: Option<&'a str>,
-    order: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order: Option<usize>,
     plugin: &'a str,
     step: &'a str,
     native: bool,
@@ -99,7 +102,19 @@ pub(super) struct PlanLine<'a> {
     mode: Mode,
     rank: i32,
     filtering_attributes: &'a [String],
+    changed_only: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    when: Option<&'a Condition>,
     images: &'a [Image],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    configuration: Option<&'a str>,
+    /// Whether there is one; never what it is.
+    secure_configuration: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run_as: Option<Uuid>,
+    enabled: bool,
+    bypassable: bool,
+    overrides: Vec<OverrideJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
     why: &'a str,
@@ -120,10 +135,40 @@ impl<'a> From<&'a plan::Line> for PlanLine<'a> {
             mode: definition.mode,
             rank: definition.rank,
             filtering_attributes: &definition.filtering_attributes,
+            changed_only: definition.changed_only,
+            when: definition.when.as_ref(),
             images: &definition.images,
+            configuration: definition.configuration.as_deref(),
+            secure_configuration: line.step.has_secure_configuration,
+            run_as: definition.run_as,
+            enabled: definition.enabled,
+            bypassable: definition.bypassable,
+            overrides: line.step.overrides.iter().map(OverrideJson::from).collect(),
             description: definition.description.as_deref(),
             why: &line.why,
         }
+    }
+}
+
+/// A value that is not as the plugin declares it.
+#[derive(Serialize)]
+struct OverrideJson<'a> {
+    field: &'static str,
+    declared: &'a Json,
+    value: &'a Json,
+    /// `manifest` or `database`.
+    origin: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manifest: Option<&'a str>,
+}
+
+impl<'a> From<&'a Override> for OverrideJson<'a> {
+    fn from(value: &'a Override) -> Self {
+        let (origin, manifest) = match &value.origin {
+            Origin::Manifest(source) => ("manifest", Some(source.as_str())),
+            Origin::Database => ("database", None),
+        };
+        Self { field: value.field, declared: &value.declared, value: &value.value, origin, manifest }
     }
 }
 
@@ -192,15 +237,15 @@ struct TotalsJson {
 impl TotalsJson {
     fn new(report: &Report, totals: &Totals) -> Self {
         Self {
-            admission_us: us(totals.admission),
-            database_wait_us: us(totals.database_wait),
-            guests_us: us(totals.guests),
-            host_calls_us: us(totals.host_calls),
-            native_steps_us: us(totals.native_steps),
-            operations_us: us(totals.operations),
-            transaction_ends_us: us(totals.transaction_ends),
-            pipeline_us: us(totals.pipeline),
-            total_us: us(totals.total),
+            admission_us: us(totals.ledger.admission),
+            database_wait_us: us(totals.ledger.database_wait),
+            guests_us: us(totals.ledger.guests),
+            host_calls_us: us(totals.ledger.host_calls),
+            native_steps_us: us(totals.ledger.native_steps),
+            operations_us: us(totals.ledger.operations),
+            transaction_ends_us: us(totals.ledger.transaction_ends),
+            pipeline_us: us(totals.ledger.pipeline),
+            total_us: us(totals.ledger.total),
             asynchronous_steps_us: us(totals.asynchronous_steps),
             load_us: us(report.plugins.iter().map(|plugin| plugin.load).sum()),
             elapsed_us: us(report.took),

@@ -1,4 +1,4 @@
-//! Values as JSON, in both directions: what requests files write and what the JSON report shows.
+//! Values as JSON, in both directions: what requests files and conditions write, and what the JSON report shows.
 //!
 //! | type | JSON |
 //! | --- | --- |
@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::model::{AttributeType, EntityReference, Value, ValueType};
 
 /// A value as JSON.
-pub(super) fn to_json(value: &Value) -> Json {
+pub fn to_json(value: &Value) -> Json {
     match value {
         Value::Null => Json::Null,
         Value::Boolean(value) => json!(value),
@@ -39,10 +39,11 @@ pub(super) fn to_json(value: &Value) -> Json {
 
 /// The type that a piece of JSON is read as.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Expected<'a> {
-    pub(super) value_type: ValueType,
+pub struct Expected<'a> {
+    /// The type of the value.
+    pub value_type: ValueType,
     /// For a lookup: the entities that it may point to.
-    pub(super) targets: &'a [String],
+    pub targets: &'a [String],
 }
 
 impl<'a> From<&'a AttributeType> for Expected<'a> {
@@ -63,7 +64,7 @@ impl From<ValueType> for Expected<'_> {
 
 /// Reads `text`, one well-formed piece of JSON, as a value; null is a value of every type. The error says what was
 /// expected and what was found.
-pub(super) fn from_json(text: &str, expected: Expected<'_>) -> Result<Value, String> {
+pub fn from_json(text: &str, expected: Expected<'_>) -> Result<Value, String> {
     let text = text.trim();
     if text == "null" {
         return Ok(Value::Null);
@@ -144,7 +145,7 @@ fn describe(expected: Expected<'_>) -> String {
 }
 
 /// What a piece of JSON is, for an error.
-pub(super) fn found(text: &str) -> String {
+pub(crate) fn found(text: &str) -> String {
     match text.as_bytes().first() {
         Some(b'{') => "an object".to_owned(),
         Some(b'[') => "a list".to_owned(),

@@ -1,32 +1,57 @@
 //! Which records to read.
+//!
+//! A [`Query`] is plain data. `builder` writes one in Rust and [`fetch_xml`] reads one from FetchXML; [`check`] says whether
+//! it fits the definitions, `relative` turns what depends on the time and the user into plain comparisons, and `matches`
+//! judges a filter without a store.
 
-use std::fmt;
+mod builder;
+pub mod check;
+pub(crate) mod cookie;
+pub mod fetch_xml;
+mod matches;
+mod operator;
+mod relative;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::error::{Error, ErrorKind, Result};
-use crate::model::{ColumnSet, Schema, Value};
+pub use operator::{Arity, Operator};
+
+use crate::model::{ColumnSet, Value};
 
 /// The most records that one RetrieveMultiple returns, as on the platform: a caller that wants more pages.
 pub const RECORDS_MAX: u32 = 5000;
 
 /// A query over one entity.
+///
+/// ```
+/// use stagegate::{Filter, Link, Query};
+///
+/// let customers = Query::new("account")
+///     .select(["name", "creditlimit"])
+///     .filter(Filter::eq("name", "Acme"))
+///     .link(Link::outer("contact", "contactid", "primarycontactid", "contact").select(["fullname"]))
+///     .order_by_descending("createdon")
+///     .page(50);
+/// assert_eq!(customers.links.len(), 1);
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Query {
     /// The entity's logical name.
     pub entity: String,
     /// The attributes to return.
     pub columns: ColumnSet,
-    /// Which records; none selects all.
+    /// Which records; none selects all. A condition of it may be on a link.
     pub filter: Option<Filter>,
     /// Sorting, most significant first. Records that compare equal follow in the order of their identifiers.
     pub orders: Vec<Order>,
-    /// At most this many records, [`RECORDS_MAX`] where it is none or larger. Not together with `page`.
+    /// At most this many records, [`RECORDS_MAX`] where it is larger. Not together with `page`; without either the answer
+    /// is the first page of [`RECORDS_MAX`] records.
     pub top: Option<u32>,
     /// Which page of the records.
     #[serde(default)]
     pub page: Option<Page>,
-    /// Each combination of the columns once.
+    /// Each combination of the columns once. A record of the answer then stands for all that have it, so it has no
+    /// identifier, unless the identifier is one of the columns.
     #[serde(default)]
     pub distinct: bool,
     /// Whether to count what the query selects over all pages.
@@ -64,10 +89,10 @@ pub struct Link {
     pub join: Join,
     /// The attributes to return, none unless named.
     pub columns: ColumnSet,
-    /// Which of its records are joined.
+    /// Which of its records are joined: conditions on its own attributes, as part of what makes a match.
     #[serde(default)]
     pub filter: Option<Filter>,
-    /// Joins to this one.
+    /// Joins to this one. Those that take records away take matches of this one away.
     #[serde(default)]
     pub links: Vec<Link>,
 }
@@ -88,28 +113,6 @@ pub enum Join {
     NotExists,
 }
 
-impl Query {
-    /// All records of an entity, with all attributes.
-    pub fn new(entity: impl Into<String>) -> Self {
-        Self {
-            entity: entity.into(),
-            columns: ColumnSet::All,
-            filter: None,
-            orders: Vec::new(),
-            top: None,
-            page: None,
-            distinct: false,
-            count: false,
-            links: Vec::new(),
-        }
-    }
-
-    /// The query that FetchXML writes. Its values get their types from `schema`.
-    pub fn from_fetch_xml(_text: &str, _schema: &Schema) -> Result<Self> {
-        Err(Error::new(ErrorKind::InvalidRequest, "this host does not read FetchXML"))
-    }
-}
-
 /// A test on a record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -120,107 +123,17 @@ pub enum Filter {
     Any(Vec<Filter>),
     /// A test on one attribute.
     Condition {
-        /// The alias of the join whose attribute it is; none for the query's own entity.
+        /// The alias of the join whose attribute it is; none for the entity that the filter is of: the query's own, or
+        /// that of the link whose filter it is.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         link: Option<String>,
         /// The attribute's logical name, or the entity's identifier attribute.
         attribute: String,
         /// The comparison.
         operator: Operator,
-        /// None for the null tests, any number for `In` and `NotIn`, else one.
+        /// As many as [`Operator::arity`] says.
         values: Vec<Value>,
     },
-}
-
-impl Filter {
-    /// The condition `attribute operator value`.
-    pub fn condition(attribute: impl Into<String>, operator: Operator, value: Value) -> Self {
-        Self::Condition { link: None, attribute: attribute.into(), operator, values: vec![value] }
-    }
-}
-
-/// Comparisons, named as FetchXML names them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum Operator {
-    /// Equal. Strings compare without regard to ASCII case, as everywhere in queries.
-    Eq,
-    /// Not equal, or null.
-    Ne,
-    /// Greater.
-    Gt,
-    /// Greater or equal.
-    Ge,
-    /// Less.
-    Lt,
-    /// Less or equal.
-    Le,
-    /// One of the values.
-    In,
-    /// None of the values, or null.
-    NotIn,
-    /// Matches a pattern: `%` any text, `_` any character.
-    Like,
-    /// Does not match the pattern, or null.
-    NotLike,
-    /// Begins with the text, taken literally.
-    BeginsWith,
-    /// Has no value.
-    Null,
-    /// Has a value.
-    NotNull,
-}
-
-impl Operator {
-    /// Every operator, in the order of the documentation.
-    pub const ALL: [Self; 13] = [
-        Self::Eq,
-        Self::Ne,
-        Self::Gt,
-        Self::Ge,
-        Self::Lt,
-        Self::Le,
-        Self::In,
-        Self::NotIn,
-        Self::Like,
-        Self::NotLike,
-        Self::BeginsWith,
-        Self::Null,
-        Self::NotNull,
-    ];
-
-    /// The operator's name in FetchXML, in the contract and in JSON.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Eq => "eq",
-            Self::Ne => "ne",
-            Self::Gt => "gt",
-            Self::Ge => "ge",
-            Self::Lt => "lt",
-            Self::Le => "le",
-            Self::In => "in",
-            Self::NotIn => "not-in",
-            Self::Like => "like",
-            Self::NotLike => "not-like",
-            Self::BeginsWith => "begins-with",
-            Self::Null => "null",
-            Self::NotNull => "not-null",
-        }
-    }
-
-    /// The operator of that name.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|operator| operator.name() == name)
-    }
-}
-
-impl fmt::Display for Operator {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
 }
 
 /// Sorts by one attribute; nulls are smaller than any value.
