@@ -12,6 +12,9 @@ mod raw;
 mod source;
 mod typed;
 
+#[cfg(test)]
+mod tests;
+
 use uuid::Uuid;
 
 pub(super) use self::defined::Defined;

@@ -192,7 +192,7 @@ impl World {
             let request = Request::retrieve(EntityReference::new(entity, id), ColumnSet::All);
             match self.plain.execute(request).await {
                 Ok(response) => {
-                    records.extend(response.entity().map(|record| (label.clone(), fact::attributes(record))))
+                    records.extend(response.entity().map(|record| (label.clone(), fact::attributes(record))));
                 }
                 Err(error) if error.is_not_found() => {}
                 Err(error) => return Err(error),
