@@ -277,6 +277,15 @@ fn files_are_found_in_folders_and_cases_by_their_names() {
 }
 
 #[test]
+fn an_interrupt_drops_the_cases_that_run() {
+    let mut program = Program::new();
+    program.interrupted = true;
+    let ran = test(&program, &file(&create("")), &["--update"]);
+    assert_eq!(ran.exit, Exit::Interrupted, "{ran:?}");
+    assert!(ran.errors.contains("interrupted") && ran.output.is_empty(), "{ran:?}");
+}
+
+#[test]
 fn a_plugin_runs_in_a_case_with_the_entities_that_it_declares() {
     let program = Program::new();
     let component = super::program::component().to_str().unwrap();

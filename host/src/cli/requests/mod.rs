@@ -9,6 +9,7 @@ mod forms;
 mod parameter;
 mod query;
 mod raw;
+mod record;
 mod source;
 mod typed;
 

@@ -214,7 +214,8 @@ fn queries_have_joins_pages_and_values_typed_by_their_operators() {
             "orders": [{"link": "a", "attribute": "name", "descending": true}]}}"#,
         Request::retrieve_multiple(query),
     );
-    let fetched = read(r#"{"message": "RetrieveMultiple", "fetch": "<fetch><entity name='account'/></fetch>"}"#);
+    let fetched =
+        read(r#"{"message": "RetrieveMultiple", "fetch": "<fetch><entity name='account'/></fetch>"}"#);
     let fetched = fetched.unwrap().parameters.remove(parameter::QUERY);
     assert!(matches!(fetched, Some(Parameter::Query(query)) if Arc::clone(&query).entity == "account"));
 }
@@ -242,7 +243,10 @@ fn what_is_missing_or_too_much_is_named_with_the_way_out() {
         &["request.query", "as \"query\" or as \"fetch\""],
     );
     refused(r#"{"message": "RetrieveMultiple", "fetch": "<fetch/>"}"#, &["request.fetch"]);
-    refused(r#"{"message": "ExecuteMultiple", "requests": [{"message": "Creat"}]}"#, &["request.requests[0].message"]);
+    refused(
+        r#"{"message": "ExecuteMultiple", "requests": [{"message": "Creat"}]}"#,
+        &["request.requests[0].message"],
+    );
 }
 
 #[test]

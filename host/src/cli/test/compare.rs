@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use serde_json::Value as Json;
+use uuid::Uuid;
 
 use super::node::{Kind, Node};
 use super::write;
@@ -182,7 +183,8 @@ fn written(fact: &Fact, labels: &Labels) -> Option<Fact> {
             Some(reference) if labels.get(reference.id).is_none() => None,
             _ => Some(fact.clone()),
         },
-        Fact::Text(_) | Fact::Message(_) => Some(fact.clone()),
+        Fact::Text(_) => Some(fact.clone()),
+        Fact::Message(text) => Some(Fact::Message(repeatable(&labels.show(text)))),
         Fact::List(facts) => {
             let written: Vec<Fact> = facts.iter().filter_map(|fact| written(fact, labels)).collect();
             (!written.is_empty()).then_some(Fact::List(written))
@@ -212,5 +214,35 @@ fn is_refusal(fault: &Fact) -> bool {
     match fault.get("kind") {
         Some(Fact::Text(kind)) => REFUSALS.iter().any(|refusal| refusal.name() == kind),
         _ => false,
+    }
+}
+
+/// The longest part of a message without identifiers that the host made: another run would not repeat those.
+fn repeatable(message: &str) -> String {
+    let mut parts = vec![String::new()];
+    for word in message.split_inclusive(|c: char| !c.is_ascii_hexdigit() && c != '-') {
+        let trimmed = word.trim_end_matches(|c: char| !c.is_ascii_hexdigit());
+        if trimmed.len() == UUID_LENGTH && trimmed.parse::<Uuid>().is_ok() {
+            parts.push(String::new());
+        } else if let Some(part) = parts.last_mut() {
+            part.push_str(word);
+        }
+    }
+    parts.into_iter().max_by_key(String::len).unwrap_or_default().trim().to_owned()
+}
+
+/// Characters of a UUID with its dashes.
+const UUID_LENGTH: usize = 36;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_kept_without_identifiers_of_this_run() {
+        let id = Uuid::from_u128(0xabcd);
+        assert_eq!(repeatable("cannot add cafe to $acme"), "cannot add cafe to $acme");
+        assert_eq!(repeatable(&format!("no {id}: it does not exist")), "it does not exist");
+        assert_eq!(repeatable(&format!("cannot delete account {id}")), "cannot delete account");
     }
 }

@@ -2,6 +2,7 @@
 
 mod case;
 mod compare;
+mod given;
 mod junit;
 mod node;
 mod observed;
