@@ -21,6 +21,7 @@ use crate::pipeline::runner::Runner;
 use crate::pipeline::{DEPTH_LIMIT_DEFAULT, Pipeline, TIME_LIMIT_DEFAULT};
 use crate::store::{JobSelect, Store};
 use crate::wasm::Plugin;
+pub use registration::Planned;
 use registration::{Entry, Registered};
 
 /// Message requests from outside that run at once where the embedder does not say.
@@ -148,22 +149,6 @@ impl Host {
     #[must_use]
     pub fn schema(&self) -> Arc<Schema> {
         self.inner.pipeline.store.schema()
-    }
-
-    /// The registered steps in the order in which they run: by message, then stage, rank and registration.
-    #[must_use]
-    pub fn plan(&self) -> Vec<PlannedStep> {
-        let steps = self.inner.pipeline.registry.iter();
-        steps
-            .map(|step| PlannedStep {
-                key: step.key.clone(),
-                definition: step.definition.clone(),
-                native: step.runner.is_native(),
-                sequence: step.sequence,
-                overrides: self.inner.overrides.get(&step.key).cloned().unwrap_or_default(),
-                has_secure_configuration: step.secure_configuration.is_some(),
-            })
-            .collect()
     }
 
     /// The plugins, in the order of registration.
@@ -401,8 +386,7 @@ impl HostBuilder {
             self.plugins.first().map_or(CONCURRENCY_DEFAULT, |plugin| plugin.room().concurrency)
         });
         check_room(&self.plugins, concurrency, self.depth_limit)?;
-        let (store, registered) = self.open_and_register().await?;
-        let Registered { registry, overrides, drift } = registered;
+        let (store, Registered { registry, overrides, drift }) = self.open_and_register().await?;
         let pipeline = Arc::new(Pipeline {
             store,
             registry,

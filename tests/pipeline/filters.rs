@@ -60,7 +60,8 @@ async fn an_unchanged_value_still_triggers() {
 
 #[tokio::test]
 async fn changed_only_compares_with_the_record_before() {
-    let cases: [(&str, &[(&str, Value)], &[&str]); 5] = [
+    type Case<'a> = (&'a str, &'a [(&'a str, Value)], &'a [&'a str]);
+    let cases: [Case<'_>; 5] = [
         ("the same", &[("name", Value::String(String::new()))], &[]),
         ("another", &[("amount", Value::Integer(2))], &["any"]),
         ("one that is filtered", &[("note", Value::String("n".into()))], &["note", "any"]),

@@ -125,7 +125,7 @@ async fn depth_goes_on_through_asynchronous_steps_and_the_loop_is_reported_as_a_
     let jobs = world.host.jobs(JobSelect::Newest(1)).await.unwrap();
     let error = jobs[0].error.as_ref().unwrap();
     assert_eq!(error.code, code::DEPTH_TOO_HIGH);
-    let path = vec!["Create probe"; 9].join(" -> ");
+    let path = ["Create probe"; 9].join(" -> ");
     assert!(error.message.contains(&path), "{} does not show {path}", error.message);
     assert_eq!(world.names("probe").await.len(), 8);
 }

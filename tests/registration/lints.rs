@@ -111,7 +111,7 @@ fn a_plugin_on_a_message_and_its_bulk_form_is_named() {
     let post = StepDefinition { stage: Stage::PostOperation, ..create("CreateMultiple", "b") };
     check([create("Create", "a"), post], NONE);
     check([create("Create", "a"), create("CreateMultiple", "b").on("task")], NONE);
-    check([create("Create", "a"), create("UpsertMultiple", "b")], NONE);
+    check([create("Create", "a"), create("UpdateMultiple", "b").filter(["name"])], NONE);
 }
 
 #[test]

@@ -64,7 +64,7 @@ async fn a_host_goes_on_after_every_breakdown() {
     })
     .await;
     for round in 0..50 {
-        let inner = stagegate::Entity::new("inner").with("name", stagegate_tests::string("x"));
+        let inner = Entity::new("inner").with("name", string("x"));
         world.host.execute(stagegate::Request::create(inner)).await.unwrap_err();
         world.create(&format!("probe {round}")).await.unwrap();
     }
@@ -103,7 +103,7 @@ async fn an_error_that_a_guest_passes_on_keeps_its_place() {
 async fn a_flood_of_output_costs_its_oldest_lines_alone() {
     let plugin = load(GUEST_MISBEHAVING).await;
     let world = World::new(|host| with(host, &plugin, "chatter", "probe", Stage::PreOperation)).await;
-    let traced = world.host.trace(stagegate::Request::create(stagegate_tests::probe("a"))).await;
+    let traced = world.host.trace(stagegate::Request::create(probe("a"))).await;
     traced.result.unwrap();
     let trace = traced.trace.unwrap();
     let run = trace.events.iter().find_map(|event| match event {

@@ -271,5 +271,5 @@ pub(super) async fn pages_at_the_limits(database: Database) {
     let mut link = Link::outer("other", "otherid", "wideid", "o");
     link.columns = ColumnSet::All;
     let error = expect_error(ask(&store, Query::new("wide").link(link)).await, ErrorKind::InvalidRequest);
-    assert!(error.message().contains("reads 2007 columns; name fewer"), "{error}");
+    assert!(error.message().contains("reads 2011 columns; name fewer"), "{error}");
 }

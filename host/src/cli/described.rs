@@ -54,9 +54,7 @@ pub(super) async fn host(
     let engine = load::engine(options, surroundings)?;
     let plugins = load::plugins(&engine, &arguments.plugins, surroundings).await?;
     let manifests = manifests.of(&plugins)?;
-    // What is described is looked at, and nothing is run.
-    let builder = Host::builder().workers(0);
-    let builder = plugins.into_iter().fold(builder, HostBuilder::plugin);
+    let builder = plugins.into_iter().fold(Host::builder(), HostBuilder::plugin);
     Ok(manifests.into_iter().fold(builder, HostBuilder::manifest))
 }
 

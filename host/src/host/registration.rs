@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Host, HostBuilder, Registration, StoreChoice, open};
+use super::{Host, HostBuilder, PlannedStep, Registration, StoreChoice, open};
 use crate::model::error::Result;
 use crate::model::registration::{
     Diff, Explained, Lint, Manifest, Override, StepRegistration, describe, diff, lints, resolve,
@@ -23,6 +23,18 @@ pub(super) enum Entry {
     Step(Box<Registration>),
 }
 
+/// What a host would run.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Planned {
+    /// See [`Host::plan`].
+    pub steps: Vec<PlannedStep>,
+    /// See [`Host::lints`]. Without a database, nothing that depends on definitions.
+    pub lints: Vec<Lint>,
+    /// See [`Host::drift`].
+    pub drift: Diff,
+}
+
 /// What was registered.
 #[derive(Default)]
 pub(super) struct Registered {
@@ -33,19 +45,23 @@ pub(super) struct Registered {
 }
 
 impl Host {
-    /// How what plugins declare, with their manifests, differs from the registration that the database keeps and that
-    /// this host runs. Of plugins without a registration in the database, nothing. [`HostBuilder::apply`] ends it.
+    /// The registered steps in the order in which they run: by message, then stage, rank and registration.
     #[must_use]
-    pub fn drift(&self) -> &Diff {
-        &self.inner.drift
+    pub fn plan(&self) -> Vec<PlannedStep> {
+        plan(&self.inner.pipeline.registry, &self.inner.overrides)
     }
 
     /// Warnings about the registered steps: what is allowed and most likely not meant.
     #[must_use]
     pub fn lints(&self) -> Vec<Lint> {
-        let mut steps: Vec<_> = self.inner.pipeline.registry.iter().collect();
-        steps.sort_by_key(|step| step.sequence);
-        lints(steps.iter().map(|step| (&step.key, &step.definition)), Some(&self.schema()))
+        lints_of(&self.inner.pipeline.registry, Some(&self.schema()))
+    }
+
+    /// How what plugins declare, with their manifests, differs from the registration that the database keeps and that
+    /// this host runs. Of plugins without a registration in the database, nothing. [`HostBuilder::apply`] ends it.
+    #[must_use]
+    pub fn drift(&self) -> &Diff {
+        &self.inner.drift
     }
 }
 
@@ -59,17 +75,29 @@ impl HostBuilder {
         self
     }
 
+    /// What the host would run, without running or writing anything. It needs no database; without one, nothing is
+    /// stored or defined but what the builder itself defines. Fails as [`build`](Self::build) does.
+    pub async fn plan(mut self) -> Result<Planned> {
+        let described = self.describe()?;
+        let opened = match self.store.take() {
+            Some(choice) => Some(Opened::new(Some(choice)).await?),
+            None => None,
+        };
+        let result = self.look(described, opened.as_ref()).await;
+        if let Some(opened) = opened {
+            opened.end().await;
+        }
+        result
+    }
+
     /// How what plugins declare, with their manifests, differs from the registration in the database. Opens the database
     /// for that and runs nothing. Fails as [`build`](Self::build) does if a step cannot be registered.
     pub async fn diff(mut self) -> Result<Diff> {
         let described = self.describe()?;
         let opened = Opened::new(self.store.take()).await?;
-        let stored = match self.check(&described, &opened.store.schema()) {
-            Ok(()) => opened.store.registrations().await,
-            Err(error) => Err(error),
-        };
+        let result = self.compare(&described, &*opened.store).await;
         opened.end().await;
-        Ok(diff(&described, &stored?))
+        result
     }
 
     /// Writes what plugins declare, with their manifests, to the database as the registration that hosts on it run, in
@@ -79,20 +107,18 @@ impl HostBuilder {
     pub async fn apply(mut self, prune: bool) -> Result<Diff> {
         let described = self.describe()?;
         let opened = Opened::new(self.store.take()).await?;
-        let result = match self.check(&described, &opened.store.schema()) {
-            Ok(()) => apply(&*opened.store, &described, prune).await,
-            Err(error) => Err(error),
-        };
+        let result = self.bring(&described, &*opened.store, prune).await;
         opened.end().await;
         result
     }
 
-    /// Opens the store and registers everything. Where that fails, the store is closed by then.
+    /// Opens the store, registers everything and makes the definitions. Where that fails, the store is closed by then,
+    /// and as it was.
     pub(super) async fn open_and_register(&mut self) -> Result<(Arc<dyn Store>, Registered)> {
         // First, so that a manifest for something else makes no database.
         let described = self.describe()?;
         let opened = Opened::new(self.store.take()).await?;
-        match self.register(described, &*opened.store).await {
+        match self.register_and_define(described, &*opened.store).await {
             Ok(registered) => Ok((opened.store, registered)),
             Err(error) => {
                 opened.end().await;
@@ -101,18 +127,60 @@ impl HostBuilder {
         }
     }
 
-    /// Makes the definitions and registers everything, in the order that decides between equal ranks: stored registrations in theirs, then the
-    /// rest in the order of the builder's calls.
-    async fn register(&self, described: Vec<Explained>, store: &dyn Store) -> Result<Registered> {
-        let resolved = resolve(described, &store.registrations().await?)?;
-        for step in &resolved.drift.steps {
+    async fn register_and_define(&self, described: Vec<Explained>, store: &dyn Store) -> Result<Registered> {
+        let schema = self.schema(&store.schema())?;
+        let registered = self.register(described, &store.registrations().await?, &schema)?;
+        for step in &registered.drift.steps {
             tracing::warn!(%step, "the registration in the database is not what is described");
         }
         let definitions = self.all_definitions();
-        let schema = if definitions.is_empty() { store.schema() } else { store.define(definitions).await? };
+        if !definitions.is_empty() {
+            store.define(definitions).await?;
+        }
+        Ok(registered)
+    }
+
+    async fn look(&self, described: Vec<Explained>, opened: Option<&Opened>) -> Result<Planned> {
+        let (stored, schema) = match opened {
+            Some(opened) => (opened.store.registrations().await?, opened.store.schema()),
+            None => (Vec::new(), Arc::default()),
+        };
+        let schema = self.schema(&schema)?;
+        let Registered { registry, overrides, drift } = self.register(described, &stored, &schema)?;
+        let lints = lints_of(&registry, opened.map(|_| &*schema));
+        Ok(Planned { steps: plan(&registry, &overrides), lints, drift })
+    }
+
+    async fn compare(&self, described: &[Explained], store: &dyn Store) -> Result<Diff> {
+        // On trial: a database must not keep what no host starts with.
+        let (mut trial, schema) = (Registered::default(), self.schema(&store.schema())?);
+        for step in described {
+            self.register_explained(step.clone(), &schema, &mut trial)?;
+        }
+        Ok(diff(described, &store.registrations().await?))
+    }
+
+    async fn bring(&self, described: &[Explained], store: &dyn Store, prune: bool) -> Result<Diff> {
+        let diff = self.compare(described, store).await?;
+        let update = diff.update(prune);
+        if !update.is_empty() {
+            store.update_registrations(update).await?;
+        }
+        Ok(diff)
+    }
+
+    /// Registers everything in the order that decides between equal ranks: stored registrations in theirs, then the
+    /// rest in the order of the builder's calls.
+    fn register(
+        &self,
+        described: Vec<Explained>,
+        stored: &[StepRegistration],
+        schema: &Schema,
+    ) -> Result<Registered> {
+        let resolved = resolve(described, stored)?;
         let mut registered = Registered { drift: resolved.drift, ..Registered::default() };
         for step in resolved.stored {
-            self.register_explained(&schema, step, &mut registered)?;
+            self.register_explained(step, schema, &mut registered)?;
         }
         let mut described = resolved.described;
         for entry in &self.entries {
@@ -120,14 +188,13 @@ impl HostBuilder {
                 Entry::Declared(plugin, _) => {
                     let of_plugin = |step: &mut Explained| step.registration.plugin == plugin.name();
                     for step in described.extract_if(.., of_plugin) {
-                        self.register_explained(&schema, step, &mut registered)?;
+                        self.register_explained(step, schema, &mut registered)?;
                     }
                 }
                 Entry::Step(step) => {
                     let Registration { plugin, definition, secure_configuration, runner } = &**step;
                     let (definition, secret) = (definition.clone(), secure_configuration.clone());
-                    let runner = Arc::clone(runner);
-                    registered.registry.register(&schema, plugin, definition, secret, runner)?;
+                    registered.registry.register(schema, plugin, definition, secret, Arc::clone(runner))?;
                 }
             }
         }
@@ -136,8 +203,8 @@ impl HostBuilder {
 
     fn register_explained(
         &self,
-        schema: &Schema,
         step: Explained,
+        schema: &Schema,
         registered: &mut Registered,
     ) -> Result<()> {
         let key = step.registration.key();
@@ -149,8 +216,8 @@ impl HostBuilder {
             _ => None,
         });
         for runner in runners {
-            let runner = Arc::clone(runner);
-            registered.registry.register(schema, &plugin, definition.clone(), secret.clone(), runner)?;
+            let (definition, secret) = (definition.clone(), secret.clone());
+            registered.registry.register(schema, &plugin, definition, secret, Arc::clone(runner))?;
         }
         registered.overrides.insert(key, step.overrides);
         Ok(())
@@ -164,8 +231,7 @@ impl HostBuilder {
         describe(&plugins.collect::<Vec<_>>(), &self.manifests)
     }
 
-    /// What is defined before the steps are registered: the builder's definitions, and the custom messages that plugins
-    /// declare.
+    /// What the builder defines, with the custom messages that plugins bring along.
     fn all_definitions(&self) -> Definitions {
         let mut definitions = self.definitions.clone();
         for plugin in &self.plugins {
@@ -174,21 +240,32 @@ impl HostBuilder {
         definitions
     }
 
-    /// An error unless what is described can be registered: a database must not keep what no host starts with.
-    fn check(&self, described: &[Explained], schema: &Schema) -> Result<()> {
-        let schema = schema.extended(&self.all_definitions())?;
-        let mut scratch = Registered::default();
-        described.iter().try_for_each(|step| self.register_explained(&schema, step.clone(), &mut scratch))
+    /// The definitions as they will be when the host runs.
+    fn schema(&self, stored: &Arc<Schema>) -> Result<Arc<Schema>> {
+        let definitions = self.all_definitions();
+        if definitions.is_empty() {
+            return Ok(Arc::clone(stored));
+        }
+        stored.extended(&definitions).map(Arc::new)
     }
 }
 
-async fn apply(store: &dyn Store, described: &[Explained], prune: bool) -> Result<Diff> {
-    let diff = diff(described, &store.registrations().await?);
-    let update = diff.update(prune);
-    if !update.is_empty() {
-        store.update_registrations(update).await?;
-    }
-    Ok(diff)
+fn plan(registry: &Registry, overrides: &HashMap<StepKey, Vec<Override>>) -> Vec<PlannedStep> {
+    let planned = registry.iter().map(|step| PlannedStep {
+        key: step.key.clone(),
+        definition: step.definition.clone(),
+        native: step.runner.is_native(),
+        sequence: step.sequence,
+        overrides: overrides.get(&step.key).cloned().unwrap_or_default(),
+        has_secure_configuration: step.secure_configuration.is_some(),
+    });
+    planned.collect()
+}
+
+fn lints_of(registry: &Registry, schema: Option<&Schema>) -> Vec<Lint> {
+    let mut steps: Vec<_> = registry.iter().collect();
+    steps.sort_by_key(|step| step.sequence);
+    lints(steps.iter().map(|step| (&step.key, &step.definition)), schema)
 }
 
 /// A store for one use.

@@ -453,7 +453,7 @@ impl Execution {
     }
 
     /// Changes an input parameter, in PreValidation and PreOperation. An error changes nothing.
-    pub fn set_input(&mut self, name: String, parameter: Parameter) -> Result<()> {
+    pub fn set_input(&mut self, name: &str, parameter: Parameter) -> Result<()> {
         if self.context.stage > Stage::PreOperation {
             return Err(Error::new(
                 ErrorKind::InvalidRequest,
@@ -464,7 +464,7 @@ impl Execution {
             ));
         }
         let mut input = self.context.input.clone();
-        input.insert(name.clone(), parameter);
+        input.insert(name.to_owned(), parameter);
         let subject = self.operation.check(&self.schema, &self.context.message, &input)?;
         let entity = |subject: &Subject| subject.entity.as_ref().map(|entity| entity.logical_name.clone());
         if entity(&subject) != entity(&self.subject)
@@ -485,7 +485,7 @@ impl Execution {
     }
 
     /// Changes an output parameter, in PostOperation, or sets it at MainOperation. An error changes nothing.
-    pub fn set_output(&mut self, name: String, parameter: Parameter) -> Result<()> {
+    pub fn set_output(&mut self, name: &str, parameter: Parameter) -> Result<()> {
         let Context { message, stage, output, .. } = &*self.context;
         if *stage < Stage::MainOperation {
             return Err(Error::new(
@@ -495,8 +495,8 @@ impl Execution {
                 ),
             ));
         }
-        self.operation.check_output(&self.schema, message, output, &name, &parameter)?;
-        self.context.output.insert(name, parameter);
+        self.operation.check_output(&self.schema, message, output, name, &parameter)?;
+        self.context.output.insert(name.to_owned(), parameter);
         Ok(())
     }
 

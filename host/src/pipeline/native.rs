@@ -295,13 +295,13 @@ impl StepContext {
     }
 
     /// Changes an input parameter, in PreValidation and PreOperation.
-    pub fn set_input(&self, name: impl Into<String>, parameter: impl Into<Parameter>) -> Result<()> {
-        self.change(|execution| execution.set_input(name.into(), parameter.into()))
+    pub fn set_input(&self, name: &str, parameter: impl Into<Parameter>) -> Result<()> {
+        self.change(|execution| execution.set_input(name, parameter.into()))
     }
 
     /// Changes an output parameter, in PostOperation, or sets it at MainOperation.
-    pub fn set_output(&self, name: impl Into<String>, parameter: impl Into<Parameter>) -> Result<()> {
-        self.change(|execution| execution.set_output(name.into(), parameter.into()))
+    pub fn set_output(&self, name: &str, parameter: impl Into<Parameter>) -> Result<()> {
+        self.change(|execution| execution.set_output(name, parameter.into()))
     }
 
     /// Issues a request: the organization service. In a transaction it is part of it, and a failure dooms it.

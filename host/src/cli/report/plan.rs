@@ -1,9 +1,11 @@
 //! The plan: which steps run on which message, in which order and why.
 
+use std::collections::BTreeSet;
+
 use crate::host::PlannedStep;
 use crate::model::registration::Override;
 use crate::model::step::StepKey;
-use crate::model::{Mode, Stage, StepDefinition};
+use crate::model::{Message, Mode, Stage, StepDefinition};
 
 /// A registered step, in the order of registration.
 #[derive(Clone, Debug)]
@@ -45,26 +47,37 @@ pub(in crate::cli) struct Line {
 /// The plan of each message and entity that has steps. A step for every entity is listed with each of them, at its
 /// place: the list is then the order in which a request runs.
 pub(in crate::cli) fn lines(steps: &[Registered]) -> Vec<Line> {
-    let mut subjects: Vec<(&str, Option<&str>)> = steps
-        .iter()
-        .map(|step| (step.definition.message.as_str(), step.definition.entity.as_deref()))
-        .collect();
-    // Entities by name, and "every other entity" at the end of its message.
-    subjects.sort_by_key(|(message, entity)| (*message, entity.is_none(), *entity));
-    subjects.dedup();
-    subjects.into_iter().flat_map(|(message, entity)| of_subject(steps, message, entity)).collect()
+    let messages: BTreeSet<&str> = steps.iter().map(|step| step.definition.message.as_str()).collect();
+    let own = |message: &str, step: &&Registered| step.definition.message == message;
+    messages.into_iter().flat_map(|message| of_entities(steps, message, |step| own(message, step))).collect()
+}
+
+/// The plan of one message of each entity that has steps.
+pub(in crate::cli) fn of_message(steps: &[Registered], message: &str) -> Vec<Line> {
+    of_entities(steps, message, |step| runs_on(step, message))
+}
+
+/// The plan of one message of the entities that those steps are on.
+fn of_entities<'a>(
+    steps: &'a [Registered],
+    message: &str,
+    names: impl FnMut(&&'a Registered) -> bool,
+) -> Vec<Line> {
+    let named = steps.iter().filter(names).map(|step| step.definition.entity.as_deref());
+    // Entities by name, and "every other entity" at the end.
+    let entities: BTreeSet<_> = named.map(|entity| (entity.is_none(), entity)).collect();
+    entities.into_iter().flat_map(|(_, entity)| of_subject(steps, message, entity)).collect()
 }
 
 /// The plan of one message of one entity.
 pub(in crate::cli) fn of_subject(steps: &[Registered], message: &str, entity: Option<&str>) -> Vec<Line> {
     let applies = |step: &&Registered| {
-        let definition = &step.definition;
-        definition.message == message
-            && (definition.entity.is_none() || definition.entity.as_deref() == entity)
+        let on = step.definition.entity.as_deref();
+        runs_on(step, message) && (on.is_none() || on == entity)
     };
     let mut chosen: Vec<&Registered> = steps.iter().filter(applies).collect();
     // Stable: equal ranks keep the order of registration.
-    chosen.sort_by_key(|step| place(step));
+    chosen.sort_by_key(|step| (part(step, message), step.definition.rank));
     let mut order = 0;
     let mut before: Option<&Registered> = None;
     let line = |step: &Registered, order, why| Line {
@@ -79,28 +92,37 @@ pub(in crate::cli) fn of_subject(steps: &[Registered], message: &str, entity: Op
             return line(step, None, "disabled, so it does not run".into());
         }
         order += 1;
-        line(step, Some(order), why(step, before.replace(step)))
+        let before = before.replace(step).filter(|before| part(before, message) == part(step, message));
+        line(step, Some(order), why(step, message, before))
     });
     lines.collect()
 }
 
-/// What the order follows.
-fn place(step: &Registered) -> (Stage, bool, i32) {
-    let StepDefinition { stage, mode, rank, .. } = &step.definition;
-    (*stage, *mode == Mode::Asynchronous, *rank)
+/// Whether a request of the message runs the step: it is registered on the message, or on the one that shares its
+/// pipeline.
+fn runs_on(step: &Registered, message: &str) -> bool {
+    let registered = &step.definition.message;
+    registered == message
+        || Message::counterpart(message).is_some_and(|counterpart| registered == counterpart)
 }
 
-/// Why a step comes where it does, after `before`.
-fn why(step: &Registered, before: Option<&Registered>) -> String {
+/// The part of the message's pipeline in which the step runs: within a stage, the message's own steps come first.
+fn part(step: &Registered, message: &str) -> (Stage, bool, bool) {
+    let StepDefinition { stage, mode, message: registered, .. } = &step.definition;
+    (*stage, *mode == Mode::Asynchronous, registered != message)
+}
+
+/// Why a step comes where it does, after `before` in its part.
+fn why(step: &Registered, message: &str, before: Option<&Registered>) -> String {
     let definition = &step.definition;
-    let after = before.filter(|before| {
-        (before.definition.stage, before.definition.mode) == (definition.stage, definition.mode)
-    });
-    match after {
+    match before {
         Some(before) if before.definition.rank == definition.rank => {
             format!("rank {} too, registered after `{}`", definition.rank, before.key.step)
         }
         Some(before) => format!("rank {} after {}", definition.rank, before.definition.rank),
+        None if definition.message != message => {
+            format!("on {}, which shares the pipeline; after those of {message}", definition.message)
+        }
         None if definition.mode == Mode::Asynchronous => "queued with the commit, runs after it".into(),
         None => match definition.stage {
             Stage::PreValidation => "before the transaction opens",
@@ -173,6 +195,40 @@ mod tests {
                 "Update * 1 third: in transaction, before the operation",
             ]
         );
+    }
+
+    #[test]
+    fn the_steps_of_a_bulk_message_follow_those_of_the_single_one_and_the_other_way_round() {
+        let steps = [
+            StepDefinition::new("bulk", "UpdateMultiple", Stage::PreOperation).on("account").rank(-5),
+            StepDefinition::new("single", "Update", Stage::PreOperation).on("account"),
+            StepDefinition::new("late", "Update", Stage::PostOperation).on("account"),
+        ]
+        .map(registered);
+        let check = |lines: Vec<Line>, expected: &[&str]| {
+            let shown: Vec<String> = lines
+                .iter()
+                .map(|line| format!("{} {}: {}", line.message, line.step.key.step, line.why))
+                .collect();
+            assert_eq!(shown, expected);
+        };
+        let update = [
+            "Update single: in transaction, before the operation",
+            "Update bulk: on UpdateMultiple, which shares the pipeline; after those of Update",
+            "Update late: in transaction, after the operation",
+        ];
+        let update_multiple = [
+            "UpdateMultiple bulk: in transaction, before the operation",
+            "UpdateMultiple single: on Update, which shares the pipeline; after those of UpdateMultiple",
+            "UpdateMultiple late: on Update, which shares the pipeline; after those of UpdateMultiple",
+        ];
+        check(lines(&steps), &[update, update_multiple].concat());
+        // A message without steps of its own is planned where it is asked for.
+        check(
+            of_message(&steps[1..2], "UpdateMultiple"),
+            &["UpdateMultiple single: on Update, which shares the pipeline; after those of UpdateMultiple"],
+        );
+        check(lines(&steps[1..2]), &["Update single: in transaction, before the operation"]);
     }
 
     #[test]

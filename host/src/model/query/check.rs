@@ -10,7 +10,8 @@ use crate::model::{AttributeType, ColumnSet, EntityDefinition, Schema, Value, Va
 /// Conditions of a query at most, as on the platform. Databases limit the depth of an expression.
 pub const CONDITIONS_MAX: usize = 500;
 /// Values in all conditions of a query together: SQLite takes 32 766 parameters, PostgreSQL 65 535, and a reference
-/// takes two.
+/// takes two. Those of a link count once for each link that they are in, since a statement may have to ask for a match
+/// before it joins it.
 pub const VALUES_MAX: usize = 10_000;
 /// Groups of conditions, or joins, inside one another at most.
 pub const DEPTH_MAX: usize = 32;
@@ -18,6 +19,8 @@ pub const DEPTH_MAX: usize = 32;
 pub const ORDERS_MAX: usize = 100;
 /// Joins of a query at most, as on the platform.
 pub const LINKS_MAX: usize = 15;
+/// Characters of a link's alias at most.
+pub const ALIAS_LENGTH_MAX: usize = 100;
 /// Columns of a distinct query at most: each is compared, and its value is part of the page cookie.
 pub const DISTINCT_COLUMNS_MAX: usize = 100;
 /// Characters of a pattern at most: matching takes time with its length.
@@ -34,7 +37,7 @@ impl Query {
             check.link(link, definition, true, 1)?;
         }
         if let Some(filter) = &self.filter {
-            check.filter(Scope { definition, alias: None }, filter, 0)?;
+            check.filter(Scope { definition, alias: None, times: 1 }, filter, 0)?;
         }
         check.orders(definition)?;
         check.page()?;
@@ -57,6 +60,8 @@ struct Scope<'q> {
     definition: &'q EntityDefinition,
     /// Of the link whose filter it is.
     alias: Option<&'q str>,
+    /// How often its values count.
+    times: usize,
 }
 
 impl<'q> Check<'q> {
@@ -74,8 +79,10 @@ impl<'q> Check<'q> {
             let Link { entity, alias, .. } = link;
             Err(self.refusal(&format!("has the link `{alias}` to `{entity}`, which {reason}")))
         };
-        if alias.is_empty() || !alias.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-            return wrong("needs an alias of letters, digits and `_`");
+        if !(1..=ALIAS_LENGTH_MAX).contains(&alias.len())
+            || !alias.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        {
+            return wrong(&format!("needs an alias of 1 to {ALIAS_LENGTH_MAX} letters, digits and `_`"));
         }
         if self.links.contains_key(alias) {
             return wrong("has an alias that is there already; choose another");
@@ -93,7 +100,7 @@ impl<'q> Check<'q> {
         }
         self.links.insert(alias, joined.then_some(definition));
         if let Some(filter) = &link.filter {
-            self.filter(Scope { definition, alias: Some(alias) }, filter, 0)?;
+            self.filter(Scope { definition, alias: Some(alias), times: depth }, filter, 0)?;
         }
         link.links.iter().try_for_each(|inner| self.link(inner, definition, joined, depth + 1))
     }
@@ -108,7 +115,7 @@ impl<'q> Check<'q> {
             }
             Filter::Condition { link, attribute, operator, values } => {
                 self.conditions += 1;
-                self.values += values.len();
+                self.values += values.len() * scope.times;
                 condition(self.conditioned(scope, link.as_deref())?, attribute, *operator, values)?;
             }
         }

@@ -78,14 +78,6 @@ impl Rule {
 /// A step to look at.
 type Step<'a> = (&'a StepKey, &'a StepDefinition);
 
-/// Messages and their bulk forms.
-const BULK: [(&str, &str); 4] = [
-    (Message::CREATE, Message::CREATE_MULTIPLE),
-    (Message::UPDATE, Message::UPDATE_MULTIPLE),
-    (Message::UPSERT, Message::UPSERT_MULTIPLE),
-    (Message::DELETE, Message::DELETE_MULTIPLE),
-];
-
 /// The warnings about steps, which are in the order of registration. What depends on definitions is judged where there
 /// is a schema.
 #[must_use]
@@ -129,19 +121,18 @@ fn ties(steps: &[Step<'_>]) -> Vec<Lint> {
 /// Steps of one plugin on a message and on its bulk form: the two share a pipeline, so one request runs both.
 fn single_and_bulk(steps: &[Step<'_>]) -> Vec<Lint> {
     let mut found = Vec::new();
-    for (single, bulk) in BULK {
-        for &(key, step) in steps.iter().filter(|(_, step)| step.message == single) {
-            let twins = steps.iter().copied().filter(|(other, twin)| {
-                let overlap = twin.entity.is_none() || step.entity.is_none() || twin.entity == step.entity;
-                other.plugin == key.plugin && twin.message == bulk && twin.stage == step.stage && overlap
-            });
-            for twin in twins {
-                let text = format!(
-                    "are on {single} and {bulk} at {}, and a request of either message runs both; keep one",
-                    step.stage
-                );
-                found.push(Lint { rule: Rule::SingleAndBulk, steps: keys(&[(key, step), twin]), text });
-            }
+    for (index, &(key, step)) in steps.iter().enumerate() {
+        let Some(counterpart) = Message::counterpart(&step.message) else { continue };
+        let twins = steps.iter().copied().skip(index).filter(|(other, twin)| {
+            let overlap = twin.entity.is_none() || step.entity.is_none() || twin.entity == step.entity;
+            other.plugin == key.plugin && twin.message == counterpart && twin.stage == step.stage && overlap
+        });
+        for twin in twins {
+            let text = format!(
+                "are on {} and {counterpart} at {}, and a request of either message runs both; keep one",
+                step.message, step.stage
+            );
+            found.push(Lint { rule: Rule::SingleAndBulk, steps: keys(&[(key, step), twin]), text });
         }
     }
     found

@@ -94,6 +94,9 @@ pub(super) struct PlanLine<'a> {
     entity: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     order: Option<usize>,
+    /// Where it is not `message`, but the one that shares its pipeline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registered_on: Option<&'a str>,
     plugin: &'a str,
     step: &'a str,
     native: bool,
@@ -127,6 +130,7 @@ impl<'a> From<&'a plan::Line> for PlanLine<'a> {
             message: &line.message,
             entity: line.entity.as_deref(),
             order: line.order,
+            registered_on: Some(definition.message.as_str()).filter(|message| *message != line.message),
             plugin: &line.step.key.plugin,
             step: &line.step.key.step,
             native: line.step.native,

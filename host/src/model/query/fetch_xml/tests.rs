@@ -1,4 +1,6 @@
 use super::*;
+use crate::model::query::Operator;
+use crate::model::query::check::DEPTH_MAX;
 use crate::model::{AttributeType, DateTime, Definitions, Value};
 
 fn schema() -> Schema {
@@ -20,6 +22,7 @@ fn schema() -> Schema {
 
 /// What FetchXML reads as; and the query is possible.
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "cases read better without references")]
 fn check(text: &str, expected: Query) {
     let schema = schema();
     let query = Query::from_fetch_xml(text, &schema).expect("it is understood");
@@ -187,6 +190,10 @@ fn values_get_the_type_of_their_attribute() {
         Filter::one_of("employees", [1, 2]),
     );
     check_filter(
+        "<condition attribute='name' operator='in'><value>a<!-- and -->b<![CDATA[<]]></value></condition>",
+        Filter::one_of("name", ["ab<"]),
+    );
+    check_filter(
         "<condition attribute='employees' operator='between'><value>1</value><value>2</value></condition>",
         Filter::between("employees", 1, 2),
     );
@@ -277,7 +284,14 @@ fn what_is_not_understood_is_refused_with_its_place() {
             "element `b`",
         ),
         ("<link-entity name='contact' from='parentid'/>", "`link-entity` needs the attribute `to`"),
-        ("<link-entity name='contact' from='x' to='accountid'/>", "no attribute `x`"),
+        (
+            "<link-entity name='contact' from='x' to='accountid'/>",
+            "`from`: the entity `contact` has no attribute `x`",
+        ),
+        (
+            "<link-entity name='contact' from='parentid' to='x'/>",
+            "`to`: the entity `account` has no attribute `x`",
+        ),
         (
             "<link-entity name='contact' from='parentid' to='accountid' link-type='all'/>",
             "`all` is not supported",

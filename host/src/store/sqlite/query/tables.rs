@@ -1,8 +1,8 @@
 //! The tables of a query and how they are joined.
 //!
-//! A join that takes records away inside of one that keeps them (inner inside outer) belongs to that one: its tables are
-//! joined first, in parentheses. A link that only asks whether there is a match becomes `EXISTS`, in the condition of what
-//! it is linked to.
+//! A link that only asks whether there is a match becomes `EXISTS`, in the condition of what it is linked to. So does a
+//! join that takes records away inside of one that keeps them (inner inside outer), and is joined as an outer one after
+//! that: parentheses would say the same, but SQLite then builds all that is in them first.
 
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::{AttributeType, EntityDefinition, Filter, Join, Link, Query, Schema};
@@ -56,7 +56,7 @@ impl<'q> Tables<'q> {
     pub(super) fn push_from(&self, sql: &mut Sql<'q>) -> Result<()> {
         sql.push(" FROM ");
         self.0.push_name(sql);
-        self.0.push_joins(sql)
+        self.0.push_joins(sql, false)
     }
 
     /// The query's filter and its links without columns; false if there is nothing to say.
@@ -90,7 +90,7 @@ fn children<'q>(
         let number = *count;
         *count += 1;
         let joined = joined && matches!(link.join, Join::Inner | Join::Outer);
-        let optional = optional || link.join == Join::Outer;
+        let optional = joined && (optional || link.join == Join::Outer);
         tables.push(Table {
             number,
             definition: schema.entity(&link.entity)?,
@@ -133,46 +133,39 @@ impl<'q> Table<'q> {
         self.link.map(|link| link.join).unwrap_or_default()
     }
 
-    /// The children that are joined to it, also inside of an `EXISTS`.
-    fn joins(&self) -> impl Iterator<Item = &Self> {
-        self.children.iter().filter(|child| matches!(child.join(), Join::Inner | Join::Outer))
-    }
-
     /// The children that only ask whether there is a match.
     fn tests(&self) -> impl Iterator<Item = &Self> {
         self.children.iter().filter(|child| matches!(child.join(), Join::Exists | Join::NotExists))
     }
 
-    fn push_joins(&self, sql: &mut Sql<'q>) -> Result<()> {
-        for child in self.joins() {
-            let outer = child.join() == Join::Outer;
-            let first = outer && child.joins().any(|inner| inner.join() == Join::Inner);
-            sql.push(if outer { " LEFT JOIN " } else { " JOIN " });
-            if first {
-                sql.push("(");
-            }
+    /// The children without which a row here is no match.
+    fn inner(&self) -> impl Iterator<Item = &Self> {
+        self.children.iter().filter(|child| child.join() == Join::Inner)
+    }
+
+    /// The children that are joined. If it is only asked whether there is a match, outer ones have no say in it.
+    fn push_joins(&self, sql: &mut Sql<'q>, only_asked: bool) -> Result<()> {
+        let outer = self.children.iter().filter(|child| !only_asked && child.join() == Join::Outer);
+        for child in self.inner().chain(outer) {
+            let optional = child.optional && !only_asked;
+            sql.push(if optional { " LEFT JOIN " } else { " JOIN " });
             child.push_name(sql);
-            if first {
-                child.push_joins(sql)?;
-                sql.push(")");
-            }
             sql.push(" ON ");
             child.push_match(sql, self)?;
-            if !first {
-                child.push_joins(sql)?;
+            for inner in child.inner().filter(|_| optional) {
+                sql.push(" AND ");
+                inner.push_exists(sql, child)?;
             }
+            child.push_joins(sql, only_asked)?;
         }
         Ok(())
     }
 
     fn push_exists(&self, sql: &mut Sql<'q>, parent: &Self) -> Result<()> {
-        sql.push(if self.join() == Join::NotExists {
-            "NOT EXISTS (SELECT 1 FROM "
-        } else {
-            "EXISTS (SELECT 1 FROM "
-        });
+        sql.push(if self.join() == Join::NotExists { "NOT EXISTS (" } else { "EXISTS (" });
+        sql.push("SELECT 1 FROM ");
         self.push_name(sql);
-        self.push_joins(sql)?;
+        self.push_joins(sql, true)?;
         sql.push(" WHERE ");
         self.push_match(sql, parent)?;
         sql.push(")");

@@ -69,6 +69,10 @@ fn joins_use_the_indexes_of_lookups_and_identifiers() {
         let query = Query::new("task").link(customer(join));
         check(&query, "SEARCH q0 USING INDEX sqlite_autoindex_e_task_1 (id>?)", false);
     }
+    // What is inside of an outer join is asked for and not built first.
+    let inside = Query::new("task").link(customer(Join::Outer).link(tasks(Join::Inner)));
+    check(&inside, "SEARCH q0 USING INDEX sqlite_autoindex_e_task_1 (id>?)", false);
+    assert!(!plan(&inside).contains("MATERIALIZE"));
     let plan = plan(&Query::new("account").link(tasks(Join::Outer)));
     assert!(plan.contains("SEARCH q1 USING INDEX i_task_1 (c_accountid=?)"), "{plan}");
     let order = Order { link: Some("a".into()), attribute: "name".into(), descending: false };

@@ -1,9 +1,14 @@
 //! What a plugin says about itself: built by the macros as constants, so that the host can read it from the component
 //! without running it.
 
-use crate::Step;
+mod check;
+mod message;
+
+pub(crate) use check::checked;
+pub use message::{Binding, MessageDeclaration, ParameterDeclaration, StepsAllowed};
+
 use crate::context::{Mode, Stage};
-use crate::message::Message;
+use crate::custom::Declared;
 use crate::record::ColumnSet;
 use crate::step::Entry;
 
@@ -36,6 +41,9 @@ pub struct StepDeclaration {
     pub configuration: Option<&'static str>,
     /// What the step is for.
     pub description: Option<&'static str>,
+    /// For Update: run only if one of the filtering attributes, or of all where there are none, has another value than
+    /// before.
+    pub changed_only: bool,
 }
 
 /// A snapshot of the record that the host takes for a step.
@@ -47,6 +55,8 @@ pub struct ImageDeclaration {
     pub image_type: ImageType,
     /// The attributes to read; empty for all.
     pub attributes: &'static [&'static str],
+    /// On Delete: the children by this relationship, instead of the record.
+    pub relationship: Option<&'static str>,
 }
 
 impl ImageDeclaration {
@@ -100,8 +110,8 @@ pub struct Declaration {
     pub description: &'static str,
     /// Its steps, in the order of registration.
     pub steps: &'static [Entry],
-    /// Entities beyond those of the steps' messages.
-    pub uses: &'static [&'static EntityDeclaration],
+    /// Entities and custom messages beyond those of the steps.
+    pub uses: &'static [Declared],
 }
 
 impl Declaration {
@@ -126,7 +136,7 @@ impl Declaration {
     pub const fn new(
         [name, version, description]: [&'static str; 3],
         steps: &'static [Entry],
-        uses: &'static [&'static EntityDeclaration],
+        uses: &'static [Declared],
     ) -> Self {
         let mut index = 0;
         while index < steps.len() {
@@ -140,21 +150,60 @@ impl Declaration {
             }
             index += 1;
         }
-        Self { name, version, description, steps, uses }
+        let declaration = Self { name, version, description, steps, uses };
+        declaration.check_messages();
+        declaration
     }
 
-    /// The number of entity declarations, repeated ones included.
-    pub(crate) const fn entity_count(&self) -> usize {
+    /// Two structs for one custom message must say the same.
+    const fn check_messages(&self) {
+        let mut index = 0;
+        while index < self.count() {
+            if let Some(message) = self.message(index) {
+                let mut earlier = 0;
+                while earlier < index {
+                    if let Some(other) = self.message(earlier) {
+                        assert!(
+                            !same(message.name, other.name) || message::alike(message, other),
+                            "two structs of the plugin are for one custom message and say different things of it; \
+                             use one of them for both"
+                        );
+                    }
+                    earlier += 1;
+                }
+            }
+            index += 1;
+        }
+    }
+
+    /// The number of steps and of entries of `uses(..)`, each of which may declare an entity and a message.
+    pub(crate) const fn count(&self) -> usize {
         self.steps.len() + self.uses.len()
     }
 
-    /// An entity declaration; none for a step on every entity.
+    /// An entity declaration; none for a step on every entity, and for a message's entry.
     #[expect(clippy::indexing_slicing, reason = "both lengths were compared; `get` is not const here")]
     pub(crate) const fn entity(&self, index: usize) -> Option<&'static EntityDeclaration> {
         if index < self.steps.len() {
-            self.steps[index].entity()
-        } else if index < self.entity_count() {
-            Some(self.uses[index - self.steps.len()])
+            self.steps[index].entity
+        } else if index < self.count()
+            && let Declared::Entity(entity) = self.uses[index - self.steps.len()]
+        {
+            Some(entity)
+        } else {
+            None
+        }
+    }
+
+    /// A message declaration; none for a step on a message of the platform, and for an entity's entry.
+    #[expect(clippy::indexing_slicing, reason = "both lengths were compared; `get` is not const here")]
+    pub(crate) const fn message(&self, index: usize) -> Option<&'static MessageDeclaration> {
+        if index < self.steps.len() {
+            self.steps[index].message
+        } else if index < self.count()
+            && let Declared::Message(message) = self.uses[index - self.steps.len()]
+        {
+            Some(message)
         } else {
             None
         }
@@ -174,7 +223,7 @@ impl Declaration {
     /// Every entity once, with the attributes of all structs that describe it.
     pub(crate) fn entities(&self) -> Vec<(&'static str, Vec<AttributeDeclaration>)> {
         let mut merged: Vec<(&'static str, Vec<AttributeDeclaration>)> = Vec::new();
-        for entity in (0..self.entity_count()).filter_map(|index| self.entity(index)) {
+        for entity in (0..self.count()).filter_map(|index| self.entity(index)) {
             let position = merged.iter().position(|(name, _)| *name == entity.logical_name);
             if position.is_none() {
                 merged.push((entity.logical_name, Vec::new()));
@@ -188,6 +237,17 @@ impl Declaration {
             }
         }
         merged
+    }
+
+    /// Every custom message once.
+    pub(crate) fn messages(&self) -> Vec<&'static MessageDeclaration> {
+        let mut messages: Vec<&'static MessageDeclaration> = Vec::new();
+        for message in (0..self.count()).filter_map(|index| self.message(index)) {
+            if !messages.iter().any(|known| known.name == message.name) {
+                messages.push(message);
+            }
+        }
+        messages
     }
 }
 
@@ -206,58 +266,4 @@ pub(crate) const fn same(one: &str, other: &str) -> bool {
         index += 1;
     }
     true
-}
-
-/// Refuses, when the plugin is compiled, what a host would refuse when it is registered. The macros say it better
-/// where they can; they cannot see through a type alias.
-///
-/// ```compile_fail,E0080
-/// # use stagegate_sdk::prelude::*;
-/// type Every = Create<Record>;
-///
-/// #[step(PreOperation, changed("name"))]
-/// fn on(_: &mut Every) -> Result {
-///     Ok(())
-/// }
-///
-/// plugin!(on);
-/// # fn main() {}
-/// ```
-#[expect(clippy::indexing_slicing, reason = "the index is below the length; `get` is not const here")]
-pub(crate) const fn checked<S: Step>() -> StepDeclaration {
-    let step = S::DECLARATION;
-    let own = <S::Message as Message>::NAME;
-    let update = same(step.message, "Update");
-    let post = matches!(step.stage, Stage::PostOperation);
-    assert!(
-        !step.message.is_empty(),
-        "a step on AnyMessage names its message: #[step(.., message = \"Assign\")]"
-    );
-    assert!(
-        own.is_empty() || same(step.message, own),
-        "the argument's type already says which message it is; use AnyMessage with `message = ..`"
-    );
-    assert!(
-        step.filtering_attributes.is_empty() || update,
-        "changed(..) filters an Update; no other message changes columns"
-    );
-    assert!(
-        matches!(step.mode, Mode::Synchronous) || post,
-        "an asynchronous step runs after the commit: its stage is PostOperation"
-    );
-    let mut index = 0;
-    while index < step.images.len() {
-        let before = matches!(step.images[index].image_type, ImageType::PreImage);
-        assert!(
-            !(before && same(step.message, "Create")),
-            "there is no record before a Create, so before(..) has nothing to show"
-        );
-        assert!(
-            before || !same(step.message, "Delete"),
-            "there is no record after a Delete, so after(..) has nothing to show"
-        );
-        assert!(before || post, "after(..) needs the stage PostOperation");
-        index += 1;
-    }
-    step
 }

@@ -1,11 +1,16 @@
 //! What a step is told about its message.
 
+mod parent;
+
 use std::fmt;
 use std::time::Duration;
 
+pub use parent::ParentContext;
+
 use crate::Result;
 use crate::entity::Shape;
-use crate::organization::Organization;
+use crate::organization::{Options, Organization};
+use crate::parameters::Parameter;
 use crate::record::ColumnSet;
 // The glob, as the trait is in use for the component's handle only: a trait object's methods need no import.
 use crate::services::*;
@@ -19,7 +24,7 @@ pub enum Stage {
     PreValidation = 10,
     /// 20: in the transaction, before the core operation.
     PreOperation = 20,
-    /// 30: the core operation. No step is registered here.
+    /// 30: the core operation: the host's own, or the step that is a custom message's.
     MainOperation = 30,
     /// 40: in the transaction, after the core operation; asynchronous steps run after the commit.
     PostOperation = 40,
@@ -54,6 +59,11 @@ impl Context {
         Organization::new(self.services.clone())
     }
 
+    /// The organization service, as another user.
+    pub fn org_as(&self, user: impl Into<UniqueIdentifier>) -> Organization<Options> {
+        self.org().as_user(user)
+    }
+
     /// The message's name, for example `Update`.
     pub fn message(&self) -> &str {
         &self.execution.message
@@ -77,6 +87,16 @@ impl Context {
     /// The logical name of the entity of the message's record; `none` where it has none.
     pub fn entity_name(&self) -> &str {
         &self.execution.entity_name
+    }
+
+    /// The logical name of the entity on the other side of an Associate or Disassociate; `none` elsewhere.
+    pub fn secondary_entity_name(&self) -> &str {
+        &self.execution.secondary_entity_name
+    }
+
+    /// The step that runs, as `plugin/step`.
+    pub fn owning_extension(&self) -> &str {
+        &self.execution.owning_extension
     }
 
     /// The message's record. None where it has none, and in a Create before PostOperation.
@@ -202,6 +222,43 @@ impl Context {
         T::from_value(self.find_shared(name)?)
     }
 
+    /// The names of the input parameters.
+    pub fn input_parameters(&self) -> Vec<String> {
+        self.services.input_parameters()
+    }
+
+    /// An input parameter by the platform's name ([`parameter`](crate::parameter) has them) or that of a custom
+    /// message's definition.
+    pub fn input_parameter(&self, name: &str) -> Option<Parameter> {
+        self.services.input_parameter(name)
+    }
+
+    /// Changes an input parameter, in PreValidation and PreOperation.
+    ///
+    /// # Errors
+    /// If the message does not have it or not of that type, or if another record or entity would become its subject.
+    pub fn set_input_parameter(&self, name: &str, parameter: impl Into<Parameter>) -> Result {
+        self.services.set_input_parameter(name, parameter.into())
+    }
+
+    /// The names of the output parameters: none before PostOperation, but for the step at MainOperation.
+    pub fn output_parameters(&self) -> Vec<String> {
+        self.services.output_parameters()
+    }
+
+    /// An output parameter, for example `id` of a Create.
+    pub fn output_parameter(&self, name: &str) -> Option<Parameter> {
+        self.services.output_parameter(name)
+    }
+
+    /// Changes an output parameter, in PostOperation, or sets it at MainOperation.
+    ///
+    /// # Errors
+    /// If the message does not have it or not of that type.
+    pub fn set_output_parameter(&self, name: &str, parameter: impl Into<Parameter>) -> Result {
+        self.services.set_output_parameter(name, parameter.into())
+    }
+
     /// The context that this message was issued in; none for a request from outside.
     pub fn parent(&self) -> Option<ParentContext> {
         ParentContext::at(&self.services, 1)
@@ -209,59 +266,5 @@ impl Context {
 
     fn find_shared(&self, name: &str) -> Option<Value> {
         self.services.shared_variable(name).or_else(|| self.services.parent_shared_variable(1, name))
-    }
-}
-
-/// The context of a message that this one descends from.
-pub struct ParentContext {
-    services: Handle,
-    execution: Execution,
-    level: u32,
-}
-
-impl ParentContext {
-    fn at(services: &Handle, level: u32) -> Option<Self> {
-        let execution = services.parent_context(level)?;
-        Some(Self { services: services.clone(), execution, level })
-    }
-
-    /// Its message's name.
-    pub fn message(&self) -> &str {
-        &self.execution.message
-    }
-
-    /// Its stage.
-    pub fn stage(&self) -> Stage {
-        self.execution.stage
-    }
-
-    /// Its depth.
-    pub fn depth(&self) -> u32 {
-        self.execution.depth
-    }
-
-    /// The logical name of its record's entity.
-    pub fn entity_name(&self) -> &str {
-        &self.execution.entity_name
-    }
-
-    /// Its record.
-    pub fn record(&self) -> Option<EntityReference> {
-        self.execution.record()
-    }
-
-    /// Who it acts as.
-    pub fn user(&self) -> UniqueIdentifier {
-        self.execution.user
-    }
-
-    /// One of its shared variables; none if it is not there or of another type.
-    pub fn shared_variable<T: AttributeType>(&self, name: &str) -> Option<T> {
-        T::from_value(self.services.parent_shared_variable(self.level, name)?)
-    }
-
-    /// The context above it.
-    pub fn parent(&self) -> Option<Self> {
-        Self::at(&self.services, self.level + 1)
     }
 }

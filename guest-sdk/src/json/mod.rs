@@ -1,5 +1,7 @@
 //! The declaration as JSON, written by the compiler: the content of the custom section `stagegate:plugin`.
 
+mod message;
+
 use crate::context::{Mode, Stage};
 use crate::declaration::{
     AttributeDeclaration, Declaration, ImageDeclaration, ImageType, StepDeclaration, same,
@@ -121,6 +123,8 @@ impl<const N: usize> Writer<N> {
         }
         self.raw("],\"entities\":[");
         self.entities(declaration);
+        self.raw("],\"messages\":[");
+        self.messages(declaration);
         self.raw("],\"properties\":{");
         let properties = declaration.properties();
         let mut index = 0;
@@ -172,6 +176,9 @@ impl<const N: usize> Writer<N> {
         self.optional(step.configuration);
         self.raw(",\"description\":");
         self.optional(step.description);
+        if step.changed_only {
+            self.raw(",\"changed_only\":true");
+        }
         self.byte(b'}');
     }
 
@@ -186,6 +193,10 @@ impl<const N: usize> Writer<N> {
         });
         self.raw(",\"attributes\":");
         self.strings(image.attributes);
+        if let Some(relationship) = image.relationship {
+            self.raw(",\"relationship\":");
+            self.string(relationship);
+        }
         self.byte(b'}');
     }
 
@@ -193,7 +204,7 @@ impl<const N: usize> Writer<N> {
     const fn entities(&mut self, declaration: &Declaration) {
         let mut written = 0;
         let mut index = 0;
-        while index < declaration.entity_count() {
+        while index < declaration.count() {
             if let Some(entity) = declaration.entity(index)
                 && first_of(declaration, entity.logical_name) == index
             {
@@ -214,7 +225,7 @@ impl<const N: usize> Writer<N> {
     const fn attributes(&mut self, declaration: &Declaration, first: usize, entity_name: &str) {
         let mut written = 0;
         let mut index = first;
-        while index < declaration.entity_count() {
+        while index < declaration.count() {
             if let Some(entity) = declaration.entity(index)
                 && same(entity.logical_name, entity_name)
             {
@@ -249,7 +260,7 @@ impl<const N: usize> Writer<N> {
 /// Where an entity is first declared.
 const fn first_of(declaration: &Declaration, entity_name: &str) -> usize {
     let mut index = 0;
-    while index < declaration.entity_count() {
+    while index < declaration.count() {
         if let Some(entity) = declaration.entity(index)
             && same(entity.logical_name, entity_name)
         {
