@@ -13,5 +13,6 @@ mod pipeline;
 mod registration;
 mod samples;
 mod sandbox;
+mod scenarios;
 mod store;
 mod tidy;

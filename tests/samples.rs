@@ -52,9 +52,9 @@ impl Story {
     /// An attribute of the records that a request returned.
     fn returned(&self, number: usize, attribute: &str) -> Vec<serde_json::Value> {
         let response = &self.request(number)["response"];
-        let records = match &response["entities"] {
+        let records = match &response["BusinessEntityCollection"]["entities"] {
             serde_json::Value::Array(records) => records.clone(),
-            _ => vec![response["entity"].clone()],
+            _ => vec![response["BusinessEntity"].clone()],
         };
         records.iter().map(|record| record["attributes"][attribute].clone()).collect()
     }

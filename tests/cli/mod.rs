@@ -7,3 +7,4 @@ mod bad_input;
 mod registration;
 mod requests_file;
 mod runs;
+mod scenarios;

@@ -129,7 +129,7 @@ fn the_json_report_has_the_documented_shape() {
     assert_eq!(report["plan"][0]["step"], "approve_rise");
     assert_eq!(report["requests"][2]["outcome"], "succeeded");
     assert_eq!(report["requests"][2]["jobs"][0]["status"], "succeeded");
-    assert_eq!(report["requests"][3]["response"]["entity"]["attributes"]["creditlimit"], "900.00");
+    assert_eq!(report["requests"][3]["response"]["BusinessEntity"]["attributes"]["creditlimit"], "900.00");
     let shares = [
         "admission",
         "database_wait",
@@ -170,8 +170,8 @@ fn a_request_that_cannot_be_read_leaves_the_data_as_they_were() {
         &["the entity `acount` is not defined; did you mean `account`?"],
     );
     bad(
-        &raise("900", "").replace("Update", "Upsert"),
-        &["at requests[0].message", "`Upsert` is not known; use one of Create"],
+        &raise("900", "").replace("Update", "Upsrt"),
+        &["at requests[0].message", "`Upsrt` is not known; use one of Create"],
     );
     bad(
         r#"{"message": "Update", "target": {"entity": "account"}}"#,

@@ -33,6 +33,7 @@ impl Arguments {
     pub(super) fn format(&self) -> Format {
         match &self.command {
             Some(Command::Inspect(inspect)) => inspect.format,
+            Some(Command::Test(test)) => test.format,
             Some(Command::Plan(plan)) => plan.described.format,
             Some(Command::Diff(diff)) => diff.described.format,
             Some(Command::Apply(apply)) => apply.described.format,
@@ -45,6 +46,8 @@ impl Arguments {
 pub(super) enum Command {
     /// Show a plugin without running it: its steps, imports and sizes, what it is granted and what it lacks.
     Inspect(InspectArguments),
+    /// Run scenario files: declarative tests of plugins and of the pipeline.
+    Test(TestArguments),
     /// Show which steps run on a message in what order and why, and warn of what is most likely not meant.
     Plan(PlanArguments),
     /// Show how a database's registration differs from what plugins and manifests describe.
@@ -120,6 +123,37 @@ pub(super) struct InspectArguments {
     /// Compile anew, and keep no compiled code. Default: kept in the user's cache directory.
     #[arg(long)]
     pub(super) no_cache: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TestArguments {
+    /// Scenario files, or folders that are searched for `*.scenario.json`.
+    #[arg(value_name = "PATH", required_unless_present = "schema")]
+    pub(super) paths: Vec<PathBuf>,
+
+    /// Run the cases that have this text in their name or in their file's. Default: all.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) filter: Option<String>,
+
+    /// Correct the files: write what happened in place of what was expected. Default: they are only read.
+    #[arg(long)]
+    pub(super) update: bool,
+
+    /// Also write the outcome to this file, as JUnit's XML. Default: no such file.
+    #[arg(long, value_name = "FILE")]
+    pub(super) junit: Option<PathBuf>,
+
+    /// What the outcome looks like.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
+
+    /// Compile anew, and keep no compiled code. Default: kept in the user's cache directory.
+    #[arg(long)]
+    pub(super) no_cache: bool,
+
+    /// Print the JSON schema of scenario files, and run nothing.
+    #[arg(long, conflicts_with = "paths")]
+    pub(super) schema: bool,
 }
 
 /// What describes a registration.

@@ -9,8 +9,8 @@ use super::report::PluginReport;
 use super::surroundings::Surroundings;
 use crate::wasm::{Engine, Plugin, Settings, Source};
 
-/// Requests that run at once: one of the program's own, and the asynchronous service's.
-const CONCURRENCY: u32 = 8;
+/// Requests that run at once: those of the program's own, and the asynchronous service's.
+pub(super) const CONCURRENCY: u32 = 8;
 
 /// What the user may set of an engine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,10 +57,19 @@ pub(super) async fn plugins(
     check_distinct(paths)?;
     let mut plugins = Vec::new();
     for path in paths {
-        let path = build::component(path, surroundings)?;
-        plugins.push(component(engine, &path, surroundings).await?);
+        plugins.push(plugin(engine, path, surroundings).await?);
     }
     Ok(plugins)
+}
+
+/// Loads one plugin, after building it if it is a crate.
+pub(super) async fn plugin(
+    engine: &Engine,
+    path: &Path,
+    surroundings: &mut Surroundings,
+) -> Result<Plugin, Failure> {
+    let path = build::component(path, surroundings)?;
+    component(engine, &path, surroundings).await
 }
 
 /// A plugin that is named twice would register each of its steps twice.

@@ -1,5 +1,5 @@
-//! The command line: `stagegate --plugin PATH` runs plugins, `stagegate inspect FILE` looks into one, and `stagegate
-//! plan`, `diff` and `apply` are about which steps are registered.
+//! The command line: `stagegate --plugin PATH` runs plugins, `stagegate inspect FILE` looks into one, `stagegate test
+//! PATH` runs scenarios, and `stagegate plan`, `diff` and `apply` are about which steps are registered.
 //!
 //! [`run`] is the whole program with its surroundings passed in, so that tests call it in their own process. A command
 //! collects what happened as plain data (`report`), which is written as text while it grows, or as JSON at the end.
@@ -12,8 +12,10 @@ mod args;
 mod build;
 mod described;
 mod diff;
+mod fact;
 mod failure;
 mod inspect;
+mod label;
 mod load;
 mod plan;
 mod report;
@@ -22,6 +24,8 @@ mod run;
 mod sample;
 mod session;
 mod surroundings;
+mod test;
+mod value;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -81,6 +85,7 @@ pub async fn run(args: impl IntoIterator<Item = OsString>, surroundings: &mut Su
     let format = arguments.format();
     let result = match arguments.command {
         Some(Command::Inspect(inspect)) => inspect::run(&inspect, surroundings).await,
+        Some(Command::Test(test)) => test::run(&test, surroundings).await,
         Some(Command::Plan(arguments)) => plan::run(&arguments, surroundings).await,
         Some(Command::Diff(arguments)) => diff::run(&arguments, surroundings).await,
         Some(Command::Apply(arguments)) => apply::run(&arguments, surroundings).await,

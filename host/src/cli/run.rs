@@ -17,6 +17,10 @@ use crate::host::Host;
 /// How long the host may take to end after an interrupt, twice at most.
 const INTERRUPTED_SHUTDOWN: Duration = Duration::from_millis(500);
 
+/// What files of this command are, and what they hold: for errors.
+const KIND: &str = "requests";
+const HINT: &str = "write {\"entities\": [...], \"requests\": [...]}, as docs/requests.md has it";
+
 /// The command: everything that can be wrong is found before the first write.
 pub(super) async fn run(arguments: &RunArguments, surroundings: &mut Surroundings) -> Result<Exit, Failure> {
     let started = Instant::now();
@@ -98,13 +102,13 @@ fn sources(arguments: &RunArguments, surroundings: &mut Surroundings) -> Result<
                 .input
                 .read_to_end(&mut bytes)
                 .map_err(|error| Failure::new(format!("standard input cannot be read: {error}")))?;
-            Ok(vec![source("standard input", bytes)?])
+            Ok(vec![Source::new("standard input", bytes, HINT)?])
         }
-        Some(path) => Ok(vec![read(path)?]),
+        Some(path) => Ok(vec![Source::read(path, KIND, HINT)?]),
         None => {
             let beside: BTreeSet<PathBuf> =
                 arguments.plugins.iter().map(|plugin| beside(plugin)).filter(|path| path.is_file()).collect();
-            beside.iter().map(|path| read(path)).collect()
+            beside.iter().map(|path| Source::read(path, KIND, HINT)).collect()
         }
     }
 }
@@ -112,29 +116,4 @@ fn sources(arguments: &RunArguments, surroundings: &mut Surroundings) -> Result<
 fn beside(plugin: &Path) -> PathBuf {
     let folder = if plugin.is_dir() { plugin } else { plugin.parent().unwrap_or_else(|| Path::new("")) };
     folder.join("requests.json")
-}
-
-fn read(path: &Path) -> Result<Source, Failure> {
-    let name = path.display().to_string();
-    let bytes = std::fs::read(path).map_err(|error| {
-        Failure::new(format!(
-            "the requests file `{name}` cannot be read: {error}; name a JSON file, or `-` for standard input"
-        ))
-    })?;
-    source(&name, bytes)
-}
-
-fn source(name: &str, bytes: Vec<u8>) -> Result<Source, Failure> {
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        Failure::new(format!("{name}: the byte {at} is not UTF-8; save the file as UTF-8"))
-    })?;
-    // Editors on some systems begin a file with a mark that JSON does not know.
-    let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
-    if text.trim().is_empty() {
-        return Err(Failure::new(format!(
-            "{name} is empty; write {{\"entities\": [...], \"requests\": [...]}}, as docs/requests.md has it"
-        )));
-    }
-    Ok(Source { name: name.to_owned(), text })
 }

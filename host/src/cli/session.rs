@@ -22,7 +22,7 @@ use crate::host::Host;
 use crate::model::registration::Manifest;
 use crate::model::step::SYSTEM_USER;
 use crate::model::trace::StepRun;
-use crate::model::{EntityDefinition, Error, Job, JobState, Schema};
+use crate::model::{Definitions, Error, Job, JobState, Schema};
 use crate::store::JobSelect;
 use crate::wasm::{Engine, Plugin};
 
@@ -227,7 +227,7 @@ fn lock(runs: &Runs) -> MutexGuard<'_, BTreeMap<Uuid, Vec<StepRun>>> {
 
 /// What is to be defined, file by file, and what is to be run.
 struct Prepared {
-    definitions: Vec<Vec<EntityDefinition>>,
+    definitions: Vec<Definitions>,
     requests: Vec<Scripted>,
     made_up: bool,
 }
@@ -243,16 +243,16 @@ fn prepare(
     let mut definitions = Vec::new();
     let mut schema = schema.clone();
     for document in documents {
-        if let Some(entities) = &document.entities {
-            schema = schema.extended(&entities.clone().into()).map_err(|error| document.failure(&error))?;
-            definitions.push(entities.clone());
+        if let Some(defined) = &document.defined {
+            schema = schema.extended(&defined.definitions).map_err(|error| defined.failure(&error))?;
+            definitions.push(defined.definitions.clone());
         }
     }
     if definitions.is_empty() {
         let declared = plugins.iter().map(Plugin::declaration);
-        let entities = sample::definitions(declared, steps, &schema)?;
-        schema = schema.extended(&entities.clone().into())?;
-        definitions.push(entities);
+        let made: Definitions = sample::definitions(declared, steps, &schema)?.into();
+        schema = schema.extended(&made)?;
+        definitions.push(made);
     }
     let mut requests: Option<Vec<Scripted>> = None;
     for document in documents {

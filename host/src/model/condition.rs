@@ -13,6 +13,7 @@ use crate::model::{EntityDefinition, Filter, Operator, Value, ValueType};
 /// A condition on a record: a filter whose values are as JSON or TOML writes them, and get their types from the entity's
 /// definition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(try_from = "RawCondition", into = "RawCondition")]
 pub enum Condition {
     /// Every part holds.
@@ -145,6 +146,7 @@ impl fmt::Display for Condition {
 
 /// What is written: one of the three forms, and errors that name the key.
 #[derive(Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 struct RawCondition {
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -37,6 +37,7 @@ impl std::error::Error for Fault {}
 
 /// How the work that failed stands (`OperationStatus` on the platform).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum OperationStatus {
     /// It failed.

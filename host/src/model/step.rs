@@ -11,6 +11,7 @@ use crate::model::{AttributeType, Condition, EntityDefinition, MessageDefinition
 
 /// A moment of a message's pipeline, with the platform's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub enum Stage {
     /// 10: before the transaction of an initial request, inside the caller's for a nested one.
     PreValidation,
@@ -58,6 +59,7 @@ impl fmt::Display for Stage {
 
 /// When a step runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub enum Mode {
     /// At its stage, with the caller waiting.
     #[default]
@@ -77,6 +79,7 @@ impl fmt::Display for Mode {
 
 /// Which side of the core operation an image shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub enum ImageType {
     /// The record before the core operation.
     PreImage,
@@ -102,6 +105,7 @@ impl ImageType {
 
 /// A snapshot of the record that the host takes for a step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Image {
     /// The key under which the step finds it.
@@ -146,6 +150,7 @@ pub const RANK_DEFAULT: i32 = 1;
 
 /// A registered step: which part of a plugin runs when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct StepDefinition {
     /// Unique in its plugin.
@@ -184,6 +189,7 @@ pub struct StepDefinition {
     pub when: Option<Condition>,
     /// The user that the step acts as (its impersonating user); the calling user if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "cli", schemars(with = "Option<String>"))]
     pub run_as: Option<Uuid>,
     /// A step that is disabled does not run.
     #[serde(default = "yes", skip_serializing_if = "Clone::clone")]

@@ -64,6 +64,7 @@ pub struct Query {
 
 /// A page of a query's records.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct Page {
     /// Records in a page, 1 to [`RECORDS_MAX`].
     pub size: u32,
@@ -98,6 +99,7 @@ pub struct Link {
 
 /// Which records a join leaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Join {
     /// Those with a match, once for each.
@@ -136,6 +138,7 @@ pub enum Filter {
 
 /// Sorts by one attribute; nulls are smaller than any value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct Order {
     /// The alias of the join whose attribute it is; none for the query's own entity.
     #[serde(default, skip_serializing_if = "Option::is_none")]

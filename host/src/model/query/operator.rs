@@ -12,6 +12,7 @@ macro_rules! operators {
         /// Comparisons, named as FetchXML names them. A negation is true wherever the plain comparison is not: also for
         /// null.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
         pub enum Operator {
             $($(#[$doc])* #[serde(rename = $name)] $operator,)*
         }

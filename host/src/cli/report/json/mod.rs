@@ -14,14 +14,15 @@ use serde::Serialize;
 use serde_json::Value as Json;
 use uuid::Uuid;
 
+pub(in crate::cli) use self::trace::job_status;
 use self::trace::{ErrorJson, JobJson, TraceJson};
 use super::totals::Totals;
 use super::{PluginReport, Report, RequestReport, plan};
-use crate::cli::json::to_json;
+use crate::cli::fact;
+use crate::cli::label::Labels;
 use crate::cli::requests::{Expect, Fault};
 use crate::model::registration::{Origin, Override};
-use crate::model::request::parameter;
-use crate::model::{Condition, Entity, Image, Mode, Response, Stage};
+use crate::model::{Condition, Image, Mode, Response, Stage};
 
 /// The version of the shape.
 pub(in crate::cli) const FORMAT: u32 = 1;
@@ -187,7 +188,7 @@ struct Request<'a> {
     expect_fault: Option<&'a Fault>,
     outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    response: Option<ResponseJson<'a>>,
+    response: Option<Json>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -211,48 +212,11 @@ impl<'a> From<&'a RequestReport> for Request<'a> {
                 _ => None,
             },
             outcome: request.verdict().name(),
-            response: request.result.as_ref().ok().map(Into::into),
+            response: request.result.as_ref().ok().map(response),
             error: request.result.as_ref().err().map(Into::into),
             trace: request.trace.as_ref().map(Into::into),
             jobs: request.jobs.iter().map(Into::into).collect(),
         }
-    }
-}
-
-#[derive(Serialize)]
-struct ResponseJson<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<Uuid>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    entity: Option<EntityJson<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    entities: Option<Vec<EntityJson<'a>>>,
-}
-
-impl<'a> From<&'a Response> for ResponseJson<'a> {
-    fn from(response: &'a Response) -> Self {
-        let collection = response.parameters.get(parameter::BUSINESS_ENTITY_COLLECTION);
-        Self {
-            id: response.id(),
-            entity: response.entity().map(Into::into),
-            entities: collection.map(|_| response.entities().iter().map(Into::into).collect()),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct EntityJson<'a> {
-    entity: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<Uuid>,
-    attributes: serde_json::Map<String, Json>,
-}
-
-impl<'a> From<&'a Entity> for EntityJson<'a> {
-    fn from(entity: &'a Entity) -> Self {
-        let attributes =
-            entity.attributes.iter().map(|(name, value)| (name.clone(), to_json(value))).collect();
-        Self { entity: &entity.logical_name, id: entity.id, attributes }
     }
 }
 
@@ -293,6 +257,11 @@ impl TotalsJson {
             memory_limit_bytes: report.memory_limit,
         }
     }
+}
+
+/// The output parameters, by name.
+fn response(response: &Response) -> Json {
+    fact::parameters(&response.parameters).to_json(&Labels::default())
 }
 
 /// Whole microseconds.
