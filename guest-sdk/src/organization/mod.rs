@@ -1,20 +1,18 @@
 //! The organization service.
 
 mod bulk;
+mod keys;
+mod requests;
 mod route;
 
 pub use route::{Options, Plain, Route};
 
-use crate::custom::{CustomMessage, Response};
 use crate::entity::{Entity, Shape};
-use crate::key::Key;
-use crate::parameters::{Parameters, Upserted, parameter};
 use crate::query::{Page, Pages, Query, QueryExpression, Rows};
 use crate::record::{ColumnSet, EntityCollection, Record, Side};
-use crate::request::Request;
 // The glob, as the trait is in use for the component's handle only: a trait object's methods need no import.
 use crate::services::*;
-use crate::value::{Choice, EntityReference, Ref, UniqueIdentifier, Value};
+use crate::value::{EntityReference, Ref, UniqueIdentifier, Value};
 use crate::{Fault, Result};
 
 /// Requests to the service that the host stands in, as the step's user.
@@ -98,38 +96,12 @@ impl<R: Route> Organization<R> {
         self.send_retrieve(reference.into(), columns.into())
     }
 
-    /// Reads the record that an alternate key names: a [`Row`](crate::Row) for a struct, or a [`Record`].
-    ///
-    /// # Errors
-    /// If the record does not exist ([`Fault::is_not_found`]), the entity has no such key, or a column is not of the
-    /// struct's type.
-    pub fn retrieve_by_key<D: Shape>(&self, key: Key<D>) -> Result<D::Found> {
-        let request = Request::about("Retrieve", key.into_record()).with(parameter::COLUMN_SET, D::columns());
-        D::found(route::output(self.execute(request)?, "Retrieve", parameter::BUSINESS_ENTITY)?)
-    }
-
     /// Writes the columns that are present; absent ones stay as they are.
     ///
     /// # Errors
     /// If the record does not exist.
     pub fn update<E: Entity>(&self, id: impl Into<Ref<E>>, changes: E) -> Result {
         self.send_update(changes.into_record().with_id(id.into()))
-    }
-
-    /// Writes the columns that are present, if the record is as it was at that version, its `versionnumber`.
-    ///
-    /// # Errors
-    /// If the record does not exist, or has another version: [`Fault::is_conflict`].
-    pub fn update_if<E: Entity>(&self, id: impl Into<Ref<E>>, version: i64, changes: E) -> Result {
-        self.execute(Request::update(id, changes).if_row_version(version)).map(drop)
-    }
-
-    /// Writes the columns that are present to the record that an alternate key names.
-    ///
-    /// # Errors
-    /// If the record does not exist, or the entity has no such key.
-    pub fn update_by_key<D: Shape>(&self, key: Key<D>, changes: D) -> Result {
-        self.send_update(key.name(changes.into_record()))
     }
 
     /// Writes the attributes that are present.
@@ -147,54 +119,12 @@ impl<R: Route> Organization<R> {
         self.send_update(record)
     }
 
-    /// Writes the columns that are present, or creates the record with them where there is none.
-    ///
-    /// # Errors
-    /// Those of the Create or the Update that it becomes.
-    pub fn upsert<E: Entity>(&self, id: impl Into<Ref<E>>, entity: E) -> Result<Upserted<Ref<E>>> {
-        self.upsert_shape::<E>(entity.into_record().with_id(id.into()))
-    }
-
-    /// Writes the columns that are present to the record that an alternate key names, or creates it with them and the
-    /// key where there is none.
-    ///
-    /// # Errors
-    /// If the entity has no such key, and those of the Create or the Update that it becomes.
-    pub fn upsert_by_key<D: Shape>(&self, key: Key<D>, entity: D) -> Result<Upserted<D::Reference>> {
-        self.upsert_shape::<D>(key.name(entity.into_record()))
-    }
-
-    /// Writes the attributes that are present, or creates the record with them where there is none. Its identifier or
-    /// the attributes of an alternate key name it.
-    ///
-    /// # Errors
-    /// Those of the Create or the Update that it becomes.
-    pub fn upsert_record(&self, record: Record) -> Result<Upserted> {
-        self.upsert_shape::<Record>(record)
-    }
-
     /// Deletes a record.
     ///
     /// # Errors
     /// If the record does not exist, or another one requires it.
     pub fn delete(&self, reference: impl Into<EntityReference>) -> Result {
         self.send_delete(reference.into())
-    }
-
-    /// Deletes a record, if it is as it was at that version, its `versionnumber`.
-    ///
-    /// # Errors
-    /// If the record does not exist, has another version ([`Fault::is_conflict`]), or another one requires it.
-    pub fn delete_if(&self, reference: impl Into<EntityReference>, version: i64) -> Result {
-        self.execute(Request::delete(reference).if_row_version(version)).map(drop)
-    }
-
-    /// Deletes the record that an alternate key names.
-    ///
-    /// # Errors
-    /// If the record does not exist, the entity has no such key, or another record requires it.
-    pub fn delete_by_key<D: Shape>(&self, key: Key<D>) -> Result {
-        self.execute(Request::about("Delete", key.into_record())).map(drop)
     }
 
     /// Reads the records that a query selects: a [`Row`](crate::Row) each for a struct, or a [`Record`]. A host returns
@@ -255,96 +185,6 @@ impl<R: Route> Organization<R> {
         found.total_record_count.ok_or_else(|| route::without("RetrieveMultiple", "TotalRecordCount"))
     }
 
-    /// Relates records to the target by the relationship of that name.
-    ///
-    /// # Errors
-    /// If there is no such relationship between their entities, or one of the records does not exist.
-    pub fn associate<T: Into<EntityReference>>(
-        &self,
-        target: impl Into<EntityReference>,
-        relationship: &str,
-        related: impl IntoIterator<Item = T>,
-    ) -> Result {
-        let related = related.into_iter().map(Into::into).collect();
-        self.execute(Request::associate(target, relationship, related)).map(drop)
-    }
-
-    /// Takes the relation of records to the target away.
-    ///
-    /// # Errors
-    /// If there is no such relationship between their entities.
-    pub fn disassociate<T: Into<EntityReference>>(
-        &self,
-        target: impl Into<EntityReference>,
-        relationship: &str,
-        related: impl IntoIterator<Item = T>,
-    ) -> Result {
-        let related = related.into_iter().map(Into::into).collect();
-        self.execute(Request::disassociate(target, relationship, related)).map(drop)
-    }
-
-    /// Gives a record another owner.
-    ///
-    /// # Errors
-    /// If the record does not exist, or its entity has no owner.
-    pub fn assign(&self, target: impl Into<EntityReference>, assignee: impl Into<EntityReference>) -> Result {
-        self.execute(Request::assign(target, assignee)).map(drop)
-    }
-
-    /// Gives a record another state and status; without a status, the default one of the state.
-    ///
-    /// # Errors
-    /// If the record does not exist, or its entity does not allow the two together.
-    pub fn set_state(
-        &self,
-        target: impl Into<EntityReference>,
-        state: impl Into<Choice>,
-        status: Option<Choice>,
-    ) -> Result {
-        self.execute(Request::set_state(target, state, status)).map(drop)
-    }
-
-    /// Calls a custom message and answers its response.
-    ///
-    /// # Errors
-    /// If there is no such message, or the response lacks a property that the struct needs.
-    pub fn call<M: CustomMessage>(&self, message: M) -> Result<M::Response> {
-        let mut output = self.execute(Request::call(message))?;
-        M::Response::take(&mut |name| output.remove(name))
-    }
-
-    /// Runs a request for any message and answers its output parameters.
-    ///
-    /// # Errors
-    /// If there is no such message.
-    pub fn execute(&self, request: Request) -> Result<Parameters> {
-        self.services.execute(self.route.dress(request))
-    }
-
-    /// Runs requests in their order and in one transaction, all or none: that of the step, where it has one.
-    ///
-    /// # Errors
-    /// That of the first request that failed, with its index in the detail `FaultedRequestIndex`.
-    pub fn execute_transaction(
-        &self,
-        requests: impl IntoIterator<Item = Request>,
-    ) -> Result<Vec<Parameters>> {
-        self.services.execute_transaction(self.dressed(requests))
-    }
-
-    /// Runs requests in their order, each for itself. Without `continue_on_error` the answer ends with the first that
-    /// failed. Inside a transaction a request that fails dooms it all the same.
-    ///
-    /// # Errors
-    /// If the requests could not be run at all; each one's own fault is in the answer.
-    pub fn execute_multiple(
-        &self,
-        requests: impl IntoIterator<Item = Request>,
-        continue_on_error: bool,
-    ) -> Result<Vec<Result<Parameters>>> {
-        self.services.execute_multiple(self.dressed(requests), continue_on_error)
-    }
-
     pub(crate) fn rows<D: Shape>(&self, query: QueryExpression) -> Result<Rows<D>> {
         rows(self.send_retrieve_multiple(query)?)
     }
@@ -352,18 +192,6 @@ impl<R: Route> Organization<R> {
     fn create_record(&self, record: Record) -> Result<EntityReference> {
         let entity = record.logical_name.clone();
         Ok(EntityReference { entity, id: self.send_create(record)? })
-    }
-
-    fn upsert_shape<D: Shape>(&self, record: Record) -> Result<Upserted<D::Reference>> {
-        let output = self.execute(Request::upsert_record(record))?;
-        Ok(Upserted {
-            record_created: output.value(parameter::RECORD_CREATED).unwrap_or_default(),
-            target: D::refer(route::output(output, "Upsert", parameter::TARGET)?),
-        })
-    }
-
-    fn dressed(&self, requests: impl IntoIterator<Item = Request>) -> Vec<Request> {
-        requests.into_iter().map(|request| self.route.dress(request)).collect()
     }
 }
 

@@ -185,6 +185,7 @@ impl Fake {
 
     fn services(&self, step: &StepDeclaration, entity: String, input: Parameters) -> Result<FakeServices> {
         let mut execution = self.execution(step.stage, step.mode, step.message, entity);
+        execution.owning_extension = format!("fake/{}", step.name);
         if let Some(Parameter::References(related)) = input.get(parameter::RELATED_ENTITIES)
             && let Some(other) = related.first()
         {
@@ -232,7 +233,7 @@ impl Fake {
             entity_name: entity,
             entity_id: None,
             secondary_entity_name: "none".to_owned(),
-            owning_extension: "fake/step".to_owned(),
+            owning_extension: "fake/test".to_owned(),
             user: self.user,
             initiating_user: self.user,
             correlation_id: world.new_id(),
