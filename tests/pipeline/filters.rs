@@ -59,6 +59,18 @@ async fn an_unchanged_value_still_triggers() {
 }
 
 #[tokio::test]
+async fn the_identifier_in_a_filter_lets_every_update_pass() {
+    let log = Log::default();
+    let world = World::new(|host| {
+        host.native_step("p", on_update("s", Stage::PreOperation).filter(["probeid"]), log.step("ran"))
+    })
+    .await;
+    let record = world.add(probe("a")).await;
+    world.run(Request::update(probe("b").with_id(record.id))).await;
+    assert_eq!(log.all(), ["ran"]);
+}
+
+#[tokio::test]
 async fn changed_only_compares_with_the_record_before() {
     type Case<'a> = (&'a str, &'a [(&'a str, Value)], &'a [&'a str]);
     let cases: [Case<'_>; 5] = [

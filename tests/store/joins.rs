@@ -245,6 +245,10 @@ pub(super) async fn links_that_make_no_sense_are_refused(database: Database) {
             "compares `taskid`, which is of task, with `accountid`, which is of account",
         ),
         (accounts().link(Link::inner("task", "regarding", "createdon", "t")), "must be of one type"),
+        (
+            accounts().link(Link::inner("task", "taskid", "createdby", "t")),
+            "with `createdby`, which is of systemuser",
+        ),
     ] {
         let error = expect_error(ask(&store, query.clone()).await, ErrorKind::InvalidRequest);
         assert!(error.message().contains(expected), "{error}\n{query:?}");

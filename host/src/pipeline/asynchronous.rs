@@ -142,6 +142,7 @@ impl Pipeline {
             scope: None,
             record: None,
             bypass: Bypass::default(),
+            trusted: false,
         };
         Ok((Arc::clone(step), execution))
     }

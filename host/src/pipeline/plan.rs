@@ -110,7 +110,7 @@ impl Plan {
         };
         let steps = self.all().filter(|step| step.definition.enabled);
         let steps = steps.filter(|step| stages.contains(&step.definition.stage));
-        for step in steps.filter(|step| may_change || carries(step, &targets)) {
+        for step in steps.filter(|step| may_change || carries(step, context, &targets)) {
             let images = step.definition.images.iter().filter(|image| image.relationship.is_none());
             for image in images.filter(|image| side.is_of(image.image_type)) {
                 add(match image.attributes.as_slice() {
@@ -168,7 +168,7 @@ fn refusal(step: &Step, execution: &Execution, now: DateTime) -> Result<Option<S
     }
     let context = &execution.context;
     let targets = targets(context);
-    if !carries(step, &targets) {
+    if !carries(step, context, &targets) {
         let filter = definition.filtering_attributes.join(", ");
         return Ok(Some(format!("the target carries none of {filter}")));
     }
@@ -198,10 +198,13 @@ fn targets(context: &Context) -> Vec<&Attributes> {
 }
 
 /// Whether a target carries one of the step's filtering attributes. Presence counts, not a changed value: a save with the
-/// same value triggers, as on the platform.
-fn carries(step: &Step, targets: &[&Attributes]) -> bool {
+/// same value triggers, as on the platform. The identifier is always there.
+fn carries(step: &Step, context: &Context, targets: &[&Attributes]) -> bool {
     let filter = &step.definition.filtering_attributes;
-    filter.is_empty() || targets.iter().any(|target| filter.iter().any(|name| target.contains_key(name)))
+    let is_id =
+        |name: &String| name.strip_suffix("id").is_some_and(|name| context.entity.as_deref() == Some(name));
+    let carried = |name: &String| targets.iter().any(|target| target.contains_key(name)) || is_id(name);
+    filter.is_empty() || filter.iter().any(carried)
 }
 
 /// Whether a target has another value than before in one of the step's filtering attributes, or in any.

@@ -255,18 +255,16 @@ fn difference(
     }
     // Exact numbers are kept at the scale of their definitions.
     let scaled = matches!(a, ValueType::Decimal | ValueType::Money);
-    let types = |definition: &EntityDefinition, name: &str| {
-        definition.attribute(name).map(|attribute| attribute.attribute_type.clone())
-    };
-    let differ = a != b || a == ValueType::Choices || scaled && types(definition, from) != types(parent, to);
+    let differ =
+        a != b || a == ValueType::Choices || scaled && definition.readable(from)? != parent.readable(to)?;
     Ok(differ.then(|| format!("compares `{from}`, a {a}, with `{to}`, a {b}; both must be of one type")))
 }
 
 /// The entities whose identifiers the attribute has; none if of any.
 fn records_of(definition: &EntityDefinition, name: &str) -> Vec<String> {
-    match definition.attribute(name).map(|attribute| &attribute.attribute_type) {
-        Some(AttributeType::Lookup { targets }) => targets.clone(),
-        None if name == definition.primary_id() => vec![definition.logical_name.clone()],
+    match definition.readable(name) {
+        Ok(AttributeType::Lookup { targets }) => targets.clone(),
+        Ok(_) if definition.is_primary_id(name) => vec![definition.logical_name.clone()],
         _ => Vec::new(),
     }
 }

@@ -49,7 +49,7 @@ pub(crate) fn serve(ctx: &mut Call<Serve>) -> Result<Served> {
             let results = org.execute_multiple(requests, true)?;
             results.iter().map(|result| if result.is_ok() { 'y' } else { 'n' }).collect()
         }
-        "fetch" => names(&org.fetch::<Record>(FETCH_XML)?.rows),
+        "fetch" => names(&org.fetch::<Account>(FETCH_XML)?.rows),
         "links" => names(&org.retrieve_multiple(with_tasks())?),
         "linked" => {
             let tasks = Query::<Task>::new().link(Link::to(Task::COLUMNS.accountid).with_columns());

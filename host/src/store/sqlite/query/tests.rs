@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::{AttributeType, EntityDefinition, Filter, Join, Link, Order};
-use crate::store::sqlite::definition;
+use crate::store::sqlite::{Options, definition, open};
 
 fn schema() -> Schema {
     let text = || AttributeType::String { max_length: 100 };
@@ -16,8 +16,8 @@ fn schema() -> Schema {
 fn plan(query: &Query) -> String {
     let schema = schema();
     query.check(&schema).expect("it is possible");
-    let connection = Connection::open_in_memory().expect("it opens");
-    connection.execute_batch(include_str!("../migrations/0001.sql")).expect("the tables are made");
+    let folder = tempfile::tempdir().expect("a folder");
+    let connection = open::writer(&Options::new(folder.path().join("plan.db"))).expect("it opens");
     definition::migrate(&connection, &Schema::default(), &schema).expect("the tables are made");
     // As one that a service adds.
     connection.execute_batch("CREATE INDEX by_name ON e_account (c_name, id)").expect("an index is made");
