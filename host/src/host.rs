@@ -14,7 +14,9 @@ use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::registration::{Diff, Manifest, Override};
 use crate::model::step::StepKey;
 use crate::model::trace::StepRun;
-use crate::model::{Clock, Definitions, Job, Request, Response, Schema, StepDefinition, SystemClock, Trace};
+use crate::model::{
+    Clock, Definitions, Job, MessageDefinition, Request, Response, Schema, StepDefinition, SystemClock, Trace,
+};
 use crate::pipeline::dry_run::DryRun;
 use crate::pipeline::native::NativeStep;
 use crate::pipeline::runner::Runner;
@@ -141,8 +143,20 @@ impl Host {
 
     /// Defines entities, relationships and custom messages, or adds to existing ones; all or none, in one transaction.
     /// Defining what is there already changes nothing. Fails with [`ErrorKind::InvalidDefinition`] if a rule is broken.
+    ///
+    /// The custom messages that plugins declare for an entity come with it, unless they are defined already.
     pub async fn define(&self, definitions: impl Into<Definitions>) -> Result<Arc<Schema>> {
-        self.inner.pipeline.store.define(definitions.into()).await
+        let mut definitions = definitions.into();
+        let store = &self.inner.pipeline.store;
+        let schema = store.schema();
+        let is_new = |message: &&MessageDefinition| {
+            let named = definitions.messages.iter().any(|defined| defined.name == message.name);
+            !named && !schema.messages.contains_key(&message.name)
+        };
+        let declared = self.inner.plugins.iter().flat_map(|plugin| &plugin.declaration().messages);
+        let declared = declared.filter(is_new).cloned().collect();
+        definitions.messages.extend(registration::definable(declared, &definitions, &schema));
+        store.define(definitions).await
     }
 
     /// The entity definitions.

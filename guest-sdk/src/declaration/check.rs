@@ -20,6 +20,17 @@ use crate::message::Message;
 /// plugin!(on);
 /// # fn main() {}
 /// ```
+///
+/// ```compile_fail,E0080
+/// # use stagegate_sdk::prelude::*;
+/// #[step(MainOperation, message = "Upsert")]
+/// fn on(_: &mut AnyMessage<Record>) -> Result {
+///     Ok(())
+/// }
+///
+/// plugin!(on);
+/// # fn main() {}
+/// ```
 pub(crate) const fn checked<S: Step>() -> StepDeclaration {
     let step = S::DECLARATION;
     let own = <S::Message as Message>::NAME;

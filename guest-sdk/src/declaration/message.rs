@@ -66,7 +66,24 @@ pub struct ParameterDeclaration {
 }
 
 impl ParameterDeclaration {
-    /// The declaration of a field of that type.
+    /// The declaration of a field of that type, if a parameter can have it; evaluated by the compiler.
+    ///
+    /// ```compile_fail,E0080
+    /// # use stagegate_sdk::prelude::*;
+    /// #[derive(CustomMessage)]
+    /// #[message("sg_Count")]
+    /// struct Count {
+    ///     most: i64,
+    /// }
+    ///
+    /// #[step(MainOperation)]
+    /// fn count(_: &mut Call<Count>) -> Result {
+    ///     Ok(())
+    /// }
+    ///
+    /// plugin!(count);
+    /// # fn main() {}
+    /// ```
     pub const fn of<F: ParameterField>(name: &'static str) -> Self {
         Self {
             name,

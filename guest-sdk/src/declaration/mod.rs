@@ -115,7 +115,7 @@ pub struct Declaration {
 }
 
 impl Declaration {
-    /// A declaration, if the names of its steps are unique; evaluated by the compiler.
+    /// A declaration, if the names of its steps are unique; evaluated by the compiler:
     ///
     /// ```compile_fail,E0080
     /// # use stagegate_sdk::prelude::*;
@@ -130,6 +130,31 @@ impl Declaration {
     /// }
     ///
     /// plugin!(on, again);
+    /// # fn main() {}
+    /// ```
+    ///
+    /// And if its structs for one custom message say the same of it:
+    ///
+    /// ```compile_fail,E0080
+    /// # use stagegate_sdk::prelude::*;
+    /// #[derive(CustomMessage)]
+    /// #[message("sg_Approve")]
+    /// struct Approve {
+    ///     amount: Money,
+    /// }
+    ///
+    /// #[derive(CustomMessage)]
+    /// #[message("sg_Approve")]
+    /// struct ApproveAgain {
+    ///     amount: Decimal,
+    /// }
+    ///
+    /// #[step(MainOperation)]
+    /// fn approve(_: &mut Call<Approve>) -> Result {
+    ///     Ok(())
+    /// }
+    ///
+    /// plugin!(approve, uses(ApproveAgain));
     /// # fn main() {}
     /// ```
     #[expect(clippy::indexing_slicing, reason = "the indexes are below the length; `get` is not const here")]

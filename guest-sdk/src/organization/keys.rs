@@ -13,8 +13,8 @@ impl<R: Route> Organization<R> {
     /// Reads the record that an alternate key names: a [`Row`](crate::Row) for a struct, or a [`Record`].
     ///
     /// # Errors
-    /// If the record does not exist ([`Fault::is_not_found`]), the entity has no such key, or a column is not of the
-    /// struct's type.
+    /// If the record does not exist ([`Fault::is_not_found`](crate::Fault::is_not_found)), the entity has no such key,
+    /// or a column is not of the struct's type.
     pub fn retrieve_by_key<D: Shape>(&self, key: Key<D>) -> Result<D::Found> {
         let request = Request::about("Retrieve", key.into_record()).with(parameter::COLUMN_SET, D::columns());
         D::found(route::output(self.execute(request)?, "Retrieve", parameter::BUSINESS_ENTITY)?)
@@ -65,7 +65,7 @@ impl<R: Route> Organization<R> {
     /// Writes the columns that are present, if the record is as it was at that version, its `versionnumber`.
     ///
     /// # Errors
-    /// If the record does not exist, or has another version: [`Fault::is_conflict`].
+    /// If the record does not exist, or has another version: [`Fault::is_conflict`](crate::Fault::is_conflict).
     pub fn update_if<E: Entity>(&self, id: impl Into<Ref<E>>, version: i64, changes: E) -> Result {
         self.execute(Request::update(id, changes).if_row_version(version)).map(drop)
     }
@@ -73,7 +73,8 @@ impl<R: Route> Organization<R> {
     /// Deletes a record, if it is as it was at that version, its `versionnumber`.
     ///
     /// # Errors
-    /// If the record does not exist, has another version ([`Fault::is_conflict`]), or another one requires it.
+    /// If the record does not exist, has another version ([`Fault::is_conflict`](crate::Fault::is_conflict)), or another
+    /// one requires it.
     pub fn delete_if(&self, reference: impl Into<EntityReference>, version: i64) -> Result {
         self.execute(Request::delete(reference).if_row_version(version)).map(drop)
     }

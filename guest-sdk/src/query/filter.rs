@@ -258,7 +258,6 @@ dates! {
     }
     with a day {
         on, "on", "on that day";
-        not_on, "not-on", "on another day";
         on_or_before, "on-or-before", "on that day or before it";
         on_or_after, "on-or-after", "on that day or after it";
     }

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use super::{Filter, and};
 use crate::entity::{Column, Entity, Shape};
 use crate::record::{ColumnSet, Record};
-use crate::value::Ref;
+use crate::value::{EntityReference, Ref};
 
 /// A join to another entity, for [`Query::link`](super::Query::link): FetchXML's `link-entity`.
 ///
@@ -73,8 +73,9 @@ pub enum Join {
 }
 
 impl<E: Entity> Link<E> {
-    /// To the record that a lookup points to.
-    pub fn to(lookup: Column<Ref<E>>) -> Self {
+    /// To the record that a lookup points to. Of a lookup that may point to several entities, `Link::<Account>::to(..)`
+    /// says which one is meant.
+    pub fn to<L: LookupTo<E>>(lookup: Column<L>) -> Self {
         Self::over(E::LOGICAL_NAME, primary_id(E::LOGICAL_NAME), lookup.into())
     }
 
@@ -170,6 +171,18 @@ impl<D> From<Link<D>> for LinkEntity {
         link.entity
     }
 }
+
+/// The type of a lookup that may point to `E`: [`Ref<E>`], or [`EntityReference`].
+#[diagnostic::on_unimplemented(
+    message = "a column of the type `{Self}` is no lookup to `{E}`",
+    label = "not a lookup",
+    note = "a link follows a column of the type `Ref<E>` or `EntityReference`; `Link::of` joins on any attributes"
+)]
+pub trait LookupTo<E> {}
+
+impl<E: Entity> LookupTo<E> for Ref<E> {}
+
+impl<E: Entity> LookupTo<E> for EntityReference {}
 
 /// The attribute that holds a record's identifier.
 pub(crate) fn primary_id(entity: &str) -> String {

@@ -11,7 +11,7 @@ use std::ops::{Deref, DerefMut};
 pub use filter::*;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use link::primary_id;
-pub use link::{Join, Link, LinkEntity};
+pub use link::{Join, Link, LinkEntity, LookupTo};
 pub use page::{Page, Pages, Rows};
 
 use crate::entity::{Entity, Shape};

@@ -37,7 +37,6 @@ fn condition(value: &Value, operator: &str, values: &[Value], now: DateTime) -> 
         "not-end-with" => Some("ends-with"),
         "not-between" => Some("between"),
         "not-null" => Some("null"),
-        "not-on" => Some("on"),
         _ => None,
     };
     if let Some(plain) = plain {

@@ -157,3 +157,31 @@ fn unflatten(nodes: &mut [Option<types::FilterNode>], index: usize) -> Option<Fi
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::{Link, Query, all_of, any_of, eq, is_null};
+    use crate::record::Record;
+
+    /// What a step on a RetrieveMultiple reads is what the caller wrote.
+    #[test]
+    fn a_query_comes_back_as_it_went() {
+        let nested = all_of([eq("a", 1), any_of([is_null("b").of("two"), eq("c", "x")]), any_of([])]);
+        let inner = Link::of("three", "f", "g").alias("two").outer().filter(eq("d", true));
+        let link = Link::of("one", "h", "i").columns(["j"]).filter(nested.clone()).link(inner);
+        let query = Query::of("account")
+            .filter(nested)
+            .link(link)
+            .link(Link::of("four", "k", "l").not_exists())
+            .order(Order::by("m").of("one").descending())
+            .order_by("n")
+            .page_after(7, "cookie")
+            .distinct()
+            .with_count();
+        let expression: QueryExpression = query.into();
+        assert_eq!(query_in(query_out(expression.clone())), expression);
+        let plain: QueryExpression = Query::<Record>::of("account").top(3).into();
+        assert_eq!(query_in(query_out(plain.clone())), plain);
+    }
+}

@@ -9,7 +9,7 @@ use crate::model::registration::{
     Diff, Explained, Lint, Manifest, Override, StepRegistration, describe, diff, lints, resolve,
 };
 use crate::model::step::StepKey;
-use crate::model::{Definitions, Schema};
+use crate::model::{Binding, Definitions, MessageDefinition, Schema};
 use crate::pipeline::registry::Registry;
 use crate::pipeline::runner::Runner;
 use crate::store::Store;
@@ -133,7 +133,8 @@ impl HostBuilder {
         for step in &registered.drift.steps {
             tracing::warn!(%step, "the registration in the database is not what is described");
         }
-        let definitions = self.all_definitions();
+        let mut definitions = self.definitions.clone();
+        definitions.messages.extend(definable(self.declared_messages(), &definitions, &store.schema()));
         if !definitions.is_empty() {
             store.define(definitions).await?;
         }
@@ -231,23 +232,47 @@ impl HostBuilder {
         describe(&plugins.collect::<Vec<_>>(), &self.manifests)
     }
 
-    /// What the builder defines, with the custom messages that plugins bring along.
-    fn all_definitions(&self) -> Definitions {
-        let mut definitions = self.definitions.clone();
-        for plugin in &self.plugins {
-            definitions.messages.extend(plugin.declaration().messages.iter().cloned());
-        }
-        definitions
+    /// The custom messages that plugins bring along.
+    fn declared_messages(&self) -> Vec<MessageDefinition> {
+        self.plugins.iter().flat_map(|plugin| &plugin.declaration().messages).cloned().collect()
     }
 
-    /// The definitions as they will be when the host runs.
+    /// The definitions as they will be when the host runs, and the declared messages that are still to come: those of
+    /// entities that are not defined yet.
     fn schema(&self, stored: &Arc<Schema>) -> Result<Arc<Schema>> {
-        let definitions = self.all_definitions();
-        if definitions.is_empty() {
+        let mut definitions = self.definitions.clone();
+        let declared = self.declared_messages();
+        if definitions.is_empty() && declared.is_empty() {
             return Ok(Arc::clone(stored));
         }
-        stored.extended(&definitions).map(Arc::new)
+        definitions.messages.extend(definable(declared.clone(), &definitions, stored));
+        let mut schema = stored.extended(&definitions)?;
+        for message in declared {
+            schema.messages.entry(message.name.clone()).or_insert_with(|| message.into());
+        }
+        Ok(Arc::new(schema))
     }
+}
+
+/// The messages whose entity is defined, in `schema` or together with them.
+pub(super) fn definable(
+    messages: Vec<MessageDefinition>,
+    definitions: &Definitions,
+    schema: &Schema,
+) -> Vec<MessageDefinition> {
+    let is_defined = |entity: &String| {
+        let mut new = definitions.entities.iter();
+        schema.entities.contains_key(entity) || new.any(|new| new.logical_name == *entity)
+    };
+    let fits = |message: &MessageDefinition| {
+        let bound = match &message.binding {
+            Binding::Global => None,
+            Binding::Entity(entity) | Binding::EntityCollection(entity) => Some(entity),
+        };
+        let parameters = message.parameters.iter().chain(&message.properties);
+        bound.into_iter().chain(parameters.filter_map(|parameter| parameter.entity.as_ref())).all(is_defined)
+    };
+    messages.into_iter().filter(fits).collect()
 }
 
 fn plan(registry: &Registry, overrides: &HashMap<StepKey, Vec<Override>>) -> Vec<PlannedStep> {

@@ -138,17 +138,17 @@ operators! {
     /// As `next-x-days`, with years.
     NextXYears = "next-x-years", Count;
     /// More than so many minutes ago.
-    OlderThanXMinutes = "older-than-x-minutes", Count;
+    OlderThanXMinutes = "olderthan-x-minutes", Count;
     /// More than so many hours ago.
-    OlderThanXHours = "older-than-x-hours", Count;
+    OlderThanXHours = "olderthan-x-hours", Count;
     /// More than so many days ago.
-    OlderThanXDays = "older-than-x-days", Count;
+    OlderThanXDays = "olderthan-x-days", Count;
     /// More than so many weeks ago.
-    OlderThanXWeeks = "older-than-x-weeks", Count;
+    OlderThanXWeeks = "olderthan-x-weeks", Count;
     /// More than so many months ago.
-    OlderThanXMonths = "older-than-x-months", Count;
+    OlderThanXMonths = "olderthan-x-months", Count;
     /// More than so many years ago.
-    OlderThanXYears = "older-than-x-years", Count;
+    OlderThanXYears = "olderthan-x-years", Count;
 }
 
 /// How many values an operator takes.
