@@ -270,7 +270,7 @@ fn prepare(
         definitions = sample::definitions(declared, &[], &schema)?.into();
         schema = schema.extended(&definitions)?;
     }
-    schema = schema.extended(&messages_of(plugins))?;
+    let schema = with_messages_of(plugins, schema);
     let mut requests: Option<Vec<Scripted>> = None;
     for document in documents {
         if let Some(more) = document.requests(&schema, user)? {
@@ -285,10 +285,13 @@ fn define_something(documents: &[Document<'_>]) -> bool {
     documents.iter().any(|document| document.defined.is_some())
 }
 
-/// The custom messages that plugins bring along.
-pub(super) fn messages_of(plugins: &[Plugin]) -> Definitions {
-    let declared = plugins.iter().flat_map(|plugin| plugin.declaration().messages.clone());
-    Definitions { messages: declared.collect(), ..Definitions::default() }
+/// The schema with the custom messages that plugins bring along. One of an entity that is not defined waits for it.
+pub(super) fn with_messages_of(plugins: &[Plugin], schema: Schema) -> Schema {
+    let declared = plugins.iter().flat_map(|plugin| &plugin.declaration().messages);
+    declared.fold(schema, |schema, message| {
+        let alone = Definitions { messages: vec![message.clone()], ..Definitions::default() };
+        schema.extended(&alone).unwrap_or(schema)
+    })
 }
 
 /// The jobs that a request led to, after they have ended or the time is up.
