@@ -128,6 +128,11 @@ fn a_broken_file_has_its_place_and_nothing_runs() {
         &file(&create(r#", "expect": { "records": { "acount": [] } }"#)),
         &["expect.records.acount", "did you mean `account`"],
     );
+    broken(
+        r#"{"given": {"entities": [{"logical_name": "account"}]}, "cases": [{"name": "x", "refused": {},
+            "requests": [{"message": "Create", "target": {"entity": "account"}}]}]}"#,
+        &["cases[0].requests", "runs no requests"],
+    );
     let step = |step: &str| format!(r#"{{"given": {{"steps": [{step}]}}, "cases": [{{"name": "x"}}]}}"#);
     broken(
         &step(r#"{"name": "s", "message": "Create", "stage": "Late"}"#),

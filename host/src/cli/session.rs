@@ -22,8 +22,9 @@ use crate::host::Host;
 use crate::model::registration::Manifest;
 use crate::model::step::SYSTEM_USER;
 use crate::model::trace::StepRun;
-use crate::model::{Definitions, Error, Job, JobState, Schema};
-use crate::store::JobSelect;
+use crate::model::{Definitions, Error, ErrorKind, Job, JobState, Schema};
+use crate::store::sqlite::{Options, SqliteStore};
+use crate::store::{JobSelect, Store};
 use crate::wasm::{Engine, Plugin};
 
 /// How long jobs are waited for after each request.
@@ -88,21 +89,26 @@ impl<'a> Session<'a> {
         host: &mut Option<Host>,
         output: &mut Output,
     ) -> Result<(), Failure> {
-        let host = &*host.insert(self.open(database).await?);
+        let store = open(Options::new(database)).await?;
+        let user = self.arguments.user.unwrap_or(SYSTEM_USER);
+        let Prepared { definitions, requests } = prepare(documents, &store.schema(), self.plugins, user)?;
+        let host = &*host.insert(self.start(store, definitions).await?);
         let steps: Vec<Registered> = host.plan().into_iter().map(Registered::from).collect();
         self.report.plan = plan::lines(&steps);
-        let user = self.arguments.user.unwrap_or(SYSTEM_USER);
-        let prepared = prepare(documents, &host.schema(), self.plugins, &steps, user)?;
-        self.report.made_up = prepared.made_up;
-        for definitions in prepared.definitions {
-            host.define(definitions).await?;
+        if !define_something(documents) {
+            // Now that it is known which steps run: the entity on which those for every entity are tried.
+            let declared = self.plugins.iter().map(Plugin::declaration);
+            host.define(sample::definitions(declared, &steps, &host.schema())?).await?;
         }
+        self.report.made_up = requests.is_none();
+        let made_up = || sample::requests(&steps, &host.schema(), user, &mut Uuid::now_v7);
+        let requests = requests.unwrap_or_else(made_up);
         for (plugin, report) in self.plugins.iter().zip(&mut self.report.plugins) {
             report.warnings = host.schema().mismatches(plugin.declaration());
             report.warnings.extend(drift_of(host, plugin));
         }
         self.show_new(output);
-        for scripted in prepared.requests {
+        for scripted in requests {
             let again = sample::again(&scripted, &host.schema());
             self.execute(host, scripted, output).await?;
             // A plugin may refuse a made-up record for an attribute that it has; one without shows more of it.
@@ -115,10 +121,10 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    async fn open(&self, database: PathBuf) -> Result<Host, Failure> {
+    async fn start(&self, store: Arc<dyn Store>, definitions: Definitions) -> Result<Host, Failure> {
         let runs = self.runs.clone();
         let observer = move |job: &Job, run| lock(&runs).entry(job.id).or_default().push(run);
-        let mut builder = Host::builder().sqlite(database).observe_jobs(observer);
+        let mut builder = Host::builder().store(store).define(definitions).observe_jobs(observer);
         if let Some(limit) = self.arguments.timeout {
             builder = builder.time_limit(limit);
         }
@@ -225,11 +231,22 @@ fn lock(runs: &Runs) -> MutexGuard<'_, BTreeMap<Uuid, Vec<StepRun>>> {
     runs.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What is to be defined, file by file, and what is to be run.
+/// Opens the database by itself: what it has already is part of what requests are checked against, and nothing is written
+/// before that.
+pub(super) async fn open(options: Options) -> Result<Arc<dyn Store>, Error> {
+    let opened = tokio::task::spawn_blocking(move || SqliteStore::open(options)).await;
+    match opened {
+        Ok(store) => Ok(store?),
+        Err(error) => {
+            Err(Error::new(ErrorKind::Internal, "opening the database broke down").with_source(error))
+        }
+    }
+}
+
+/// What is to be defined, and what is to be run; no requests if no file speaks of them.
 struct Prepared {
-    definitions: Vec<Definitions>,
-    requests: Vec<Scripted>,
-    made_up: bool,
+    definitions: Definitions,
+    requests: Option<Vec<Scripted>>,
 }
 
 /// Checks the definitions and types the requests against the schema that they lead to; nothing is written.
@@ -237,32 +254,44 @@ fn prepare(
     documents: &[Document<'_>],
     schema: &Schema,
     plugins: &[Plugin],
-    steps: &[Registered],
     user: Uuid,
 ) -> Result<Prepared, Failure> {
-    let mut definitions = Vec::new();
     let mut schema = schema.clone();
-    for document in documents {
-        if let Some(defined) = &document.defined {
-            schema = schema.extended(&defined.definitions).map_err(|error| defined.failure(&error))?;
-            definitions.push(defined.definitions.clone());
-        }
+    let mut definitions = Definitions::default();
+    for defined in documents.iter().filter_map(|document| document.defined.as_ref()) {
+        schema = schema.extended(&defined.definitions).map_err(|error| defined.failure(&error))?;
+        let Definitions { entities, relationships, messages } = defined.definitions.clone();
+        definitions.entities.extend(entities);
+        definitions.relationships.extend(relationships);
+        definitions.messages.extend(messages);
     }
-    if definitions.is_empty() {
+    if !define_something(documents) {
         let declared = plugins.iter().map(Plugin::declaration);
-        let made: Definitions = sample::definitions(declared, steps, &schema)?.into();
-        schema = schema.extended(&made)?;
-        definitions.push(made);
+        definitions = sample::definitions(declared, &[], &schema)?.into();
+        schema = schema.extended(&definitions)?;
     }
+    let schema = with_messages_of(plugins, schema);
     let mut requests: Option<Vec<Scripted>> = None;
     for document in documents {
         if let Some(more) = document.requests(&schema, user)? {
             requests.get_or_insert_default().extend(more);
         }
     }
-    let made_up = requests.is_none();
-    let requests = requests.unwrap_or_else(|| sample::requests(steps, &schema, user, &mut Uuid::now_v7));
-    Ok(Prepared { definitions, requests, made_up })
+    Ok(Prepared { definitions, requests })
+}
+
+/// Whether a file speaks of definitions, be it to say that there are none.
+fn define_something(documents: &[Document<'_>]) -> bool {
+    documents.iter().any(|document| document.defined.is_some())
+}
+
+/// The schema with the custom messages that plugins bring along. One of an entity that is not defined waits for it.
+pub(super) fn with_messages_of(plugins: &[Plugin], schema: Schema) -> Schema {
+    let declared = plugins.iter().flat_map(|plugin| &plugin.declaration().messages);
+    declared.fold(schema, |schema, message| {
+        let alone = Definitions { messages: vec![message.clone()], ..Definitions::default() };
+        schema.extended(&alone).unwrap_or(schema)
+    })
 }
 
 /// The jobs that a request led to, after they have ended or the time is up.

@@ -135,6 +135,10 @@ impl<'s> File<'s> {
             }
             user = given.user.map(|Id(user)| user).or(user);
         }
+        if let (Some(_), Some(request)) = (raw.refused, raw.requests.first()) {
+            let message = "a case that is to be refused runs no requests; remove them, or `refused`";
+            return Err(reader.wrong(message, request, &format!("{path}.requests")));
+        }
         case.requests = each(&raw.requests, &format!("{path}.requests"), |raw, path| {
             self.step(&reader, raw, user, path)
         })?;

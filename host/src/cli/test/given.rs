@@ -12,6 +12,7 @@ use crate::cli::failure::Failure;
 use crate::cli::label::Id;
 use crate::cli::requests::{Defined, Pairs, Reader, decode, each, object, place};
 use crate::cli::sample;
+use crate::cli::session::with_messages_of;
 use crate::model::{DateTime, Definitions, Entity, Schema};
 use crate::wasm::Plugin;
 
@@ -88,7 +89,7 @@ impl<'s> File<'s> {
             schema = schema.extended(&made)?;
             case.definitions.push(made);
         }
-        Ok(schema)
+        Ok(with_messages_of(&case.plugins, schema))
     }
 
     /// Records by entity: each by its identifier, or a list of some without.

@@ -12,12 +12,13 @@ use super::node::{Kind, Node};
 use super::observed::{self, JobRun};
 use crate::cli::fact::{self, Fact};
 use crate::cli::label::Id;
+use crate::cli::session;
 use crate::host::{Host, Traced};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::trace::StepRun;
 use crate::model::{ColumnSet, EntityReference, FixedClock, Job, Query, Request};
-use crate::store::sqlite::{Options, SqliteStore, Synchronous};
-use crate::store::{JobSelect, Store};
+use crate::store::JobSelect;
+use crate::store::sqlite::{Options, Synchronous};
 
 /// Requests and jobs of a case that run at once.
 pub(super) const CONCURRENCY: u32 = 2;
@@ -84,14 +85,7 @@ impl World {
         let mut options = Options::new(folder.path().join("case.db"));
         // Nobody reads it after a loss of power.
         options.synchronous = Synchronous::Normal;
-        let opened = tokio::task::spawn_blocking(move || SqliteStore::open(options)).await;
-        let store: Arc<dyn Store> = match opened {
-            Ok(store) => store?,
-            Err(error) => {
-                let message = "opening the database broke down";
-                return Err(Error::new(ErrorKind::Internal, message).with_source(error));
-            }
-        };
+        let store = session::open(options).await?;
         let clock = FixedClock(case.now);
         let plain = Host::builder().store(Arc::clone(&store)).clock(clock).workers(0).build().await?;
         for definitions in &case.definitions {
