@@ -9,6 +9,7 @@
 )]
 
 mod cli;
+mod contract;
 mod pipeline;
 mod registration;
 mod samples;

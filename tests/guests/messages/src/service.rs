@@ -44,6 +44,10 @@ pub(crate) fn serve(ctx: &mut Call<Serve>) -> Result<Served> {
             let requests = [Request::create(named("first")), Request::delete(other)];
             org.execute_transaction(requests)?.len().to_string()
         }
+        "bypass" => {
+            let request = Request::create(named("x")).with("BypassCustomPluginExecution", true);
+            org.execute_transaction([request])?.len().to_string()
+        }
         "execute_multiple" => {
             let requests = [Request::delete(other), Request::create(named("second"))];
             let results = org.execute_multiple(requests, true)?;
