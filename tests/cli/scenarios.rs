@@ -330,6 +330,15 @@ fn a_plugin_runs_in_a_case_with_the_entities_that_it_declares() {
 }
 
 #[test]
+fn the_example_in_the_docs_holds() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/scenarios.md");
+    let docs = std::fs::read_to_string(docs).unwrap();
+    let example = docs.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let ran = test(&Program::new(), example, &[]);
+    assert!(ran.exit == Exit::Done && ran.output.contains("2 passed"), "{}\n{}", ran.output, ran.errors);
+}
+
+#[test]
 fn a_manifest_changes_how_the_steps_of_a_plugin_are_registered() {
     let program = Program::new();
     let component = super::program::component().to_str().unwrap();

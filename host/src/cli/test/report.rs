@@ -173,6 +173,7 @@ fn show(text: &mut String, expected: &Json, actual: &Json) {
 /// A list with a line for each element, and anything else as it is written in a file.
 fn lines(json: &Json) -> String {
     match json {
+        Json::Array(elements) if elements.is_empty() => "[]\n".to_owned(),
         Json::Array(elements) => elements.iter().map(|element| write::inline(element) + "\n").collect(),
         other => serde_json::to_string_pretty(other).unwrap_or_default() + "\n",
     }
