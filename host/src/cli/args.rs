@@ -126,6 +126,10 @@ pub(super) struct InspectArguments {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 every case passes, or is corrected; 1 a case fails; 2 wrong usage, or a file or a plugin \
+                  that cannot be used; 130 interrupted."
+)]
 pub(super) struct TestArguments {
     /// Scenario files, or folders that are searched for `*.scenario.json`.
     #[arg(value_name = "PATH", required_unless_present = "schema")]
@@ -234,7 +238,7 @@ pub(super) struct ApplyArguments {
 pub(super) enum Format {
     /// For people.
     Text,
-    /// For machines: docs/report.md has the shape.
+    /// For machines: the pages in docs/ have the shapes.
     Json,
 }
 

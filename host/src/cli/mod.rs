@@ -4,8 +4,8 @@
 //! [`run`] is the whole program with its surroundings passed in, so that tests call it in their own process. A command
 //! collects what happened as plain data (`report`), which is written as text while it grows, or as JSON at the end.
 //!
-//! Exit codes: 0 done; 1 a request, or a job that it queued, failed, or `diff` found a difference; 2 usage, or a plugin, file or database that
-//! cannot be used; 130 interrupted.
+//! Exit codes: 0 done; 1 a request, or a job that it queued, or a case of a scenario failed, or `diff` found a difference; 2
+//! usage, or a plugin, file or database that cannot be used; 130 interrupted.
 
 mod apply;
 mod args;
@@ -44,7 +44,7 @@ use args::{Arguments, Command};
 pub enum Exit {
     /// 0: everything went as the requests expected.
     Done,
-    /// 1: a request, or a job that one queued, did not.
+    /// 1: a request, a job that one queued, or a case of a scenario, did not.
     RequestFailed,
     /// 1: a database's registration is not what is described.
     Different,
