@@ -10,6 +10,7 @@
 
 mod cli;
 mod pipeline;
+mod rules;
 mod samples;
 mod sandbox;
 mod store;
