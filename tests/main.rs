@@ -9,9 +9,12 @@
 )]
 
 mod cli;
+mod contract;
 mod pipeline;
+mod registration;
 mod rules;
 mod samples;
 mod sandbox;
+mod scenarios;
 mod store;
 mod tidy;

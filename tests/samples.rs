@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use stagegate::cli::Exit;
-use stagegate_tests::{AUDIT_TRAIL, AUTONUMBER, CLOSE_CHILDREN, CREDIT_GUARD, for_each_sample};
+use stagegate_tests::{AUDIT_TRAIL, AUTONUMBER, CLOSE_CHILDREN, CREDIT_GUARD, DISCOUNT, for_each_sample};
 
 use crate::cli::program::Program;
 
@@ -52,9 +52,9 @@ impl Story {
     /// An attribute of the records that a request returned.
     fn returned(&self, number: usize, attribute: &str) -> Vec<serde_json::Value> {
         let response = &self.request(number)["response"];
-        let records = match &response["entities"] {
+        let records = match &response["BusinessEntityCollection"]["entities"] {
             serde_json::Value::Array(records) => records.clone(),
-            _ => vec![response["entity"].clone()],
+            _ => vec![response["BusinessEntity"].clone()],
         };
         records.iter().map(|record| record["attributes"][attribute].clone()).collect()
     }
@@ -95,4 +95,16 @@ fn close_children() {
     assert_eq!(story.returned(16, "casestatus"), [3, 3, 3, 3]);
     assert!(story.refusal(25).contains("nest more than 8 deep"));
     assert_eq!(story.returned(29, "casestatus"), [3; 8]);
+}
+
+#[test]
+fn discount() {
+    let story = story(DISCOUNT, "discount");
+    assert_eq!(
+        story.returned(3, "discountpercent"),
+        [20],
+        "the message's main operation, and the step after it"
+    );
+    assert_eq!(story.refusal(5), "there is no coupon `FREE`");
+    assert_eq!(story.returned(6, "price"), ["160.00", "170.00"]);
 }

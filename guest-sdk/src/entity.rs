@@ -1,5 +1,6 @@
 //! Entities as structs, and what they have in common with records.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
@@ -7,7 +8,7 @@ use std::ops::{Deref, DerefMut};
 use crate::Result;
 use crate::declaration::EntityDeclaration;
 use crate::record::{ColumnSet, Record, Side};
-use crate::value::{EntityReference, Ref};
+use crate::value::{EntityReference, Ref, Value};
 
 /// A struct that stands for some columns of an entity.
 ///
@@ -83,10 +84,42 @@ impl<T> From<Column<T>> for String {
 
 /// A record that a query found: the struct's columns, and the identifier.
 pub struct Row<E> {
-    /// Which record it is.
+    /// Which record it is; nil for a row of a distinct query.
     pub id: Ref<E>,
     /// Its columns.
     pub entity: E,
+    /// What was read beyond them: the columns of links.
+    linked: BTreeMap<String, Value>,
+}
+
+impl<E: Entity> Row<E> {
+    /// The columns of a record.
+    pub fn new(id: impl Into<Ref<E>>, entity: E) -> Self {
+        Self { id: id.into(), entity, linked: BTreeMap::new() }
+    }
+
+    /// The columns of a [`Link`](crate::query::Link) to `L`, which asks for them with
+    /// [`with_columns`](crate::query::Link::with_columns). All are null where an outer join had no match.
+    ///
+    /// # Errors
+    /// If a column is not of the struct's type.
+    pub fn linked<L: Entity>(&self) -> Result<L> {
+        self.linked_as(L::LOGICAL_NAME)
+    }
+
+    /// The columns of a link with that alias.
+    ///
+    /// # Errors
+    /// If a column is not of the struct's type.
+    pub fn linked_as<L: Entity>(&self, alias: &str) -> Result<L> {
+        let mut record = Record::new(L::LOGICAL_NAME);
+        for name in L::NAMES {
+            if let Some(value) = self.linked.get(&[alias, ".", name].concat()) {
+                record.insert((*name).to_owned(), value.clone());
+            }
+        }
+        L::take(&mut record, Side::Output)
+    }
 }
 
 impl<E> Deref for Row<E> {
@@ -150,6 +183,9 @@ pub trait Shape: Sized {
 
     #[doc(hidden)]
     fn found(record: Record) -> Result<Self::Found>;
+
+    #[doc(hidden)]
+    fn found_record(found: &Self::Found) -> Record;
 }
 
 impl<E: Entity> Shape for E {
@@ -177,9 +213,13 @@ impl<E: Entity> Shape for E {
         Ref::new(reference.id)
     }
 
-    fn found(record: Record) -> Result<Row<E>> {
+    fn found(mut record: Record) -> Result<Row<E>> {
         let id = Ref::new(record.id.unwrap_or_default());
-        Ok(Row { id, entity: Self::from_record(record, Side::Output)? })
+        Ok(Row { id, entity: E::take(&mut record, Side::Output)?, linked: record.attributes })
+    }
+
+    fn found_record(found: &Row<E>) -> Record {
+        found.entity.to_record()
     }
 }
 
@@ -212,5 +252,9 @@ impl Shape for Record {
 
     fn found(record: Record) -> Result<Self> {
         Ok(record)
+    }
+
+    fn found_record(found: &Self) -> Record {
+        found.clone()
     }
 }

@@ -27,6 +27,18 @@ pub mod code {
     pub const DEPTH_TOO_HIGH: i32 = -2_147_204_734;
     /// The record was changed meanwhile.
     pub const CONCURRENCY_VERSION_MISMATCH: i32 = -2_147_088_254;
+    /// A record was to be changed at a version that the request does not give.
+    pub const CONCURRENCY_VERSION_NOT_PROVIDED: i32 = -2_147_088_253;
+    /// An alternate key cannot be used so.
+    pub const INVALID_KEY_OPERATION: i32 = -2_147_088_241;
+    /// The entity has no such alternate key.
+    pub const KEY_NOT_DEFINED: i32 = -2_147_088_240;
+    /// There is no record with those values of the alternate key.
+    pub const RECORD_NOT_FOUND_BY_KEY: i32 = -2_147_088_239;
+    /// There is a record with those values of an alternate key already.
+    pub const DUPLICATE_KEY: i32 = -2_147_088_238;
+    /// There is no such message.
+    pub const UNKNOWN_MESSAGE: i32 = -2_147_088_246;
     /// An earlier request failed, so the transaction cannot go on.
     pub const TRANSACTION_NOT_STARTED: i32 = -2_147_220_911;
 }
@@ -120,14 +132,19 @@ impl Fault {
         &self.details
     }
 
-    /// Whether a record that was to be created exists already: [`code::DUPLICATE_RECORD`].
+    /// Whether a record that was to be created exists already: [`code::DUPLICATE_RECORD`] or [`code::DUPLICATE_KEY`].
     pub fn is_duplicate(&self) -> bool {
-        self.code == code::DUPLICATE_RECORD
+        matches!(self.code, code::DUPLICATE_RECORD | code::DUPLICATE_KEY)
     }
 
-    /// Whether a record does not exist: [`code::OBJECT_DOES_NOT_EXIST`].
+    /// Whether a record does not exist: [`code::OBJECT_DOES_NOT_EXIST`] or [`code::RECORD_NOT_FOUND_BY_KEY`].
     pub fn is_not_found(&self) -> bool {
-        self.code == code::OBJECT_DOES_NOT_EXIST
+        matches!(self.code, code::OBJECT_DOES_NOT_EXIST | code::RECORD_NOT_FOUND_BY_KEY)
+    }
+
+    /// Whether a record has another version than the request was for: [`code::CONCURRENCY_VERSION_MISMATCH`].
+    pub fn is_conflict(&self) -> bool {
+        self.code == code::CONCURRENCY_VERSION_MISMATCH
     }
 
     /// A defect of the plugin or of its registration, for its author.

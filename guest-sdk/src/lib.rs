@@ -64,21 +64,40 @@
 //! | --- | --- |
 //! | [`Create<E>`] | `target`, `after`, `id()` after the core operation |
 //! | [`Update<E>`] | `target`, `before`, `after`, `id()` |
-//! | [`Delete<E>`] | `before`, `id()` |
+//! | [`Delete<E>`] | `before`, `id()`, [`children(..)`](Delete::children) |
 //! | [`Retrieve<E>`] | `output`, `id()` |
+//! | [`RetrieveMultiple<E>`] | `query` before the core operation, `output` after it |
+//! | [`Assign<E>`] | `assignee`, `before`, `after`, `id()` |
+//! | [`SetState<E>`] | `state`, `status`, `before`, `after`, `id()` |
+//! | [`Associate<E>`], [`Disassociate<E>`] | `related`, `relationship()`, `id()` |
+//! | [`CreateMultiple<E>`], [`UpdateMultiple<E>`], [`DeleteMultiple<E>`] | `targets`, each with the parts of the single message |
+//! | [`Call<M>`] | `request`, and `response` after the main operation of the custom message `M` |
 //! | [`AnyMessage<E>`] | `target`, `before`, `after`, `id()`, for a message that the attribute names |
 //!
 //! All of them dereference to [`Context`]: the user, the depth, the clock, the time that is left, the configuration,
-//! the shared variables.
+//! the shared variables, and [every parameter by its name](Context::input_parameter).
 //!
 //! # Records
 //!
 //! - A struct with [`#[derive(Entity)]`](macro@Entity) stands for some columns of an entity. Its fields are all that is
 //!   read, in one call. A [`Field<T>`] is absent, null or a value.
-//! - What the step changes in `ctx.target` goes back when it returns `Ok`: only that, in one call.
+//! - What the step changes in `ctx.target`, or in another part of its argument, goes back when it returns `Ok`: only
+//!   that, in one call.
 //! - [`Record`] is a record whose columns are known at run time. `Update<Record>` is a step on every entity.
-//! - [`Context::org`] is the organization service: it creates, reads, updates, deletes and queries, by struct or by
-//!   [`Record`]. What it does inside the transaction is rolled back with it.
+//! - [`Context::org`] is the organization service: it creates, reads, updates, upserts, deletes, relates, assigns and
+//!   queries, by struct or by [`Record`], one or [many at once](Organization::create_multiple). What it does inside the
+//!   transaction is rolled back with it. [`Context::org_as`] asks as another user, and [`Organization::execute`] runs a
+//!   [`Request`] for any message.
+//! - A [`Key`] names a record by an alternate key, and [`Organization::update_if`] writes only the version that was read.
+//! - A [`Query`] filters, joins with a [`Link`], sorts, counts; [`Organization::pages`] goes through all that it selects.
+//!
+//! # Messages of one's own
+//!
+//! A struct with [`#[derive(CustomMessage)]`](macro@CustomMessage) is a custom message: its fields are the request's
+//! parameters, and a struct with [`#[derive(Response)]`](macro@Response) has the properties of the response. The step at
+//! MainOperation is what the message does, and other steps join it as they join any message. The same struct calls it:
+//! `ctx.org().call(QuoteDiscount { .. })?` is the response. The trait [`CustomMessage`] has an example; the sample
+//! plugin `discount` is a whole one.
 //!
 //! # Errors
 //!
@@ -128,17 +147,20 @@
 //!
 //! - `changed(..)` looks at which columns the target carries when the step's turn comes, not at their values. So a step
 //!   in PostOperation runs also for a column that one in PreOperation added to the target; and a column that is saved
-//!   with its old value counts. Compare with `ctx.before` where that matters.
+//!   with its old value counts. Where that matters, add `changed_only`: the step then runs only if one of them has another
+//!   value than before.
 //! - Each request of a step through [`Context::org`] is a message of its own, with all of its steps, one
 //!   [deeper](Context::depth) than the step's: a request from outside has depth 1. Beyond the host's limit, 8 unless it
 //!   sets another, the request is refused and the transaction rolled back. A read counts too, and so does the depth that
 //!   an asynchronous step was queued at: a step that starts itself needs `changed(..)` or a condition that ends it.
+//! - A message and its bulk form, as Update and UpdateMultiple, share one pipeline: a request for either runs the steps of
+//!   both. So a rule belongs on one of them, and on both it runs twice.
 //! - To set a column of the message's own record, change `ctx.target` in PreOperation: no second Update, no deeper run.
 //!
 //! # What a plugin declares
 //!
-//! [`plugin!`] declares, next to the steps, the entities of their messages, with the columns and types of the structs;
-//! `uses(User, Task)` adds those that only go through [`Context::org`]. The host's program shows them, and from them it
+//! [`plugin!`] declares, next to the steps, the entities of their messages, with the columns and types of the structs, and
+//! the custom messages; `uses(User, Task)` adds entities and custom messages that only go through [`Context::org`]. The host's program shows them, and from them it
 //! defines entities and makes up records to try a plugin that has no requests file; where the definitions differ from
 //! what the plugin declares, it says so before it runs. So list every struct.
 //!
@@ -153,15 +175,19 @@
 //! `cargo test`, with `testing::Fake` as above. The crate's README goes from an empty folder to a run in three steps.
 
 mod context;
+mod custom;
 mod declaration;
 mod entity;
 mod fault;
 mod field;
 mod json;
+mod key;
 mod message;
 mod organization;
+mod parameters;
 pub mod query;
 mod record;
+mod request;
 mod services;
 mod shared;
 mod step;
@@ -172,19 +198,29 @@ mod value;
 mod wit;
 
 pub use context::{Context, Mode, ParentContext, Stage};
+pub use custom::{CustomMessage, Response};
 pub use declaration::{
-    AttributeDeclaration, CONTRACT, Declaration, EntityDeclaration, ImageDeclaration, ImageType, SDK,
-    StepDeclaration,
+    AttributeDeclaration, Binding, CONTRACT, Declaration, EntityDeclaration, ImageDeclaration, ImageType,
+    MessageDeclaration, ParameterDeclaration, SDK, StepDeclaration, StepsAllowed,
 };
 pub use entity::{Column, Entity, Row, Shape};
 pub use fault::{Fault, OperationStatus, Result, code};
 pub use field::{EntityField, Field};
-pub use message::{AnyMessage, Create, Delete, Message, Retrieve, Update};
-pub use organization::Organization;
-pub use query::{Filter, Query};
-pub use record::{ColumnSet, Record};
+pub use key::Key;
+pub use message::{
+    AnyMessage, Assign, Associate, Call, Create, CreateMultiple, CreateTarget, Delete, DeleteMultiple,
+    DeleteTarget, Disassociate, Message, Retrieve, RetrieveMultiple, Returned, SetState, Update,
+    UpdateMultiple, UpdateTarget,
+};
+pub use organization::{Options, Organization, Plain, Route};
+pub use parameters::{
+    Parameter, ParameterField, ParameterType, Parameters, TargetField, Upserted, parameter,
+};
+pub use query::{Filter, Link, Query};
+pub use record::{ColumnSet, EntityCollection, Record};
+pub use request::Request;
 pub use shared::Shared;
-pub use stagegate_sdk_macros::{Choice, Entity, Shared, plugin, step};
+pub use stagegate_sdk_macros::{Choice, CustomMessage, Entity, Response, Shared, plugin, step};
 pub use step::Step;
 pub use value::{
     AttributeType, Choice, Choices, DateTime, Decimal, EntityReference, Money, ParseError, Ref,
@@ -194,14 +230,16 @@ pub use value::{
 /// All that a plugin's source needs: `use stagegate_sdk::prelude::*;`.
 pub mod prelude {
     pub use crate::query::{
-        all_of, any_of, begins_with, eq, ge, gt, is_in, is_not_in, is_not_null, is_null, le, like, lt, ne,
-        not_like,
+        all_of, any_of, begins_with, between, condition, ends_with, eq, ge, gt, is_in, is_not_in,
+        is_not_null, is_null, le, like, lt, ne, not_begins_with, not_between, not_ends_with, not_like,
     };
     pub use crate::{
-        AnyMessage, AttributeType, Choice, Choices, ColumnSet, Context, Create, DateTime, Decimal, Delete,
-        Entity, EntityReference, Fault, Field, Message, Mode, Money, Organization, Query, Record, Ref,
-        Result, Retrieve, Row, Shared, Stage, Step, UniqueIdentifier, Update, Value, bail, code, default,
-        ensure, plugin, step, trace,
+        AnyMessage, Assign, Associate, AttributeType, Call, Choice, Choices, ColumnSet, Context, Create,
+        CreateMultiple, CustomMessage, DateTime, Decimal, Delete, DeleteMultiple, Disassociate, Entity,
+        EntityCollection, EntityReference, Fault, Field, Key, Link, Message, Mode, Money, Organization,
+        Parameter, Parameters, Query, Record, Ref, Request, Response, Result, Retrieve, RetrieveMultiple,
+        Row, SetState, Shared, Stage, Step, UniqueIdentifier, Update, UpdateMultiple, Value, bail, code,
+        default, ensure, parameter, plugin, step, trace,
     };
 }
 
@@ -213,7 +251,9 @@ pub fn default<T: Default>() -> T {
 /// For the macros' expansions only.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::custom::{Declared, Declares, put_field, take_field};
     pub use crate::json::{len as json_len, text as json_text};
+    pub use crate::parameters::entity_from;
     pub use crate::record::Side;
     pub use crate::step::Entry;
     pub use crate::wit::bindings::export_plugin;

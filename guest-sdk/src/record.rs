@@ -26,6 +26,9 @@ pub struct Record {
     pub id: Option<UniqueIdentifier>,
     /// The attributes that are present, by logical name.
     pub attributes: BTreeMap<String, Value>,
+    /// The values of an alternate key, in place of the identifier: which record a request is about. Empty in records
+    /// that were read.
+    pub key_attributes: BTreeMap<String, Value>,
 }
 
 impl Record {
@@ -38,6 +41,13 @@ impl Record {
     #[must_use]
     pub fn with_id(mut self, id: impl Into<UniqueIdentifier>) -> Self {
         self.id = Some(id.into());
+        self
+    }
+
+    /// With one more attribute of the alternate key that names the record.
+    #[must_use]
+    pub fn with_key(mut self, attribute: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.key_attributes.insert(attribute.into(), value.into());
         self
     }
 
@@ -84,6 +94,28 @@ impl Record {
     }
 }
 
+/// Records of one entity: what a RetrieveMultiple returns, and what the bulk messages take.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EntityCollection {
+    /// The logical name of their entity.
+    pub entity: String,
+    /// The records.
+    pub records: Vec<Record>,
+    /// Whether the query selects more than these.
+    pub more_records: bool,
+    /// Where the next page begins.
+    pub paging_cookie: Option<String>,
+    /// How many records the query selects over all pages, if it asked.
+    pub total_record_count: Option<u64>,
+}
+
+impl EntityCollection {
+    /// Records of the named entity.
+    pub fn new(entity: impl Into<String>, records: Vec<Record>) -> Self {
+        Self { entity: entity.into(), records, ..Self::default() }
+    }
+}
+
 /// Which attributes to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ColumnSet {
@@ -91,6 +123,13 @@ pub enum ColumnSet {
     All,
     /// These; an empty list asks for none.
     Named(Vec<String>),
+}
+
+/// None.
+impl Default for ColumnSet {
+    fn default() -> Self {
+        Self::Named(Vec::new())
+    }
 }
 
 impl ColumnSet {

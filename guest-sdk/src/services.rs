@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use crate::Result;
 use crate::context::{Mode, Stage};
-use crate::query::RecordQuery;
-use crate::record::{ColumnSet, Record};
+use crate::parameters::{Parameter, Parameters};
+use crate::query::QueryExpression;
+use crate::record::{ColumnSet, EntityCollection, Record};
+use crate::request::Request;
 use crate::value::{DateTime, EntityReference, UniqueIdentifier, Value};
 
 /// The facts about one message execution.
@@ -17,6 +19,8 @@ pub(crate) struct Execution {
     pub(crate) depth: u32,
     pub(crate) entity_name: String,
     pub(crate) entity_id: Option<UniqueIdentifier>,
+    pub(crate) secondary_entity_name: String,
+    pub(crate) owning_extension: String,
     pub(crate) user: UniqueIdentifier,
     pub(crate) initiating_user: UniqueIdentifier,
     pub(crate) correlation_id: UniqueIdentifier,
@@ -51,6 +55,15 @@ pub(crate) trait Services {
     fn unset_target(&self, names: Vec<String>) -> Result;
     fn pre_image(&self, alias: &str, columns: &ColumnSet) -> Option<Record>;
     fn post_image(&self, alias: &str, columns: &ColumnSet) -> Option<Record>;
+    fn pre_images(&self, alias: &str, columns: &ColumnSet) -> Vec<Option<Record>>;
+    fn post_images(&self, alias: &str, columns: &ColumnSet) -> Vec<Option<Record>>;
+    fn children_image(&self, alias: &str, columns: &ColumnSet) -> Vec<Record>;
+    fn input_parameters(&self) -> Vec<String>;
+    fn input_parameter(&self, name: &str) -> Option<Parameter>;
+    fn set_input_parameter(&self, name: &str, parameter: Parameter) -> Result;
+    fn output_parameters(&self) -> Vec<String>;
+    fn output_parameter(&self, name: &str) -> Option<Parameter>;
+    fn set_output_parameter(&self, name: &str, parameter: Parameter) -> Result;
     fn output_entity(&self, columns: &ColumnSet) -> Option<Record>;
     fn set_output_entity(&self, attributes: Vec<(String, Value)>) -> Result;
     fn shared_variable(&self, name: &str) -> Option<Value>;
@@ -63,6 +76,14 @@ pub(crate) trait Services {
     fn retrieve(&self, target: EntityReference, columns: &ColumnSet) -> Result<Record>;
     fn update(&self, record: Record) -> Result;
     fn delete(&self, target: EntityReference) -> Result;
-    fn retrieve_multiple(&self, query: RecordQuery) -> Result<Vec<Record>>;
+    fn retrieve_multiple(&self, query: QueryExpression) -> Result<EntityCollection>;
+    fn fetch(&self, fetch_xml: &str) -> Result<EntityCollection>;
+    fn execute(&self, request: Request) -> Result<Parameters>;
+    fn execute_transaction(&self, requests: Vec<Request>) -> Result<Vec<Parameters>>;
+    fn execute_multiple(
+        &self,
+        requests: Vec<Request>,
+        continue_on_error: bool,
+    ) -> Result<Vec<Result<Parameters>>>;
     fn trace(&self, line: &str);
 }

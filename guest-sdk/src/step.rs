@@ -2,8 +2,7 @@
 
 use crate::Result;
 use crate::context::Context;
-use crate::declaration::{self, EntityDeclaration, StepDeclaration};
-use crate::entity::Shape;
+use crate::declaration::{self, EntityDeclaration, MessageDeclaration, StepDeclaration};
 use crate::message::Message;
 
 /// A step: what `#[step]` makes of a function, under the function's name.
@@ -30,7 +29,8 @@ pub trait Step {
 #[derive(Clone, Copy)]
 pub struct Entry {
     pub(crate) declaration: StepDeclaration,
-    entity: Option<&'static EntityDeclaration>,
+    pub(crate) entity: Option<&'static EntityDeclaration>,
+    pub(crate) message: Option<&'static MessageDeclaration>,
     pub(crate) run: fn(Context) -> Result,
 }
 
@@ -39,13 +39,10 @@ impl Entry {
     pub const fn of<S: Step>() -> Self {
         Self {
             declaration: declaration::checked::<S>(),
-            entity: <<S::Message as Message>::Data as Shape>::DECLARED,
+            entity: <S::Message as Message>::DECLARED_ENTITY,
+            message: <S::Message as Message>::DECLARED_MESSAGE,
             run: run::<S>,
         }
-    }
-
-    pub(crate) const fn entity(&self) -> Option<&'static EntityDeclaration> {
-        self.entity
     }
 }
 
@@ -53,5 +50,5 @@ impl Entry {
 pub(crate) fn run<S: Step>(context: Context) -> Result {
     let mut message = S::Message::load::<S>(context)?;
     S::run(&mut message)?;
-    message.store()
+    message.store::<S>()
 }

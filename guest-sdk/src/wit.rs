@@ -5,17 +5,25 @@
 #[allow(clippy::all, clippy::pedantic, clippy::restriction, reason = "generated code")]
 pub mod bindings;
 mod convert;
+mod declared;
+mod parameters;
+mod queries;
 
 use std::time::Duration;
 
 use bindings::exports::stagegate::plugin::steps as exported;
 use bindings::stagegate::plugin::{execution_context, organization_service, tracing_service, types};
 use convert::*;
+use declared::*;
+use parameters::*;
+use queries::*;
 
 use crate::context::Context;
 use crate::declaration::Declaration;
-use crate::query::RecordQuery;
-use crate::record::{ColumnSet, Record};
+use crate::parameters::{Parameter, Parameters};
+use crate::query::QueryExpression;
+use crate::record::{ColumnSet, EntityCollection, Record};
+use crate::request::Request;
 use crate::services::{Execution, Handle, Services};
 use crate::value::{DateTime, EntityReference, UniqueIdentifier, Value};
 use crate::{Fault, Result};
@@ -32,7 +40,7 @@ pub fn declare(declaration: &Declaration) -> exported::Declaration {
                 attributes: attributes.iter().map(attribute_out).collect(),
             })
             .collect(),
-        messages: Vec::new(),
+        messages: declaration.messages().into_iter().map(message_out).collect(),
         properties: declaration
             .properties()
             .iter()
@@ -106,6 +114,42 @@ impl Services for Host {
         execution_context::post_image(alias, &columns_out(columns)).map(record_in)
     }
 
+    fn pre_images(&self, alias: &str, columns: &ColumnSet) -> Vec<Option<Record>> {
+        images_in(execution_context::pre_images(alias, &columns_out(columns)))
+    }
+
+    fn post_images(&self, alias: &str, columns: &ColumnSet) -> Vec<Option<Record>> {
+        images_in(execution_context::post_images(alias, &columns_out(columns)))
+    }
+
+    fn children_image(&self, alias: &str, columns: &ColumnSet) -> Vec<Record> {
+        execution_context::children_image(alias, &columns_out(columns)).into_iter().map(record_in).collect()
+    }
+
+    fn input_parameters(&self) -> Vec<String> {
+        execution_context::input_parameters()
+    }
+
+    fn input_parameter(&self, name: &str) -> Option<Parameter> {
+        execution_context::input_parameter(name).map(parameter_in)
+    }
+
+    fn set_input_parameter(&self, name: &str, parameter: Parameter) -> Result {
+        execution_context::set_input_parameter(name, &parameter_out(parameter)).map_err(fault_in)
+    }
+
+    fn output_parameters(&self) -> Vec<String> {
+        execution_context::output_parameters()
+    }
+
+    fn output_parameter(&self, name: &str) -> Option<Parameter> {
+        execution_context::output_parameter(name).map(parameter_in)
+    }
+
+    fn set_output_parameter(&self, name: &str, parameter: Parameter) -> Result {
+        execution_context::set_output_parameter(name, &parameter_out(parameter)).map_err(fault_in)
+    }
+
     fn output_entity(&self, columns: &ColumnSet) -> Option<Record> {
         execution_context::output_entity(&columns_out(columns)).map(record_in)
     }
@@ -156,9 +200,36 @@ impl Services for Host {
         organization_service::delete(&reference_out(target)).map_err(fault_in)
     }
 
-    fn retrieve_multiple(&self, query: RecordQuery) -> Result<Vec<Record>> {
-        organization_service::retrieve_multiple(&query_out(query))
-            .map(|found| found.entities.into_iter().map(record_in).collect())
+    fn retrieve_multiple(&self, query: QueryExpression) -> Result<EntityCollection> {
+        organization_service::retrieve_multiple(&query_out(query)).map(collection_in).map_err(fault_in)
+    }
+
+    fn fetch(&self, fetch_xml: &str) -> Result<EntityCollection> {
+        organization_service::fetch(fetch_xml).map(collection_in).map_err(fault_in)
+    }
+
+    fn execute(&self, request: Request) -> Result<Parameters> {
+        organization_service::execute(&request_out(request)).map(parameters_in).map_err(fault_in)
+    }
+
+    fn execute_transaction(&self, requests: Vec<Request>) -> Result<Vec<Parameters>> {
+        let requests: Vec<_> = requests.into_iter().map(request_out).collect();
+        organization_service::execute_transaction(&requests)
+            .map(|responses| responses.into_iter().map(parameters_in).collect())
+            .map_err(fault_in)
+    }
+
+    fn execute_multiple(
+        &self,
+        requests: Vec<Request>,
+        continue_on_error: bool,
+    ) -> Result<Vec<Result<Parameters>>> {
+        let requests: Vec<_> = requests.into_iter().map(request_out).collect();
+        organization_service::execute_multiple(&requests, continue_on_error)
+            .map(|responses| {
+                let results = responses.into_iter();
+                results.map(|result| result.map(parameters_in).map_err(fault_in)).collect()
+            })
             .map_err(fault_in)
     }
 

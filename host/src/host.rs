@@ -1,5 +1,8 @@
 //! The host: everything put together, for the service that embeds it.
 
+mod registration;
+
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,16 +11,20 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::jobs::{self, Service};
 use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::registration::{Diff, Manifest, Override};
 use crate::model::step::StepKey;
 use crate::model::trace::StepRun;
-use crate::model::{Clock, Definitions, Job, Request, Response, Schema, StepDefinition, SystemClock, Trace};
+use crate::model::{
+    Clock, Definitions, Job, MessageDefinition, Request, Response, Schema, StepDefinition, SystemClock, Trace,
+};
 use crate::pipeline::dry_run::DryRun;
 use crate::pipeline::native::NativeStep;
-use crate::pipeline::registry::Registry;
 use crate::pipeline::runner::Runner;
 use crate::pipeline::{DEPTH_LIMIT_DEFAULT, Pipeline, TIME_LIMIT_DEFAULT};
 use crate::store::{JobSelect, Store};
 use crate::wasm::Plugin;
+pub use registration::Planned;
+use registration::{Entry, Registered};
 
 /// Message requests from outside that run at once where the embedder does not say.
 const CONCURRENCY_DEFAULT: u32 = 16;
@@ -62,6 +69,8 @@ struct Inner {
     admission: Arc<Semaphore>,
     concurrency: u32,
     plugins: Vec<Plugin>,
+    overrides: HashMap<StepKey, Vec<Override>>,
+    drift: Diff,
     service: std::sync::Mutex<Option<Service>>,
     settled: Arc<Notify>,
 }
@@ -88,6 +97,10 @@ pub struct PlannedStep {
     pub native: bool,
     /// Its place among all registrations, which decides between equal ranks.
     pub sequence: u32,
+    /// What of it is not as the plugin declares it, and who says so.
+    pub overrides: Vec<Override>,
+    /// Whether it has a secure configuration.
+    pub has_secure_configuration: bool,
 }
 
 impl Host {
@@ -130,28 +143,26 @@ impl Host {
 
     /// Defines entities, relationships and custom messages, or adds to existing ones; all or none, in one transaction.
     /// Defining what is there already changes nothing. Fails with [`ErrorKind::InvalidDefinition`] if a rule is broken.
+    ///
+    /// The custom messages that plugins declare for an entity come with it, unless they are defined already.
     pub async fn define(&self, definitions: impl Into<Definitions>) -> Result<Arc<Schema>> {
-        self.inner.pipeline.store.define(definitions.into()).await
+        let mut definitions = definitions.into();
+        let store = &self.inner.pipeline.store;
+        let schema = store.schema();
+        let is_new = |message: &&MessageDefinition| {
+            let named = definitions.messages.iter().any(|defined| defined.name == message.name);
+            !named && !schema.messages.contains_key(&message.name)
+        };
+        let declared = self.inner.plugins.iter().flat_map(|plugin| &plugin.declaration().messages);
+        let declared = declared.filter(is_new).cloned().collect();
+        definitions.messages.extend(registration::definable(declared, &definitions, &schema));
+        store.define(definitions).await
     }
 
     /// The entity definitions.
     #[must_use]
     pub fn schema(&self) -> Arc<Schema> {
         self.inner.pipeline.store.schema()
-    }
-
-    /// The registered steps in the order in which they run: by message, then stage, rank and registration.
-    #[must_use]
-    pub fn plan(&self) -> Vec<PlannedStep> {
-        let steps = self.inner.pipeline.registry.iter();
-        steps
-            .map(|step| PlannedStep {
-                key: step.key.clone(),
-                definition: step.definition.clone(),
-                native: step.runner.is_native(),
-                sequence: step.sequence,
-            })
-            .collect()
     }
 
     /// The plugins, in the order of registration.
@@ -227,7 +238,8 @@ impl Host {
 #[must_use]
 pub struct HostBuilder {
     store: Option<StoreChoice>,
-    steps: Vec<Registration>,
+    entries: Vec<Entry>,
+    manifests: Vec<Manifest>,
     plugins: Vec<Plugin>,
     clock: Arc<dyn Clock>,
     time_limit: Duration,
@@ -255,7 +267,8 @@ impl Default for HostBuilder {
     fn default() -> Self {
         Self {
             store: None,
-            steps: Vec::new(),
+            entries: Vec::new(),
+            manifests: Vec::new(),
             plugins: Vec::new(),
             clock: Arc::new(SystemClock),
             time_limit: TIME_LIMIT_DEFAULT,
@@ -282,37 +295,31 @@ impl HostBuilder {
         self
     }
 
-    /// Registers a plugin with the steps that it declares, in their order. Plugins and native steps of equal rank run in
-    /// the order of these calls.
+    /// Registers a plugin with the steps that it declares, in their order, as [manifests](Self::manifest) change them;
+    /// or, if the database keeps a registration of the plugin, with the steps of that. Plugins and native steps of equal
+    /// rank run in the order of these calls, after the steps whose registration the database keeps.
     pub fn plugin(mut self, plugin: Plugin) -> Self {
-        let runner: Arc<dyn Runner> = Arc::new(plugin.clone().with_clock(Arc::clone(&self.clock)));
-        for definition in &plugin.declaration().steps {
-            self.steps.push(Registration {
-                plugin: plugin.name().to_owned(),
-                definition: definition.clone(),
-                secure_configuration: None,
-                runner: Arc::clone(&runner),
-            });
-        }
+        let runner = Arc::new(plugin.clone().with_clock(Arc::clone(&self.clock)));
+        self.entries.push(Entry::Declared(plugin.clone(), runner));
         self.plugins.push(plugin);
         self
     }
 
-    /// Registers one step of a plugin as `definition` says instead of as the plugin declares it: an operator's own rank,
-    /// mode, filter or configuration, and the secure configuration, which never reaches a log. The definition's name is
-    /// that of the step in the plugin.
+    /// Registers one step of a plugin as `definition` says, whatever the plugin declares, manifests change and the
+    /// database keeps; with the secure configuration, which never reaches a log. The definition's name is that of the
+    /// step in the plugin.
     pub fn plugin_step(
         mut self,
         plugin: Plugin,
         definition: StepDefinition,
         secure_configuration: Option<String>,
     ) -> Self {
-        self.steps.push(Registration {
+        self.entries.push(Entry::Step(Box::new(Registration {
             plugin: plugin.name().to_owned(),
             definition,
             secure_configuration,
             runner: Arc::new(plugin.clone().with_clock(Arc::clone(&self.clock))),
-        });
+        })));
         if !self.plugins.iter().any(|known| known.name() == plugin.name()) {
             self.plugins.push(plugin);
         }
@@ -326,12 +333,12 @@ impl HostBuilder {
         definition: StepDefinition,
         step: NativeStep,
     ) -> Self {
-        self.steps.push(Registration {
+        self.entries.push(Entry::Step(Box::new(Registration {
             plugin: plugin.into(),
             definition,
             secure_configuration: None,
             runner: Arc::new(step),
-        });
+        })));
         self
     }
 
@@ -385,39 +392,15 @@ impl HostBuilder {
 
     /// Opens the store, registers the steps and starts the asynchronous service on the current tokio runtime.
     ///
-    /// Fails with the rule that a registration breaks, the problem of the database, or a concurrency and depth for which
-    /// an engine has no room.
-    pub async fn build(self) -> Result<Host> {
+    /// Fails with the rule that a registration breaks, the problem of the database, a manifest that does not fit the
+    /// plugins, a step that the database has registered and the plugin no longer has, or a concurrency and depth for
+    /// which an engine has no room.
+    pub async fn build(mut self) -> Result<Host> {
         let concurrency = self.concurrency.unwrap_or_else(|| {
             self.plugins.first().map_or(CONCURRENCY_DEFAULT, |plugin| plugin.room().concurrency)
         });
         check_room(&self.plugins, concurrency, self.depth_limit)?;
-        let store: Arc<dyn Store> = match self.store {
-            Some(StoreChoice::Open(store)) => store,
-            #[cfg(feature = "sqlite")]
-            Some(StoreChoice::Sqlite(path)) => open_sqlite(path).await?,
-            None => {
-                return Err(Error::new(
-                    ErrorKind::UnusableDatabase,
-                    "the host has no database; name one with `HostBuilder::sqlite` or `HostBuilder::store`",
-                ));
-            }
-        };
-        let mut definitions = self.definitions;
-        for plugin in &self.plugins {
-            definitions.messages.extend(plugin.declaration().messages.iter().cloned());
-        }
-        let schema = if definitions.is_empty() { store.schema() } else { store.define(definitions).await? };
-        let mut registry = Registry::default();
-        for step in self.steps {
-            registry.register(
-                &schema,
-                &step.plugin,
-                step.definition,
-                step.secure_configuration,
-                step.runner,
-            )?;
-        }
+        let (store, Registered { registry, overrides, drift }) = self.open_and_register().await?;
         let pipeline = Arc::new(Pipeline {
             store,
             registry,
@@ -436,7 +419,20 @@ impl HostBuilder {
         let settled = service.as_ref().map(Service::settled).unwrap_or_default();
         let service = std::sync::Mutex::new(service);
         let plugins = self.plugins;
-        Ok(Host { inner: Arc::new(Inner { pipeline, admission, concurrency, plugins, service, settled }) })
+        let inner = Inner { pipeline, admission, concurrency, plugins, overrides, drift, service, settled };
+        Ok(Host { inner: Arc::new(inner) })
+    }
+}
+
+async fn open(choice: Option<StoreChoice>) -> Result<Arc<dyn Store>> {
+    match choice {
+        Some(StoreChoice::Open(store)) => Ok(store),
+        #[cfg(feature = "sqlite")]
+        Some(StoreChoice::Sqlite(path)) => open_sqlite(path).await,
+        None => Err(Error::new(
+            ErrorKind::UnusableDatabase,
+            "the host has no database; name one with `HostBuilder::sqlite` or `HostBuilder::store`",
+        )),
     }
 }
 

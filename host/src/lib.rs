@@ -11,7 +11,8 @@
 //! - [`Host`] and [`HostBuilder`]: put a database, plugins and native steps together, and run requests.
 //! - [`Request`], [`Response`], [`Entity`], [`Value`]: what goes in and comes out. [`Error`] says what failed and where.
 //! - [`EntityDefinition`]: the shape of records, defined at run time ([`Host::define`]).
-//! - [`StepDefinition`]: where a step joins the pipeline.
+//! - [`StepDefinition`]: where a step joins the pipeline; [`Manifest`] changes how a plugin's steps are registered, and
+//!   [`model::registration`] has the rule of what counts.
 //! - [`wasm::Engine`] compiles and loads plugins; [`wasm::Limits`] bounds what one run of them may use.
 //! - [`Trace`] ([`Host::trace`]): what happened in a request, also in one that was rolled back.
 //! - [`Job`] ([`Host::jobs`]): asynchronous steps and how they ended.
@@ -33,17 +34,17 @@ pub mod pipeline;
 pub mod store;
 pub mod wasm;
 
-pub use host::{Host, HostBuilder, PlannedStep, Traced};
+pub use host::{Host, HostBuilder, Planned, PlannedStep, Traced};
 pub use model::attribute::{AttributeDefinition, AttributeType};
 pub use model::definition::EntityDefinition;
 pub use model::error::{Error, ErrorKind, Location, Result};
 pub use model::{
     Attributes, Binding, Cascade, Child, Clock, ColumnSet, Condition, DateTime, Definitions, Entity,
     EntityCollection, EntityReference, Fault, Filter, FixedClock, Image, ImageType, ItemResponse, Job,
-    JobStatus, Join, KeyDefinition, Link, Message, MessageDefinition, Mode, NumberRange, OperationStatus,
-    Operator, Order, Ownership, Page, Parameter, ParameterType, Parameters, Query, RelationshipDefinition,
-    Request, Response, Schema, Stage, StateDefinition, StatusDefinition, StepDefinition, StepsAllowed,
-    SystemClock, Trace, UpsertResult, Value,
+    JobStatus, Join, KeyDefinition, Ledger, Link, Manifest, Message, MessageDefinition, Mode, NumberRange,
+    OperationStatus, Operator, Order, Ownership, Page, Parameter, ParameterType, Parameters, Query,
+    RelationshipDefinition, Request, Response, Schema, Stage, StateDefinition, StatusDefinition,
+    StepDefinition, StepsAllowed, SystemClock, Trace, UpsertResult, Value,
 };
 pub use pipeline::dry_run::DryRun;
 pub use pipeline::native::{NativeStep, StepContext};

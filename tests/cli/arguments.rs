@@ -8,8 +8,19 @@ use super::program::Program;
 fn help_and_version_go_to_the_output_and_are_no_failure() {
     let help = Program::new().run(["--help"]);
     assert_eq!(help.exit, Exit::Done);
-    for flag in ["--plugin", "--requests", "--database", "--timeout", "--memory", "--jobs-timeout", "inspect"]
-    {
+    for flag in [
+        "--plugin",
+        "--requests",
+        "--database",
+        "--timeout",
+        "--memory",
+        "--jobs-timeout",
+        "--manifest",
+        "inspect",
+        "plan",
+        "diff",
+        "apply",
+    ] {
         assert!(help.output.contains(flag), "{flag} is missing in:\n{}", help.output);
     }
     assert!(help.output.contains("Exit codes: 0 done;"));

@@ -4,5 +4,7 @@ pub(crate) mod program;
 
 mod arguments;
 mod bad_input;
+mod registration;
 mod requests_file;
 mod runs;
+mod scenarios;

@@ -30,7 +30,7 @@ fn malformed_json_has_its_line_and_column() {
 fn an_unknown_key_is_named_with_those_that_there_are() {
     refused(
         "{\"request\": []}",
-        &["1:13: at request: unknown field `request`, expected `entities` or `requests`"],
+        &["1:13: at request: unknown field `request`, expected one of `entities`", "`requests`"],
     );
     refused(
         "{\n\"requests\": [{\"message\": \"Create\", \"targt\": {}}]\n}",

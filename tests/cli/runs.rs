@@ -129,7 +129,7 @@ fn the_json_report_has_the_documented_shape() {
     assert_eq!(report["plan"][0]["step"], "approve_rise");
     assert_eq!(report["requests"][2]["outcome"], "succeeded");
     assert_eq!(report["requests"][2]["jobs"][0]["status"], "succeeded");
-    assert_eq!(report["requests"][3]["response"]["entity"]["attributes"]["creditlimit"], "900.00");
+    assert_eq!(report["requests"][3]["response"]["BusinessEntity"]["attributes"]["creditlimit"], "900.00");
     let shares = [
         "admission",
         "database_wait",
@@ -144,6 +144,37 @@ fn the_json_report_has_the_documented_shape() {
     // Each share is cut to whole microseconds.
     let sum: u64 = shares.into_iter().map(us).sum();
     assert!(us("total") - sum <= 8, "{} is not {sum}", us("total"));
+}
+
+#[test]
+fn the_output_parameters_of_any_message_are_shown() {
+    let program = Program::new();
+    let file = r#"{
+        "entities": [
+            {"logical_name": "account", "attributes": [{"name": "name", "type": "string"}]},
+            {"logical_name": "label", "attributes": [{"name": "name", "type": "string"}]}
+        ],
+        "relationships": [{"name": "account_labels", "type": "many-to-many", "entities": ["account", "label"]}],
+        "messages": [{"name": "sg_Ping", "parameters": [{"name": "times", "type": "integer"}]}],
+        "requests": [
+            {"message": "Upsert", "target": {"entity": "account", "id": "$acme"}},
+            {"message": "CreateMultiple", "targets": [{"entity": "label", "id": "$new"}]},
+            {"message": "Associate", "target": {"entity": "account", "id": "$acme"}, "relationship": "account_labels",
+             "related": [{"entity": "label", "id": "$new"}]},
+            {"message": "sg_Ping", "parameters": {"times": 2}},
+            {"message": "ExecuteMultiple", "requests": [{"message": "Delete", "target": {"entity": "label", "id": "$x"}}]}
+        ]}"#;
+    let file = program.file("every.json", file);
+    says(&run_file(&program, &file, &[]), Exit::Done, &["← RecordCreated true", "← IsFaulted true"]);
+    // On a database of its own.
+    let ran = run_file(&Program::new(), &file, &["--format", "json"]);
+    let report: serde_json::Value = serde_json::from_str(&ran.output).unwrap();
+    let response = |number: usize| &report["requests"][number]["response"];
+    assert_eq!(response(0)["RecordCreated"], true);
+    assert_eq!(response(0)["Target"]["entity"], "account");
+    assert_eq!(response(1)["Ids"].as_array().map(Vec::len), Some(1));
+    assert_eq!(response(3), &serde_json::json!({}));
+    assert_eq!(response(4)["Responses"][0]["fault"]["code"], -2_147_220_969);
 }
 
 #[test]
@@ -170,8 +201,8 @@ fn a_request_that_cannot_be_read_leaves_the_data_as_they_were() {
         &["the entity `acount` is not defined; did you mean `account`?"],
     );
     bad(
-        &raise("900", "").replace("Update", "Upsert"),
-        &["at requests[0].message", "`Upsert` is not known; use one of Create"],
+        &raise("900", "").replace("Update", "Upsrt"),
+        &["at requests[0].message", "`Upsrt` is not known; use one of Create"],
     );
     bad(
         r#"{"message": "Update", "target": {"entity": "account"}}"#,

@@ -60,7 +60,8 @@ async fn the_requests_of_a_transaction_share_it_and_are_initial_ones_all_the_sam
 #[tokio::test]
 async fn execute_multiple_answers_as_its_settings_say() {
     // The platform's table, for requests of which the second and the fourth fail.
-    let cases: [(bool, bool, &[(u32, bool)], &[&str]); 4] = [
+    type Case<'a> = (bool, bool, &'a [(u32, bool)], &'a [&'a str]);
+    let cases: [Case<'_>; 4] = [
         (true, true, &[(0, true), (1, false), (2, true), (3, false)], &["a", "b"]),
         (true, false, &[(1, false), (3, false)], &["a", "b"]),
         (false, true, &[(0, true), (1, false)], &["a"]),

@@ -184,11 +184,12 @@ async fn bulk_requests_that_make_no_sense_are_refused() {
     let other = EntityReference::new("inner", record.id);
     let mixed = EntityCollection::new("probe", vec![probe("b"), Entity::new("inner")]);
     let bad = EntityCollection::new("probe", vec![probe("b"), probe("c").with("nmae", string("x"))]);
-    let cases: [(Request, &str); 7] = [
+    let cases: [(Request, &str); 8] = [
         (Request::create_multiple(mixed), "number 1 is of `inner`, the collection of `probe`"),
         (Request::create_multiple(bad), "no attribute `nmae`"),
         (Request::update_multiple(probes(&["b"])), "needs an identifier"),
-        (Request::delete_multiple(vec![]), "has no targets"),
+        (Request::delete_multiple(vec![]), "has no records"),
+        (Request::create_multiple(probes(&[])), "has no records"),
         (Request::delete_multiple(vec![record.clone(), other]), "records of one entity"),
         (
             Request::new("CreateMultiple", Default::default()),
@@ -214,6 +215,32 @@ async fn of_a_record_that_is_twice_in_an_update_the_first_counts() {
     let targets = vec![probe("first").with_id(record.id), probe("second").with_id(record.id)];
     world.run(Request::update_multiple(EntityCollection::new("probe", targets))).await;
     assert_eq!(text(&world.get(&record).await.unwrap(), "name"), "first");
+}
+
+#[tokio::test]
+async fn what_a_step_answers_in_its_view_is_answered() {
+    let other = Uuid::from_u128(77);
+    let single =
+        NativeStep::new(move |cx| async move { Ok(cx.set_output("id", Value::UniqueIdentifier(other))?) });
+    let world =
+        World::new(|host| host.native_step("p", on("Create", "single", Stage::PostOperation), single)).await;
+    let response = world.run(Request::create_multiple(probes(&["a", "b"]))).await;
+    assert_eq!(response.ids(), [other, other]);
+
+    let shortens = |ids: Vec<Uuid>| {
+        NativeStep::new(move |cx| {
+            let ids = ids.clone();
+            async move { Ok(cx.set_output("Ids", Parameter::Ids(ids))?) }
+        })
+    };
+    let bulk = |ids| {
+        World::new(move |host| {
+            host.native_step("p", on("CreateMultiple", "bulk", Stage::PostOperation), shortens(ids))
+        })
+    };
+    assert_eq!(bulk(vec![other]).await.create("a").await.unwrap().id(), Some(other));
+    let error = bulk(vec![]).await.create("a").await.unwrap_err();
+    assert!(error.message().contains("has 1 items, not 0"), "{error}");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use stagegate::pipeline::CASCADE_LEVELS_MAX;
 use stagegate::{
-    AttributeType, Cascade, Definitions, Entity, EntityDefinition, EntityReference, ErrorKind, Fault,
+    AttributeType, Cascade, Definitions, Entity, EntityDefinition, EntityReference, ErrorKind, Fault, Filter,
     ImageType, NativeStep, Query, RelationshipDefinition, Request, Stage, StepDefinition, Value,
 };
 use stagegate_tests::{Log, World, string, tells, text};
@@ -236,6 +236,85 @@ async fn the_children_of_a_delete_are_offered_as_an_image() {
     world.run(Request::delete(top)).await;
     world.host.idle().await.unwrap();
     assert_eq!(log.all(), ["20: a+b", "40: a+b"]);
+}
+
+#[tokio::test]
+async fn each_delete_of_a_bulk_has_the_children_of_its_record() {
+    let log = Log::default();
+    let sees = tells(&log, |cx| {
+        let children = cx.children_image("children")?;
+        Ok(children.iter().map(|child| text(child, "name")).collect::<Vec<_>>().join("+"))
+    });
+    let mut step =
+        on("Delete", "parent", Stage::PreOperation).image("children", ImageType::PreImage, ["name"]);
+    step.images[0].relationship = Some("parent_children".into());
+    let world =
+        World::with(family(Cascade::Cascade, Cascade::NoCascade), |host| host.native_step("p", step, sees))
+            .await;
+    let (one, two) = (world.add(parent("1")).await, world.add(parent("2")).await);
+    world.add(child("a").with("parent", one.clone())).await;
+    world.add(child("b").with("parent", two.clone())).await;
+    world.run(Request::delete_multiple(vec![one, two])).await;
+    assert_eq!(log.all(), ["a", "b"]);
+}
+
+#[tokio::test]
+async fn a_child_that_a_step_has_moved_elsewhere_meanwhile_stays() {
+    for delete in [Cascade::Cascade, Cascade::RemoveLink] {
+        let moves = NativeStep::new(|cx| async move {
+            if cx.depth()? > 2 {
+                return Ok(());
+            }
+            let named = Query { filter: Some(Filter::eq("name", "new home")), ..Query::new("parent") };
+            let Some(home) = cx.retrieve_multiple(named).await?.pop().and_then(|home| home.reference())
+            else {
+                return Ok(());
+            };
+            let sibling = Query { filter: Some(Filter::eq("name", "b")), ..Query::new("child") };
+            for sibling in cx.retrieve_multiple(sibling).await? {
+                if sibling.get("parent") != Some(&Value::EntityReference(home.clone())) {
+                    let id = sibling.id.unwrap_or_default();
+                    cx.update(Entity::new("child").with_id(id).with("parent", home.clone())).await?;
+                }
+            }
+            Ok(())
+        });
+        let world = World::with(family(delete, Cascade::NoCascade), |host| {
+            host.native_step("p", on("Delete", "child", Stage::PreOperation), moves.clone()).native_step(
+                "p",
+                on("Update", "child", Stage::PreOperation).filter(["parent"]),
+                moves,
+            )
+        })
+        .await;
+        let top = world.add(parent("top")).await;
+        world.add(child("a").with("parent", top.clone())).await;
+        let moved = world.add(child("b").with("parent", top.clone())).await;
+        let home = world.add(parent("new home")).await;
+        world.run(Request::delete(top)).await;
+        let moved = world.get(&moved).await.unwrap();
+        assert_eq!(moved.get("parent"), Some(&Value::EntityReference(home)), "{delete:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_child_that_loses_its_link_and_its_life_in_one_cascade_is_no_error() {
+    let mut definitions = family(Cascade::Cascade, Cascade::NoCascade);
+    definitions
+        .entities
+        .push(EntityDefinition::new("note").with("about", lookup("child")).with("top", lookup("parent")));
+    let about = RelationshipDefinition::one_to_many("child_notes", "child", "note", "about");
+    definitions.relationships.push(about.on_delete(Cascade::Cascade));
+    let log = Log::default();
+    let world = World::with(definitions, |host| {
+        host.native_step("p", on("Update", "note", Stage::PreOperation), log.step("Update note"))
+    })
+    .await;
+    let top = world.add(parent("top")).await;
+    let middle = world.add(child("a").with("parent", top.clone())).await;
+    let note = world.add(Entity::new("note").with("about", middle).with("top", top.clone())).await;
+    world.run(Request::delete(top)).await;
+    assert!(world.get(&note).await.is_none());
 }
 
 fn user(number: u128) -> EntityReference {

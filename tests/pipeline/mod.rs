@@ -12,6 +12,7 @@ mod nesting;
 mod options;
 mod order;
 mod parameters;
+mod queries;
 mod registration;
 mod relations;
 mod requests;

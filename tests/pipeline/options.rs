@@ -1,7 +1,7 @@
 //! The optional parameters that any request may have: the tag, and steps that are passed over.
 
 use stagegate::model::code;
-use stagegate::{ErrorKind, NativeStep, Request, Stage, Value};
+use stagegate::{EntityCollection, ErrorKind, NativeStep, Request, Stage, Value};
 use stagegate_tests::{Log, World, on_create, probe, string, tells};
 
 #[tokio::test]
@@ -74,6 +74,32 @@ async fn what_is_passed_over_is_that_of_the_request_and_not_of_those_that_it_lea
     .await;
     world.run(Request::create(probe("a")).with("BypassCustomPluginExecution", Value::Boolean(true))).await;
     assert_eq!(log.all(), ["inner"]);
+}
+
+#[tokio::test]
+async fn what_a_request_runs_as_has_its_options() {
+    let requests = [
+        Request::upsert(probe("a").with_id(uuid::Uuid::from_u128(1))),
+        Request::upsert_multiple(EntityCollection::new(
+            "probe",
+            vec![probe("b").with_id(uuid::Uuid::from_u128(2))],
+        )),
+        Request::execute_transaction(vec![Request::create(probe("c"))]),
+        Request::execute_multiple(vec![Request::create(probe("d"))]),
+    ];
+    for request in requests {
+        let log = Log::default();
+        let sees = tells(&log, |cx| Ok(format!("{:?}", cx.shared_variable("tag")?)));
+        let world =
+            World::new(|host| {
+                host.native_step("p", on_create("passed over", Stage::PreOperation), log.step("ran"))
+                    .native_step("p", on_create("sees", Stage::PostOperation).not_bypassable(), sees)
+            })
+            .await;
+        let message = request.message.clone();
+        world.run(request.tag("t").with("BypassCustomPluginExecution", Value::Boolean(true))).await;
+        assert_eq!(log.all(), ["Some(String(\"t\"))"], "{message}");
+    }
 }
 
 #[tokio::test]

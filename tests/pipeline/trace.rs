@@ -1,7 +1,7 @@
 //! The trace of a request: complete whether it succeeds or fails.
 
 use stagegate::model::trace::{Event, Trace};
-use stagegate::{Entity, Fault, NativeStep, Request, Stage};
+use stagegate::{Entity, Fault, NativeStep, Request, Stage, StepDefinition};
 use stagegate_tests::{Log, World, on_create, on_update, probe, string};
 
 /// A trace as lines: indented by depth, without times and identifiers.
@@ -112,4 +112,30 @@ async fn a_trace_survives_the_rollback() {
         "  rolled back",
     ];
     assert_eq!(lines(&world, Request::create(probe("a"))).await, expected);
+}
+
+#[tokio::test]
+async fn the_ledger_counts_every_moment_once_and_names_the_steps() {
+    let world = World::new(|host| {
+        let nests = NativeStep::new(|cx| async move {
+            cx.create(Entity::new("inner").with("name", string("n"))).await?;
+            Ok(())
+        });
+        host.native_step("p", on_create("nests", Stage::PreOperation), nests).native_step(
+            "p",
+            StepDefinition::new("inside", "Create", Stage::PostOperation).on("inner"),
+            NativeStep::new(|_| async { Ok(()) }),
+        )
+    })
+    .await;
+    let traced = world.host.trace(Request::create(probe("a"))).await;
+    let ledger = traced.trace.unwrap().ledger();
+    let sum: std::time::Duration = ledger.shares().iter().map(|(_, share)| *share).sum();
+    assert_eq!(sum, ledger.total);
+    assert!(!ledger.operations.is_zero() && !ledger.transaction_ends.is_zero(), "{ledger:?}");
+    let mut steps: Vec<_> = ledger.steps.iter().map(|time| (time.step.to_string(), time.runs)).collect();
+    steps.sort();
+    assert_eq!(steps, [("p/inside".to_owned(), 1), ("p/nests".to_owned(), 1)]);
+    let own: std::time::Duration = ledger.steps.iter().map(|time| time.own).sum();
+    assert_eq!(own, ledger.native_steps);
 }

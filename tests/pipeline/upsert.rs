@@ -94,6 +94,32 @@ async fn upsert_multiple_creates_and_updates_in_one_transaction() {
 }
 
 #[tokio::test]
+async fn an_error_of_upsert_multiple_says_which_of_its_targets() {
+    let world = world(&Log::default()).await;
+    world.add(named("a").with("number", string("1"))).await;
+    world.add(named("b").with("number", string("2"))).await;
+    let clash = named("x").with("number", string("2"));
+    let targets = vec![numbered("1", "changed"), numbered("3", "new"), clash.with_id(Uuid::from_u128(9))];
+    let request = |targets| Request::upsert_multiple(EntityCollection::new("product", targets));
+    let error = world.host.execute(request(targets)).await.unwrap_err();
+    assert_eq!(error.code(), code::DUPLICATE_KEY);
+    assert_eq!(error.details(), [("TargetIndex".to_owned(), "2".to_owned())]);
+    let twice = vec![numbered("1", "one"), numbered("1", "two")];
+    let error = world.host.execute(request(twice)).await.unwrap_err();
+    assert!(error.message().contains("the same record"), "{error}");
+    assert_eq!(world.names("product").await, ["a", "b"]);
+}
+
+#[tokio::test]
+async fn create_multiple_writes_key_values_like_any_other() {
+    let world = world(&Log::default()).await;
+    let targets = vec![numbered("1", "a"), numbered("2", "b")];
+    let created = world.run(Request::create_multiple(EntityCollection::new("product", targets))).await;
+    let second = EntityReference::new("product", created.ids()[1]);
+    assert_eq!(world.get(&second).await.unwrap().get("number"), Some(&string("2")));
+}
+
+#[tokio::test]
 async fn a_record_can_be_named_by_its_alternate_key() {
     let world = world(&Log::default()).await;
     let record = world.add(named("a").with("number", string("7"))).await;

@@ -1,7 +1,10 @@
 //! Each way to break down has its own error, rolls back, and leaves the host as it was.
 
-use stagegate::{ErrorKind, Stage};
-use stagegate_tests::{GUEST_MISBEHAVING, World, load};
+use stagegate::pipeline::CASCADE_LEVELS_MAX;
+use stagegate::{
+    AttributeType, Cascade, Definitions, Entity, EntityDefinition, ErrorKind, RelationshipDefinition, Stage,
+};
+use stagegate_tests::{GUEST_MISBEHAVING, World, entity, load, probe, string};
 
 use super::with;
 
@@ -61,7 +64,7 @@ async fn a_host_goes_on_after_every_breakdown() {
     })
     .await;
     for round in 0..50 {
-        let inner = stagegate::Entity::new("inner").with("name", stagegate_tests::string("x"));
+        let inner = Entity::new("inner").with("name", string("x"));
         world.host.execute(stagegate::Request::create(inner)).await.unwrap_err();
         world.create(&format!("probe {round}")).await.unwrap();
     }
@@ -100,7 +103,7 @@ async fn an_error_that_a_guest_passes_on_keeps_its_place() {
 async fn a_flood_of_output_costs_its_oldest_lines_alone() {
     let plugin = load(GUEST_MISBEHAVING).await;
     let world = World::new(|host| with(host, &plugin, "chatter", "probe", Stage::PreOperation)).await;
-    let traced = world.host.trace(stagegate::Request::create(stagegate_tests::probe("a"))).await;
+    let traced = world.host.trace(stagegate::Request::create(probe("a"))).await;
     traced.result.unwrap();
     let trace = traced.trace.unwrap();
     let run = trace.events.iter().find_map(|event| match event {
@@ -112,4 +115,29 @@ async fn a_flood_of_output_costs_its_oldest_lines_alone() {
     assert_eq!(run.lines.last().unwrap(), "trace line 9999");
     assert!(run.lines.iter().map(String::len).sum::<usize>() < 11_000, "10 KB are kept, as on the platform");
     assert!(run.memory_bytes > 0);
+}
+
+/// The pipelines of a cascade stand on one another: on the host's part of the guest's stack, where an overflow would end
+/// the process.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guest_can_begin_the_longest_cascade() {
+    let plugin = load(GUEST_MISBEHAVING).await;
+    let lookup = AttributeType::Lookup { targets: vec!["link".into()] };
+    let definitions = Definitions {
+        entities: vec![entity("probe"), EntityDefinition::new("link").with("up", lookup)],
+        relationships: vec![
+            RelationshipDefinition::one_to_many("links", "link", "link", "up").on_delete(Cascade::Cascade),
+        ],
+        messages: vec![],
+    };
+    let world =
+        World::with(definitions, |host| with(host, &plugin, "delete_link", "probe", Stage::PreOperation))
+            .await;
+    let first = world.add(Entity::new("link")).await;
+    let mut last = first.clone();
+    for _ in 0..CASCADE_LEVELS_MAX {
+        last = world.add(Entity::new("link").with("up", last)).await;
+    }
+    world.add(probe("a").with("note", string(&first.id.to_string()))).await;
+    assert!(world.get(&last).await.is_none());
 }

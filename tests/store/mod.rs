@@ -12,8 +12,11 @@
 
 mod definitions;
 mod jobs;
+mod joins;
+mod pages;
 mod queries;
 mod records;
+mod registrations;
 mod sqlite;
 mod support;
 mod transactions;
@@ -50,6 +53,9 @@ macro_rules! conformance {
                     operators_on_strings_ignore_ascii_case,
                     operators_on_exact_numbers,
                     operators_on_other_types,
+                    operators_on_moments,
+                    operators_on_the_user,
+                    a_store_takes_no_relative_condition,
                     groups_of_conditions,
                     text_is_never_code,
                     orders_put_nulls_first_and_break_ties_by_identifier,
@@ -57,6 +63,28 @@ macro_rules! conformance {
                     a_query_returns_the_columns_asked_for,
                     queries_that_make_no_sense_are_refused,
                     queries_at_the_limits_run,
+                }
+                joins {
+                    inner_and_outer_joins,
+                    links_that_ask_whether_there_is_a_match,
+                    links_in_links,
+                    lookups_to_several_entities_join_the_one_they_point_to,
+                    conditions_and_orders_on_links,
+                    joins_over_other_types,
+                    columns_of_links,
+                    links_that_make_no_sense_are_refused,
+                    the_most_links,
+                }
+                pages {
+                    pages_in_every_order_are_the_whole,
+                    pages_of_joins_and_distinct_queries_are_the_whole,
+                    records_that_come_and_go_neither_repeat_nor_hide_others,
+                    more_records_is_exact,
+                    counts_are_over_all_pages,
+                    distinct_queries,
+                    a_cookie_belongs_to_its_query,
+                    pages_that_make_no_sense_are_refused,
+                    pages_at_the_limits,
                 }
                 definitions {
                     a_new_database_is_empty,
@@ -73,6 +101,11 @@ macro_rules! conformance {
                     records_that_were_there_get_the_first_state,
                     what_is_wider_takes_more,
                     pairs_are_records_with_a_key,
+                }
+                registrations {
+                    registrations_round_trip_and_survive_a_reopening,
+                    a_step_keeps_its_place_in_the_registration,
+                    a_registration_without_a_secret_has_none_left,
                 }
                 transactions {
                     a_rollback_leaves_nothing,

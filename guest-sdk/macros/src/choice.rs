@@ -24,9 +24,7 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
             const TYPE: &'static ::core::primitive::str = "choice";
 
             fn into_value(self) -> ::stagegate_sdk::Value {
-                ::stagegate_sdk::Value::Choice(::stagegate_sdk::Choice(match self {
-                    #(Self::#options => #numbers,)*
-                }))
+                ::stagegate_sdk::Value::Choice(self.into())
             }
 
             fn from_value(value: ::stagegate_sdk::Value) -> ::core::option::Option<Self> {
@@ -37,6 +35,15 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
                     return ::core::option::Option::Some(Self::#options);
                 })*
                 ::core::option::Option::None
+            }
+        }
+
+        #[automatically_derived]
+        impl ::core::convert::From<#name> for ::stagegate_sdk::Choice {
+            fn from(option: #name) -> Self {
+                ::stagegate_sdk::Choice(match option {
+                    #(#name::#options => #numbers,)*
+                })
             }
         }
     })

@@ -83,12 +83,37 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
                     #(#types::put(&self.#idents, record, #columns);)*
                 }
             }
+
+            #[automatically_derived]
+            impl ::stagegate_sdk::ParameterType for #name {
+                const TYPE: &'static ::core::primitive::str = "entity";
+                const ENTITY: ::core::option::Option<&'static ::core::primitive::str> =
+                    ::core::option::Option::Some(#logical_name);
+
+                fn into_parameter(self) -> ::stagegate_sdk::Parameter {
+                    ::stagegate_sdk::Parameter::Entity(::stagegate_sdk::Shape::into_record(self))
+                }
+
+                fn from_parameter(
+                    parameter: ::stagegate_sdk::Parameter,
+                ) -> ::core::option::Option<Self> {
+                    ::stagegate_sdk::__private::entity_from(parameter)
+                }
+            }
+
+            #[automatically_derived]
+            impl ::stagegate_sdk::__private::Declares for #name {
+                const DECLARED: ::stagegate_sdk::__private::Declared =
+                    ::stagegate_sdk::__private::Declared::Entity(
+                        &<Self as ::stagegate_sdk::Entity>::DECLARATION,
+                    );
+            }
         };
     })
 }
 
 /// The text of `#[name("text")]`.
-fn text_of(attributes: &[Attribute], name: &str) -> Result<Option<LitStr>> {
+pub(crate) fn text_of(attributes: &[Attribute], name: &str) -> Result<Option<LitStr>> {
     let Some(attribute) = attributes.iter().find(|attribute| attribute.path().is_ident(name)) else {
         return Ok(None);
     };

@@ -1,6 +1,7 @@
 //! The macros of `stagegate-sdk`, which re-exports them all: use them from there.
 
 mod choice;
+mod custom;
 mod entity;
 mod plugin;
 mod shared;
@@ -25,6 +26,30 @@ pub fn derive_choice(input: TokenStream) -> TokenStream {
     expand(syn::parse(input).and_then(|input| choice::expand(&input)))
 }
 
+/// Makes a struct a custom message: its fields are the request's parameters.
+///
+/// `#[message("sg_Approve")]` names the message; after the name it takes
+///
+/// | part | meaning |
+/// | --- | --- |
+/// | `response = Approved` | the struct of the response; without it, there is none |
+/// | `collection = Account` | the message is on the records of that entity |
+/// | `steps = "none"`, `"async-only"` | which steps plugins may register on it; all unless told |
+///
+/// A parameter's name is its field's in PascalCase; `#[parameter("Name")]` gives it another. An `Option<..>` may be left
+/// out. `#[target]` on a field of the type `Ref<E>` binds the message to that entity: the field is the record that it is
+/// called on.
+#[proc_macro_derive(CustomMessage, attributes(message, parameter, target))]
+pub fn derive_custom_message(input: TokenStream) -> TokenStream {
+    expand(syn::parse(input).and_then(|input| custom::expand_message(&input)))
+}
+
+/// Makes a struct the response of a custom message: its fields are the properties, named as parameters are.
+#[proc_macro_derive(Response, attributes(parameter, target))]
+pub fn derive_response(input: TokenStream) -> TokenStream {
+    expand(syn::parse(input).and_then(|input| custom::expand_response(&input)))
+}
+
 /// Makes a struct travel from step to step: each field is a shared variable, `Rise.from` for `from` of `struct Rise`.
 #[proc_macro_derive(Shared)]
 pub fn derive_shared(input: TokenStream) -> TokenStream {
@@ -38,12 +63,15 @@ pub fn derive_shared(input: TokenStream) -> TokenStream {
 /// | part | meaning |
 /// | --- | --- |
 /// | `PreValidation`, `PreOperation`, `PostOperation` | the stage; comes first |
+/// | `MainOperation` | in its place: the step is the main operation of a custom message, and returns its response |
 /// | `sync`, `async` | the mode; `sync` unless told; `async` needs `PostOperation` |
 /// | `rank = 10` | the order within the stage, ascending; 1 unless told |
 /// | `changed(name, creditlimit)` | Update: run only if the target carries one of these |
+/// | `changed_only` | Update: run only if one of them, or any column without `changed(..)`, has another value than before |
 /// | `before(..)`, `after(..)` | the columns of the pre-image and the post-image, or `all` |
+/// | `children("incident_tasks", Task)` | Delete: the children by that relationship, as they were before the cascade: the columns of a struct, `"subject", ..`, or `all` |
 /// | `entity = "account"` | the entity of a step on `Record`; without it, every entity |
-/// | `message = "Assign"` | the message of a step on `AnyMessage` |
+/// | `message = "Upsert"` | the message of a step on `AnyMessage` |
 /// | `name = ".."` | the step's name; the function's unless told |
 /// | `configuration = ".."` | the unsecure configuration unless an operator sets another |
 /// | `description = ".."` | what it is for; the first paragraph of the doc comment unless told |
@@ -62,8 +90,9 @@ pub fn step(arguments: TokenStream, function: TokenStream) -> TokenStream {
 /// is `cases::close_children`.
 ///
 /// It makes the component's export, and the declaration that a host reads without running the component. The entities
-/// of the steps' messages are declared by themselves; `uses(User, Task)` after the steps adds those that the plugin
-/// only reads or writes through the organization service, so that a host can check that they are defined.
+/// of the steps' messages, and custom messages with their entities, are declared by themselves; `uses(User, Task)` after
+/// the steps adds those that the plugin only uses through the organization service, entities and custom messages alike,
+/// so that a host can check that they are defined.
 #[proc_macro]
 pub fn plugin(input: TokenStream) -> TokenStream {
     expand(syn::parse(input).map(|input| plugin::expand(&input)))

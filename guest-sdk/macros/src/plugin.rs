@@ -41,7 +41,11 @@ impl Parse for Plugin {
 /// The constants are evaluated for every target, so that a native build finds the mistakes; the export and the section
 /// are the component's.
 pub(crate) fn expand(plugin: &Plugin) -> TokenStream {
-    let (steps, uses) = (plugin.steps.iter().map(entry), &plugin.uses);
+    let steps = plugin.steps.iter().map(entry);
+    let uses = plugin
+        .uses
+        .iter()
+        .map(|used| quote_spanned!(used.span()=> <#used as ::stagegate_sdk::__private::Declares>::DECLARED));
     quote! {
         const _: () = {
             const DECLARATION: ::stagegate_sdk::Declaration = ::stagegate_sdk::Declaration::new(
@@ -51,7 +55,7 @@ pub(crate) fn expand(plugin: &Plugin) -> TokenStream {
                     ::core::env!("CARGO_PKG_DESCRIPTION"),
                 ],
                 &[#(#steps),*],
-                &[#(&<#uses as ::stagegate_sdk::Entity>::DECLARATION),*],
+                &[#(#uses),*],
             );
             const LEN: ::core::primitive::usize = ::stagegate_sdk::__private::json_len(&DECLARATION);
 

@@ -1,14 +1,18 @@
 //! `#[step(..)]`
 
 mod arguments;
+mod check;
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Error, FnArg, GenericArgument, Ident, ItemFn, LitStr, PathArguments, Result, ReturnType, Type};
+use syn::{
+    Attribute, Error, FnArg, GenericArgument, Ident, ItemFn, LitStr, PathArguments, Result, ReturnType, Type,
+};
 
 pub(crate) use arguments::Arguments;
-use arguments::{Column, Columns};
+use arguments::{ChildColumns, Children, Column, Columns};
+use check::check;
 
 pub(crate) fn expand(arguments: &Arguments, function: &ItemFn) -> Result<TokenStream> {
     let message = message_type(function)?;
@@ -16,8 +20,9 @@ pub(crate) fn expand(arguments: &Arguments, function: &ItemFn) -> Result<TokenSt
 
     let (name, visibility) = (&function.sig.ident, &function.vis);
     let step_name = arguments.name.clone().unwrap_or_else(|| LitStr::new(&name.to_string(), name.span()));
-    let description =
-        optional(arguments.description.as_ref().map(LitStr::value).or_else(|| first_paragraph(function)));
+    let description = optional(
+        arguments.description.as_ref().map(LitStr::value).or_else(|| first_paragraph(&function.attrs)),
+    );
     let configuration = optional(arguments.configuration.as_ref().map(LitStr::value));
     let stage = &arguments.stage;
     let mode = Ident::new(if arguments.asynchronous { "Asynchronous" } else { "Synchronous" }, stage.span());
@@ -44,9 +49,24 @@ pub(crate) fn expand(arguments: &Arguments, function: &ItemFn) -> Result<TokenSt
                 alias: #alias,
                 image_type: ::stagegate_sdk::ImageType::#image_type,
                 attributes: #attributes,
+                relationship: ::core::option::Option::None,
             }
         })
     });
+    let children = arguments.children.iter().map(children_image);
+    let changed_only = arguments.changed_only.is_some();
+    // What the step at MainOperation returns is the message's response.
+    let run = if stage == "MainOperation" {
+        // With the place of the return type, so that another one than the message's response is an error there.
+        let answer = Ident::new("answer", function.sig.output.span());
+        quote! {
+            let #answer = #name(message)?;
+            ::stagegate_sdk::Message::answer(message, #answer);
+            ::core::result::Result::Ok(())
+        }
+    } else {
+        quote!(#name(message))
+    };
 
     Ok(quote! {
         #function
@@ -66,13 +86,14 @@ pub(crate) fn expand(arguments: &Arguments, function: &ItemFn) -> Result<TokenSt
                 mode: ::stagegate_sdk::Mode::#mode,
                 rank: #rank,
                 filtering_attributes: #filter,
-                images: &[#(#images),*],
+                images: &[#(#images,)* #(#children),*],
                 configuration: #configuration,
                 description: #description,
+                changed_only: #changed_only,
             };
 
             fn run(message: &mut Self::Message) -> ::stagegate_sdk::Result {
-                #name(message)
+                #run
             }
         }
     })
@@ -86,8 +107,8 @@ pub(crate) fn with_stub(error: &Error, function: &ItemFn) -> TokenStream {
 
 /// The `Update<Account>` of `ctx: &mut Update<Account>`.
 fn message_type(function: &ItemFn) -> Result<&Type> {
-    const SHAPE: &str = "a step is `fn name(ctx: &mut Update<Account>) -> Result`, with Create, Update, Delete, \
-                         Retrieve or AnyMessage";
+    const SHAPE: &str =
+        "a step is `fn name(ctx: &mut Update<Account>) -> Result`, with Update or another message";
     let signature = &function.sig;
     if let Some(token) = &signature.asyncness {
         let text =
@@ -112,74 +133,6 @@ fn message_type(function: &ItemFn) -> Result<&Type> {
     }
 }
 
-/// What can be said about the parts together. A message behind a type alias is checked when `plugin!` is compiled.
-fn check(arguments: &Arguments, message: &Type) -> Result<()> {
-    let (name, data) = last_segment(message);
-    if arguments.asynchronous && arguments.stage != "PostOperation" {
-        let text = "an asynchronous step runs after the commit: write `#[step(PostOperation, async, ..)]`";
-        return Err(Error::new(arguments.stage.span(), text));
-    }
-    check_columns(arguments, &name, &data)?;
-    if let Some(entity) = &arguments.entity
-        && data != "Record"
-        && !data.is_empty()
-    {
-        let text = format!("`{data}` says which entity it is; `entity = ..` is for a step on `Record`");
-        return Err(Error::new(entity.span(), text));
-    }
-    match (&arguments.message, name.as_str()) {
-        (None, "AnyMessage") => {
-            let text = "which message? Add `message = \"Assign\"` to `#[step(..)]`";
-            Err(Error::new(message.span(), text))
-        }
-        (Some(given), "Create" | "Update" | "Delete" | "Retrieve") => {
-            let text =
-                format!("`{name}<..>` says which message it is; `message = ..` is for `AnyMessage<..>`");
-            Err(Error::new(given.span(), text))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Which lists of columns the message `name` of `data` can have at the stage.
-fn check_columns(arguments: &Arguments, name: &str, data: &str) -> Result<()> {
-    let wrong = |columns: &Columns, text: &str| Err(Error::new(columns.span, text));
-    if let Some(changed) = &arguments.changed {
-        if matches!(name, "Create" | "Delete" | "Retrieve") {
-            let text =
-                format!("`changed(..)` filters an Update; take it away, or take `&mut Update<{data}>`");
-            return wrong(changed, &text);
-        }
-        if changed.all {
-            return wrong(changed, "without `changed(..)` the step runs on every Update: take it away");
-        }
-    }
-    if let (Some(image), "Retrieve") = (arguments.before.as_ref().or(arguments.after.as_ref()), name) {
-        return wrong(image, "a Retrieve has no images: what was read is in `ctx.output`, in PostOperation");
-    }
-    if let (Some(before), "Create") = (&arguments.before, name) {
-        return wrong(before, "there is no record before a Create: its columns are in `ctx.target`");
-    }
-    if let (Some(after), "Delete") = (&arguments.after, name) {
-        return wrong(after, "there is no record after a Delete: ask for `before(..)`");
-    }
-    if let Some(after) = arguments.after.as_ref().filter(|_| arguments.stage != "PostOperation") {
-        let text = "before the core operation there is no post-image: move the step to PostOperation, or ask for \
-                    `before(..)` and read `ctx.target`";
-        return wrong(after, text);
-    }
-    let lists = [&arguments.changed, &arguments.before, &arguments.after];
-    for column in lists.into_iter().flatten().flat_map(|columns| &columns.names) {
-        if let Column::Field(field) = column
-            && data == "Record"
-        {
-            let text = format!("a `Record` has no fields: write the column as \"{field}\"");
-            return Err(Error::new(field.span(), text));
-        }
-    }
-    Ok(())
-}
-
 /// `Update` and `Account` of `sdk::Update<Account>`; empty where the type is written in another way.
 fn last_segment(message: &Type) -> (String, String) {
     let Type::Path(path) = message else { return (String::new(), String::new()) };
@@ -194,6 +147,25 @@ fn last_segment(message: &Type) -> (String, String) {
         _ => None,
     });
     (segment.ident.to_string(), data.unwrap_or_default())
+}
+
+/// The image of a Delete's children. Its alias is the relationship's name.
+fn children_image(children: &Children) -> TokenStream {
+    let relationship = &children.relationship;
+    let attributes = match &children.columns {
+        ChildColumns::Struct(child) => {
+            quote_spanned!(child.span()=> <#child as ::stagegate_sdk::Shape>::COLUMN_NAMES)
+        }
+        ChildColumns::Names(names) => quote!(&[#(#names),*]),
+    };
+    quote! {
+        ::stagegate_sdk::ImageDeclaration {
+            alias: #relationship,
+            image_type: ::stagegate_sdk::ImageType::PreImage,
+            attributes: #attributes,
+            relationship: ::core::option::Option::Some(#relationship),
+        }
+    }
 }
 
 /// A constant list of logical names. A field's name goes through the entity's columns, so that a misspelt one is an
@@ -219,9 +191,9 @@ fn optional(text: Option<String>) -> TokenStream {
 }
 
 /// The first paragraph of the doc comment, on one line.
-fn first_paragraph(function: &ItemFn) -> Option<String> {
+pub(crate) fn first_paragraph(attributes: &[Attribute]) -> Option<String> {
     let lines =
-        function.attrs.iter().filter(|attribute| attribute.path().is_ident("doc")).filter_map(|attribute| {
+        attributes.iter().filter(|attribute| attribute.path().is_ident("doc")).filter_map(|attribute| {
             match &attribute.meta.require_name_value().ok()?.value {
                 syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) => {
                     Some(text.value().trim().to_owned())

@@ -1,13 +1,19 @@
 //! Native tests of steps, without a host and without WebAssembly.
 //!
 //! [`Fake`] is an organization in memory. It sends one message through one step: it reads the images, sets up the
-//! context, and rolls back on a fault where a host would. It knows no entity definitions, runs no other step, and
-//! cascades nothing: what several steps do together is for a test against a host.
+//! context, and rolls back on a fault where a host would. It knows the messages of the platform, and custom ones that a
+//! test [implements](Fake::implement); it knows no entity definitions, runs no other step, and cascades nothing: what
+//! several steps do together is for a test against a host. Where it cannot do what was asked for, its fault says so.
 //!
 //! It is stricter than a host in one thing: a step that reads an image's column without asking for it panics, and the
 //! panic says what to add to `#[step]`. In a host the column reads as absent, and the trace has the line.
 
+mod current;
+mod dates;
 mod filter;
+mod operations;
+mod run;
+mod select;
 mod services;
 mod world;
 
@@ -15,22 +21,20 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::context::{Context, Mode, Stage};
-use crate::entity::{Entity, Shape};
-use crate::message::Message;
+use crate::context::{Mode, Stage};
+use crate::custom::{CustomMessage, Response};
+use crate::entity::{Column, Entity, Shape};
 use crate::organization::Organization;
+use crate::parameters::Parameters;
 use crate::record::{ColumnSet, Record, Side};
-use crate::services::{Execution, Services};
 use crate::shared::Shared;
 use crate::value::{AttributeType, DateTime, EntityReference, Ref, UniqueIdentifier, Value};
-use crate::{Fault, Result, Row, Step, code};
-use services::FakeServices;
-use world::World;
+use crate::{Result, Row};
+use world::{Relationship, World};
 
-pub(crate) use world::{fail, trace};
-
-/// What a step's message carries.
-type Data<S> = <<S as Step>::Message as Message>::Data;
+pub(crate) use current::{fail, trace};
+#[doc(hidden)]
+pub use run::Called;
 
 /// An organization in memory that runs one step at a time.
 ///
@@ -162,7 +166,8 @@ impl Fake {
 
     /// The organization service as this view's user, outside of any step.
     pub fn org(&self) -> Organization {
-        Organization::new(Rc::new(self.services(Stage::PostOperation, Mode::Asynchronous, "", None)))
+        let outside = self.execution(Stage::PostOperation, Mode::Asynchronous, "", "none".to_owned());
+        Organization::new(Rc::new(services::FakeServices::new(self, outside, Parameters::default())))
     }
 
     /// The records that steps created, oldest first, without those that a fault rolled back.
@@ -215,131 +220,69 @@ impl Fake {
         self.world.borrow_mut().shared.clear();
     }
 
-    /// Sends an Update through one step and answers the target as the step left it.
+    /// Gives a custom message a main operation, for the steps and calls to come. The organization service is the
+    /// caller's.
     ///
-    /// The core operation takes place at its time: after a step in PreValidation or PreOperation, and before one in
-    /// PostOperation. If `changed(..)` passes the Update over, the step does not run. A step on an
-    /// [`AnyMessage`](crate::AnyMessage) runs too, without core operation.
+    /// ```
+    /// # use stagegate_sdk::prelude::*;
+    /// # use stagegate_sdk::testing::Fake;
+    /// #[derive(CustomMessage)]
+    /// #[message("sg_Convert", response = Converted)]
+    /// struct Convert {
+    ///     amount: Money,
+    /// }
     ///
-    /// # Errors
-    /// What the step returned, with the transaction rolled back; or a fault if there is no such record.
-    pub fn run<S: Step>(&self, record: impl Into<EntityReference>, changes: Data<S>) -> Result<Data<S>> {
-        let target = Record { id: None, ..changes.into_record() };
-        let target = self.message::<S>("Update", &record.into(), target)?;
-        Data::<S>::from_record(target, Side::Target)
-    }
-
-    /// Sends a Create through one step and answers the new record as the step left it, with its identifier.
+    /// #[derive(Response)]
+    /// struct Converted {
+    ///     amount: Money,
+    /// }
     ///
-    /// # Errors
-    /// What the step returned, with the transaction rolled back.
-    pub fn run_create<S: Step>(&self, entity: Data<S>) -> Result<<Data<S> as Shape>::Found> {
-        let target = entity.into_record();
-        let id = target.id.unwrap_or_else(|| self.world.borrow_mut().new_id());
-        let reference = EntityReference { entity: target.logical_name.clone(), id };
-        let target = self.message::<S>("Create", &reference, target)?;
-        Data::<S>::found(target.with_id(id))
-    }
-
-    /// Sends a Delete through one step.
-    ///
-    /// # Errors
-    /// What the step returned, with the transaction rolled back; or a fault if there is no such record.
-    pub fn run_delete<S: Step>(&self, record: impl Into<EntityReference>) -> Result {
-        let record = record.into();
-        let target = Record::new(record.entity.clone());
-        self.message::<S>("Delete", &record, target).map(drop)
-    }
-
-    /// Sends a Retrieve through one step and answers what the reader gets.
-    ///
-    /// # Errors
-    /// What the step returned; or a fault if there is no such record.
-    pub fn run_retrieve<S: Step>(&self, record: impl Into<EntityReference>) -> Result<Data<S>> {
-        let record = record.into();
-        let target = Record::new(record.entity.clone());
-        let output = self.message::<S>("Retrieve", &record, target)?;
-        Data::<S>::from_record(output, Side::Output)
-    }
-
-    /// The pipeline of one message with one step. Answers the target, or the output of a Retrieve.
-    fn message<S: Step>(&self, message: &str, record: &EntityReference, target: Record) -> Result<Record> {
-        let step = S::DECLARATION;
-        let any = <S::Message as Message>::NAME.is_empty() && message == "Update";
-        if step.message != message && !any {
-            return Err(Fault::defect(format!(
-                "`{}` is a step on {}: run it with the method of `Fake` for that message.",
-                step.name, step.message
-            )));
-        }
-        if step.entity.is_some_and(|entity| entity != record.entity) {
-            return Err(Fault::defect(format!("`{}` is not a step on `{}`.", step.name, record.entity)));
-        }
-        let filter = step.filtering_attributes;
-        let runs = filter.is_empty() || filter.iter().any(|name| target.attributes.contains_key(*name));
-
-        let snapshot = self.world.borrow().clone();
-        let mut services = self.services(step.stage, step.mode, step.message, Some((record.clone(), target)));
-        if services.configuration.is_none() {
-            services.configuration = step.configuration.map(str::to_owned);
-        }
-        if step.message != "Create" {
-            services.before = Some(self.world.borrow().retrieve(record, &ColumnSet::All)?);
-        }
-        let services = Rc::new(services);
-        let result = if step.stage == Stage::PostOperation {
-            services.core_operation(step.message, record).and_then(|()| self.step::<S>(&services, runs))
-        } else {
-            self.step::<S>(&services, runs).and_then(|()| services.core_operation(step.message, record))
-        };
-        if result.is_err() && services.execution.is_in_transaction {
-            self.world.borrow_mut().roll_back_to(snapshot);
-        }
-        result.map(|()| services.into_answer())
-    }
-
-    fn step<S: Step>(&self, services: &Rc<FakeServices>, runs: bool) -> Result {
-        if !runs {
-            return Ok(());
-        }
-        let _current = world::enter(&self.world);
-        crate::step::run::<S>(Context::new(Rc::clone(services) as Rc<dyn Services>))?;
-        if services.doomed.get() {
-            return Err(Fault::new(
-                "A request of the step failed, so its transaction cannot be committed, even though the step went on.",
-            )
-            .with_code(code::TRANSACTION_NOT_STARTED));
-        }
-        Ok(())
-    }
-
-    fn services(
+    /// let fake = Fake::new();
+    /// fake.implement(|request: Convert, _: &Organization| Ok(Converted { amount: request.amount * 2 }));
+    /// assert_eq!(fake.org().call(Convert { amount: Money::new(2) }).unwrap().amount, Money::new(4));
+    /// ```
+    pub fn implement<M: CustomMessage>(
         &self,
-        stage: Stage,
-        mode: Mode,
-        message: &str,
-        about: Option<(EntityReference, Record)>,
-    ) -> FakeServices {
-        let asynchronous = mode == Mode::Asynchronous;
-        let mut world = self.world.borrow_mut();
-        let known = message != "Create" || stage == Stage::PostOperation;
-        let (record, target) = about.unzip();
-        let job = asynchronous.then(|| self.job.unwrap_or_else(|| (world.new_id(), world.now)));
-        let execution = Execution {
-            message: message.to_owned(),
-            stage,
-            mode,
-            depth: self.depth,
-            entity_name: record.as_ref().map_or_else(|| "none".to_owned(), |record| record.entity.clone()),
-            entity_id: record.filter(|_| known).map(|record| record.id),
-            user: self.user,
-            initiating_user: self.user,
-            correlation_id: world.new_id(),
-            request_id: world.new_id(),
-            operation_id: job.map(|(id, _)| id),
-            operation_created_on: job.map(|(_, created_on)| created_on),
-            is_in_transaction: stage != Stage::PreValidation && !asynchronous,
+        run: impl Fn(M, &Organization) -> Result<M::Response> + 'static,
+    ) {
+        let implementation = move |fake: &Self, mut input: Parameters| {
+            let request = M::take(&mut |name| input.remove(name))?;
+            let mut output = Parameters::default();
+            run(request, &fake.org())?.put(&mut output);
+            Ok(output)
         };
-        FakeServices::new(self, execution, target)
+        let name = M::DECLARATION.name.to_owned();
+        self.world.borrow_mut().implementations.insert(name, Rc::new(implementation));
+    }
+
+    /// Makes a relationship known, for Associate and Disassociate and for the children of a Delete: one record to those
+    /// of `E` whose lookup points to it.
+    pub fn one_to_many<E: Entity, P>(&self, name: &str, lookup: Column<Ref<P>>) {
+        let child = E::LOGICAL_NAME.to_owned();
+        let relationship = Relationship::OneToMany { child, lookup: lookup.into() };
+        self.world.borrow_mut().relationships.insert(name.to_owned(), relationship);
+    }
+
+    /// Makes a relationship known, for Associate and Disassociate: records to any number of others.
+    pub fn many_to_many(&self, name: &str) {
+        self.world.borrow_mut().relationships.insert(name.to_owned(), Relationship::ManyToMany);
+    }
+
+    /// The records that a record is related to by a relationship that is known.
+    ///
+    /// # Errors
+    /// If the relationship is not known.
+    pub fn related(
+        &self,
+        record: impl Into<EntityReference>,
+        relationship: &str,
+    ) -> Result<Vec<EntityReference>> {
+        let (world, record) = (self.world.borrow(), record.into());
+        if !matches!(world.relationships.get(relationship), Some(Relationship::ManyToMany)) {
+            let children = world.children(&record, relationship)?;
+            return Ok(children.iter().filter_map(Record::reference).collect());
+        }
+        let pairs = world.pairs.iter().filter(|(name, one, _)| name == relationship && *one == record);
+        Ok(pairs.map(|(_, _, other)| other.clone()).collect())
     }
 }

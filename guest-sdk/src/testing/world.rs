@@ -1,10 +1,11 @@
 //! The records of a fake organization, and what happened in it.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use crate::query::RecordQuery;
+use super::Fake;
+use crate::parameters::Parameters;
+use crate::query::primary_id;
 use crate::record::{ColumnSet, Record};
 use crate::value::{DateTime, EntityReference, UniqueIdentifier, Value};
 use crate::{Fault, Result, code};
@@ -15,25 +16,59 @@ const START: DateTime = DateTime::from_millis(1_767_225_600_000);
 /// The fake's identifiers count up from here: recognizable, and the same in every run.
 const FIRST_ID: u128 = 0xfa4e_0000_0000_4000_8000_0000_0000_0000;
 
+/// An attribute that asks for the record's version, as on a host; the fake has it only for those who name it.
+const VERSION: &str = "versionnumber";
+
+pub(super) type Attributes = BTreeMap<String, Value>;
+
+/// The main operation of a custom message.
+pub(super) type Implementation = Rc<dyn Fn(&Fake, Parameters) -> Result<Parameters>>;
+
 #[derive(Clone)]
 pub(super) struct World {
-    records: BTreeMap<EntityReference, BTreeMap<String, Value>>,
+    records: BTreeMap<EntityReference, Stored>,
+    pub(super) relationships: BTreeMap<String, Relationship>,
+    /// The pairs of many-to-many relationships, by name, both ways round.
+    pub(super) pairs: BTreeSet<(String, EntityReference, EntityReference)>,
+    pub(super) implementations: BTreeMap<String, Implementation>,
     created: Vec<EntityReference>,
     pub(super) shared: BTreeMap<String, Value>,
     pub(super) traces: Vec<String>,
     pub(super) now: DateTime,
     last_id: u128,
+    last_version: i64,
+}
+
+#[derive(Clone)]
+struct Stored {
+    attributes: Attributes,
+    version: i64,
+}
+
+/// How records are related.
+#[derive(Clone)]
+pub(super) enum Relationship {
+    /// The children have a lookup.
+    OneToMany {
+        child: String,
+        lookup: String,
+    },
+    ManyToMany,
 }
 
 impl World {
     pub(super) fn new() -> Self {
         Self {
             records: BTreeMap::new(),
+            relationships: BTreeMap::new(),
+            pairs: BTreeSet::new(),
+            implementations: BTreeMap::new(),
             created: Vec::new(),
             shared: BTreeMap::new(),
             traces: Vec::new(),
             now: START,
             last_id: FIRST_ID,
+            last_version: 0,
         }
     }
 
@@ -52,7 +87,9 @@ impl World {
     pub(super) fn insert(&mut self, record: Record) -> EntityReference {
         let id = record.id.unwrap_or_else(|| self.new_id());
         let reference = EntityReference { entity: record.logical_name, id };
-        self.records.insert(reference.clone(), without_nulls(record.attributes));
+        let version = self.new_version();
+        let attributes = without_nulls(record.attributes);
+        self.records.insert(reference.clone(), Stored { attributes, version });
         reference
     }
 
@@ -69,15 +106,21 @@ impl World {
         Ok(reference.id)
     }
 
-    pub(super) fn retrieve(&self, reference: &EntityReference, columns: &ColumnSet) -> Result<Record> {
-        let attributes = self.records.get(reference).ok_or_else(|| missing(reference))?;
-        Ok(record(reference, attributes, columns))
+    pub(super) fn exists(&self, reference: &EntityReference) -> bool {
+        self.records.contains_key(reference)
     }
 
-    pub(super) fn update(&mut self, reference: &EntityReference, changes: BTreeMap<String, Value>) -> Result {
-        let attributes = self.records.get_mut(reference).ok_or_else(|| missing(reference))?;
-        attributes.extend(changes);
-        attributes.retain(|_, value| !value.is_null());
+    pub(super) fn retrieve(&self, reference: &EntityReference, columns: &ColumnSet) -> Result<Record> {
+        let stored = self.records.get(reference).ok_or_else(|| missing(reference))?;
+        Ok(record(reference, stored, columns))
+    }
+
+    pub(super) fn update(&mut self, reference: &EntityReference, changes: Attributes) -> Result {
+        let version = self.new_version();
+        let stored = self.records.get_mut(reference).ok_or_else(|| missing(reference))?;
+        stored.attributes.extend(changes);
+        stored.attributes.retain(|_, value| !value.is_null());
+        stored.version = version;
         Ok(())
     }
 
@@ -85,84 +128,126 @@ impl World {
         self.records.remove(reference).map(drop).ok_or_else(|| missing(reference))
     }
 
-    pub(super) fn retrieve_multiple(&self, query: &RecordQuery) -> Result<Vec<Record>> {
-        let mut found = Vec::new();
-        for (reference, attributes) in self.records.iter().filter(|(known, _)| known.entity == query.entity) {
-            let holds = match &query.filter {
-                Some(filter) => super::filter::holds(filter, attributes)?,
-                None => true,
-            };
-            if holds {
-                found.push((reference, attributes));
+    /// Refuses a request for another version of the record.
+    pub(super) fn check_version(&self, reference: &EntityReference, version: i64) -> Result {
+        let stored = self.records.get(reference).ok_or_else(|| missing(reference))?;
+        if stored.version == version {
+            return Ok(());
+        }
+        let text =
+            format!("`{reference}` has the version {}, and not {version}: read it again.", stored.version);
+        Err(Fault::new(text).with_code(code::CONCURRENCY_VERSION_MISMATCH))
+    }
+
+    /// Which record a request is about: by its identifier, or by the attributes of an alternate key. The fake knows no
+    /// keys, so any attributes can be one.
+    pub(super) fn resolve(&self, record: &Record) -> Result<EntityReference> {
+        if let Some(reference) = record.reference() {
+            return Ok(reference);
+        }
+        let entity = &record.logical_name;
+        let keys = &record.key_attributes;
+        if keys.is_empty() {
+            let text =
+                format!("A request about `{entity}` needs the record's identifier or an alternate key.");
+            return Err(Fault::new(text).with_code(code::INVALID_ARGUMENT));
+        }
+        let has_key = |stored: &Stored| {
+            keys.iter().all(|(name, value)| {
+                let own = stored.attributes.get(name).unwrap_or(&Value::Null);
+                super::filter::compare(own, value) == Some(std::cmp::Ordering::Equal)
+            })
+        };
+        let mut found =
+            self.records.iter().filter(|(known, stored)| known.entity == *entity && has_key(stored));
+        match (found.next(), found.next()) {
+            (Some((reference, _)), None) => Ok(reference.clone()),
+            (None, _) => {
+                let text = format!("There is no `{entity}` with this alternate key.");
+                Err(Fault::new(text).with_code(code::RECORD_NOT_FOUND_BY_KEY))
+            }
+            (Some(_), Some(_)) => {
+                let text =
+                    format!("There are several `{entity}` with these values: they are no alternate key.");
+                Err(Fault::new(text).with_code(code::INVALID_KEY_OPERATION))
             }
         }
-        // The map's order, by identifier, decides what the orders leave equal.
-        found.sort_by(|(_, one), (_, other)| super::filter::order(&query.orders, one, other));
-        let top = query.top.map_or(usize::MAX, |top| usize::try_from(top).unwrap_or(usize::MAX));
-        Ok(found
-            .into_iter()
-            .take(top)
-            .map(|(at, attributes)| record(at, attributes, &query.columns))
-            .collect())
+    }
+
+    /// The records of an entity, with their identifiers and versions as attributes.
+    pub(super) fn records_of(&self, entity: &str) -> impl Iterator<Item = (EntityReference, Attributes)> {
+        self.records.iter().filter(move |(known, _)| known.entity == entity).map(|(reference, stored)| {
+            let mut attributes = stored.attributes.clone();
+            attributes.insert(primary_id(&reference.entity), reference.id.into());
+            attributes.insert(VERSION.to_owned(), stored.version.into());
+            (reference.clone(), attributes)
+        })
+    }
+
+    /// The children of a record by a one-to-many relationship.
+    pub(super) fn children(&self, parent: &EntityReference, relationship: &str) -> Result<Vec<Record>> {
+        let Some(Relationship::OneToMany { child, lookup }) = self.relationships.get(relationship) else {
+            return Err(unknown_relationship(relationship));
+        };
+        let parent = Value::EntityReference(parent.clone());
+        let children = self.records.iter().filter(|(reference, stored)| {
+            reference.entity == *child && stored.attributes.get(lookup) == Some(&parent)
+        });
+        Ok(children.map(|(reference, stored)| record(reference, stored, &ColumnSet::All)).collect())
     }
 
     pub(super) fn created(&self) -> Vec<Record> {
         let still_there = self.created.iter().filter_map(|reference| self.records.get_key_value(reference));
-        still_there.map(|(reference, attributes)| record(reference, attributes, &ColumnSet::All)).collect()
+        still_there.map(|(reference, stored)| record(reference, stored, &ColumnSet::All)).collect()
+    }
+
+    pub(super) fn created_count(&self) -> usize {
+        self.created.len()
+    }
+
+    /// What a message creates itself is not among what steps created.
+    pub(super) fn forget_created(&mut self, count: usize) {
+        self.created.truncate(count);
+    }
+
+    fn new_version(&mut self) -> i64 {
+        self.last_version += 1;
+        self.last_version
     }
 }
 
+pub(super) fn unknown_relationship(name: &str) -> Fault {
+    Fault::defect(format!(
+        "The fake does not know the relationship `{name}`: add it with `Fake::one_to_many` or `Fake::many_to_many`."
+    ))
+}
+
+/// Takes out of all attributes of a record those that a fake has only for who names them.
+pub(super) fn hide_system_attributes(entity: &str, attributes: &mut Attributes) {
+    attributes.remove(&primary_id(entity));
+    attributes.remove(VERSION);
+}
+
 /// A named attribute that the record lacks is null; `All` gives those with a value.
-fn record(reference: &EntityReference, attributes: &BTreeMap<String, Value>, columns: &ColumnSet) -> Record {
+fn record(reference: &EntityReference, stored: &Stored, columns: &ColumnSet) -> Record {
     let attributes = match columns {
-        ColumnSet::All => attributes.clone(),
+        ColumnSet::All => stored.attributes.clone(),
         ColumnSet::Named(names) => {
-            let value = |name: &String| attributes.get(name).cloned().unwrap_or_default();
+            let value = |name: &String| match name.as_str() {
+                VERSION => stored.version.into(),
+                _ => stored.attributes.get(name).cloned().unwrap_or_default(),
+            };
             names.iter().map(|name| (name.clone(), value(name))).collect()
         }
     };
-    Record { logical_name: reference.entity.clone(), id: Some(reference.id), attributes }
+    Record { id: Some(reference.id), attributes, ..Record::new(reference.entity.clone()) }
 }
 
-fn without_nulls(mut attributes: BTreeMap<String, Value>) -> BTreeMap<String, Value> {
+fn without_nulls(mut attributes: Attributes) -> Attributes {
     attributes.retain(|_, value| !value.is_null());
     attributes
 }
 
 fn missing(reference: &EntityReference) -> Fault {
     Fault::new(format!("`{reference}` does not exist.")).with_code(code::OBJECT_DOES_NOT_EXIST)
-}
-
-thread_local! {
-    /// The organizations whose steps run on this thread, the innermost last: `trace!` has no context to go by.
-    static CURRENT: RefCell<Vec<Rc<RefCell<World>>>> = const { RefCell::new(Vec::new()) };
-}
-
-/// While it lives, `trace!` writes to the organization.
-pub(super) struct Entered(());
-
-pub(super) fn enter(world: &Rc<RefCell<World>>) -> Entered {
-    CURRENT.with_borrow_mut(|current| current.push(Rc::clone(world)));
-    Entered(())
-}
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        CURRENT.with_borrow_mut(|current| drop(current.pop()));
-    }
-}
-
-pub(crate) fn trace(line: &str) {
-    match CURRENT.with_borrow(|current| current.last().cloned()) {
-        Some(world) => world.borrow_mut().traces.push(line.to_owned()),
-        None => eprintln!("{line}"),
-    }
-}
-
-/// Stops a step whose source has a mistake that a host would only trace.
-#[expect(clippy::panic, reason = "it is how a test fails, and only a panic says where")]
-#[cold]
-#[track_caller]
-pub(crate) fn fail(mistake: &str) -> ! {
-    panic!("{mistake}");
 }

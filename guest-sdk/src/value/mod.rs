@@ -17,6 +17,18 @@ pub use rust_decimal::Decimal;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Choice(pub i32);
 
+impl Choice {
+    /// As the option of an enum with `#[derive(Choice)]`; none if its number is not among them.
+    pub fn to<T: AttributeType>(self) -> Option<T> {
+        Value::Choice(self).to()
+    }
+
+    /// Whether it is this option: `ctx.state.is(State::Inactive)`.
+    pub fn is(self, option: impl Into<Self>) -> bool {
+        self == option.into()
+    }
+}
+
 /// The options of an attribute that holds several, by number.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Choices(pub Vec<i32>);

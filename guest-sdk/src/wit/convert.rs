@@ -1,12 +1,9 @@
 //! The contract's types and this crate's, each as the other: `_in` for what the host sends, `_out` for what it gets.
 
-use super::bindings::exports::stagegate::plugin::steps as exported;
 use super::bindings::stagegate::plugin::{execution_context, types};
 use crate::context::{Mode, Stage};
-use crate::declaration::{AttributeDeclaration, ImageType, StepDeclaration};
 use crate::fault::{Fault, OperationStatus};
-use crate::query::{Filter, RecordQuery};
-use crate::record::{ColumnSet, Record};
+use crate::record::{ColumnSet, EntityCollection, Record};
 use crate::services::Execution;
 use crate::value::{Choice, Choices, DateTime, Decimal, EntityReference, Money, UniqueIdentifier, Value};
 
@@ -19,7 +16,7 @@ pub(super) fn identifier_out(id: UniqueIdentifier) -> types::UniqueIdentifier {
     types::UniqueIdentifier { high: (id.as_u128() >> 64) as u64, low: id.as_u128() as u64 }
 }
 
-fn reference_in(reference: types::EntityReference) -> EntityReference {
+pub(super) fn reference_in(reference: types::EntityReference) -> EntityReference {
     EntityReference { entity: reference.entity, id: identifier_in(reference.id) }
 }
 
@@ -92,7 +89,34 @@ pub(super) fn record_in(entity: types::Entity) -> Record {
     for attribute in entity.attributes {
         record.insert(attribute.name, value_in(attribute.value));
     }
+    for attribute in entity.key_attributes {
+        record.key_attributes.insert(attribute.name, value_in(attribute.value));
+    }
     record
+}
+
+pub(super) fn images_in(images: Vec<Option<types::Entity>>) -> Vec<Option<Record>> {
+    images.into_iter().map(|image| image.map(record_in)).collect()
+}
+
+pub(super) fn collection_in(collection: types::EntityCollection) -> EntityCollection {
+    EntityCollection {
+        entity: collection.entity,
+        records: collection.entities.into_iter().map(record_in).collect(),
+        more_records: collection.more_records,
+        paging_cookie: collection.paging_cookie,
+        total_record_count: collection.total_record_count,
+    }
+}
+
+pub(super) fn collection_out(collection: EntityCollection) -> types::EntityCollection {
+    types::EntityCollection {
+        entity: collection.entity,
+        entities: collection.records.into_iter().map(record_out).collect(),
+        more_records: collection.more_records,
+        paging_cookie: collection.paging_cookie,
+        total_record_count: collection.total_record_count,
+    }
 }
 
 pub(super) fn record_out(record: Record) -> types::Entity {
@@ -100,7 +124,7 @@ pub(super) fn record_out(record: Record) -> types::Entity {
         logical_name: record.logical_name,
         id: record.id.map(identifier_out),
         attributes: attributes_out(record.attributes),
-        key_attributes: Vec::new(),
+        key_attributes: attributes_out(record.key_attributes),
     }
 }
 
@@ -108,6 +132,13 @@ pub(super) fn columns_out(columns: &ColumnSet) -> types::ColumnSet {
     match columns {
         ColumnSet::All => types::ColumnSet::All,
         ColumnSet::Named(names) => types::ColumnSet::Named(names.clone()),
+    }
+}
+
+pub(super) fn columns_in(columns: types::ColumnSet) -> ColumnSet {
+    match columns {
+        types::ColumnSet::All => ColumnSet::All,
+        types::ColumnSet::Named(names) => ColumnSet::Named(names),
     }
 }
 
@@ -127,6 +158,8 @@ pub(super) fn execution_in(execution: execution_context::Execution) -> Execution
         depth: execution.depth,
         entity_name: execution.primary_entity_name,
         entity_id: execution.primary_entity_id.map(identifier_in),
+        secondary_entity_name: execution.secondary_entity_name,
+        owning_extension: execution.owning_extension,
         user: identifier_in(execution.user_id),
         initiating_user: identifier_in(execution.initiating_user_id),
         correlation_id: identifier_in(execution.correlation_id),
@@ -161,105 +194,5 @@ pub(super) fn fault_out(fault: &Fault) -> types::Fault {
             OperationStatus::Succeeded => types::OperationStatus::Succeeded,
         },
         details: fault.details().to_vec(),
-    }
-}
-
-pub(super) fn query_out(query: RecordQuery) -> types::Query {
-    let mut filter = Vec::new();
-    if let Some(root) = query.filter {
-        flatten(root, &mut filter);
-    }
-    types::Query {
-        entity: query.entity,
-        columns: columns_out(&query.columns),
-        filter,
-        orders: query
-            .orders
-            .into_iter()
-            .map(|order| types::Order {
-                link: None,
-                attribute: order.attribute,
-                descending: order.descending,
-            })
-            .collect(),
-        top: query.top,
-        links: Vec::new(),
-        page: None,
-        distinct: false,
-        count: false,
-    }
-}
-
-/// Appends a filter, parents before children, and answers its index.
-#[expect(clippy::cast_possible_truncation, reason = "a component of 32 bits has no list longer than that")]
-fn flatten(filter: Filter, nodes: &mut Vec<types::FilterNode>) -> u32 {
-    use types::{Condition, FilterNode};
-
-    let index = nodes.len();
-    let (children, group): (_, fn(Vec<u32>) -> FilterNode) = match filter {
-        Filter::Condition { attribute, operator, values } => {
-            nodes.push(FilterNode::Condition(Condition {
-                link: None,
-                attribute,
-                operator: operator.to_owned(),
-                values: values.into_iter().map(value_out).collect(),
-            }));
-            return index as u32;
-        }
-        Filter::All(children) => (children, FilterNode::AllOf),
-        Filter::Any(children) => (children, FilterNode::AnyOf),
-    };
-    // A placeholder, as the children's indexes are known only after it.
-    nodes.push(FilterNode::AllOf(Vec::new()));
-    let children = children.into_iter().map(|child| flatten(child, nodes)).collect();
-    if let Some(node) = nodes.get_mut(index) {
-        *node = group(children);
-    }
-    index as u32
-}
-
-pub(super) fn step_out(step: &StepDeclaration) -> exported::Step {
-    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-    exported::Step {
-        name: step.name.to_owned(),
-        message: step.message.to_owned(),
-        entity: step.entity.map(str::to_owned),
-        stage: match step.stage {
-            Stage::PreValidation => exported::Stage::PreValidation,
-            Stage::PreOperation => exported::Stage::PreOperation,
-            Stage::MainOperation => exported::Stage::MainOperation,
-            Stage::PostOperation => exported::Stage::PostOperation,
-        },
-        mode: match step.mode {
-            Mode::Synchronous => exported::Mode::Synchronous,
-            Mode::Asynchronous => exported::Mode::Asynchronous,
-        },
-        rank: step.rank,
-        filtering_attributes: texts(step.filtering_attributes),
-        images: step
-            .images
-            .iter()
-            .map(|image| exported::Image {
-                alias: image.alias.to_owned(),
-                image_type: match image.image_type {
-                    ImageType::PreImage => exported::ImageType::PreImage,
-                    ImageType::PostImage => exported::ImageType::PostImage,
-                    ImageType::Both => exported::ImageType::Both,
-                },
-                attributes: texts(image.attributes),
-                relationship: None,
-            })
-            .collect(),
-        configuration: step.configuration.map(str::to_owned),
-        description: step.description.map(str::to_owned),
-        changed_only: false,
-    }
-}
-
-pub(super) fn attribute_out(attribute: &AttributeDeclaration) -> exported::AttributeDeclaration {
-    exported::AttributeDeclaration {
-        name: attribute.name.to_owned(),
-        attribute_type: attribute.attribute_type.to_owned(),
-        targets: attribute.targets.iter().map(|target| (*target).to_owned()).collect(),
     }
 }

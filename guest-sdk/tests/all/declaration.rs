@@ -1,7 +1,7 @@
 //! The declaration: as JSON for the custom section, and as the component's export answers it.
 
 use serde_json::{Value as Json, json};
-use stagegate_sdk::__private::{self, Entry};
+use stagegate_sdk::__private::{self, Declares, Entry};
 use stagegate_sdk::Declaration;
 use stagegate_sdk::prelude::*;
 
@@ -59,13 +59,126 @@ fn assigned(_: &mut AnyMessage<Record>) -> Result {
     Ok(())
 }
 
+/// Merges accounts.
+#[derive(CustomMessage)]
+#[message("sg_Merge", response = Merged)]
+struct Merge {
+    #[target]
+    account: Ref<Account>,
+    other_account: Ref<Account>,
+    #[parameter("keep")]
+    keep_both: Option<bool>,
+    state: State,
+}
+
+#[derive(Response)]
+struct Merged {
+    record: Record,
+}
+
+#[derive(CustomMessage)]
+#[message("sg_Recount", collection = Account, steps = "async-only")]
+struct Recount {}
+
+#[derive(CustomMessage)]
+#[message("sg_Purge", steps = "none")]
+struct Purge;
+
+#[step(MainOperation)]
+fn merge(ctx: &mut Call<Merge>) -> Result<Merged> {
+    let (_, _) = (ctx.request.account, ctx.request.other_account);
+    bail!("{:?} {:?}", ctx.request.keep_both, ctx.request.state)
+}
+
+#[step(PreOperation, changed_only, before(name))]
+fn rename(_: &mut Update<Account>) -> Result {
+    Ok(())
+}
+
+#[step(PreOperation, children("account_tasks", "subject"), children("account_users", User))]
+fn remove(_: &mut Delete<Account>) -> Result {
+    Ok(())
+}
+
 // That it compiles is the test: the export of this binary is never called.
-plugin!(refuse, watch_owner, everywhere, assigned, uses(User));
+plugin!(refuse, watch_owner, everywhere, assigned, merge, rename, remove, uses(User, Recount, Purge));
+
+const CUSTOM: Declaration = Declaration::new(
+    ["custom", "1.0.0", ""],
+    &[Entry::of::<merge>(), Entry::of::<rename>(), Entry::of::<remove>()],
+    &[<Merge as Declares>::DECLARED, <Recount as Declares>::DECLARED, <Purge as Declares>::DECLARED],
+);
+
+fn json_of_custom() -> Json {
+    const LEN: usize = __private::json_len(&CUSTOM);
+    const TEXT: [u8; LEN] = __private::json_text::<LEN>(&CUSTOM);
+    serde_json::from_slice(&TEXT).unwrap()
+}
+
+#[test]
+fn custom_messages_are_declared_once() {
+    let expected = json!([
+        {
+            "name": "sg_Merge", "binding": { "entity": "account" }, "steps": "sync-and-async",
+            "parameters": [
+                { "name": "OtherAccount", "type": "entity-reference", "entity": "account" },
+                { "name": "keep", "type": "boolean", "optional": true, "entity": null },
+                { "name": "State", "type": "picklist", "entity": null },
+            ],
+            "properties": [{ "name": "Record", "type": "entity", "entity": null }],
+            "description": "Merges accounts.",
+        },
+        {
+            "name": "sg_Recount", "binding": { "entity-collection": "account" }, "steps": "async-only",
+            "parameters": [], "properties": [], "description": null,
+        },
+        {
+            "name": "sg_Purge", "binding": "global", "steps": "none",
+            "parameters": [], "properties": [], "description": null,
+        },
+    ]);
+    assert_eq!(json_of_custom()["messages"], expected);
+    // The target's entity is declared with its struct's columns.
+    assert_eq!(json_of_custom()["entities"][0]["logical_name"], "account");
+
+    let exported = __private::declare(&CUSTOM);
+    let names: Vec<_> = exported.messages.iter().map(|message| message.name.as_str()).collect();
+    assert_eq!(names, ["sg_Merge", "sg_Recount", "sg_Purge"]);
+    let merge = &exported.messages[0];
+    assert_eq!((merge.steps.as_str(), merge.parameters[1].optional), ("sync-and-async", true));
+    assert_eq!(merge.parameters[0].entity.as_deref(), Some("account"));
+}
+
+#[test]
+fn changed_only_and_children_are_in_the_declaration() {
+    let json = json_of_custom();
+    assert_eq!(json["steps"][0]["stage"], "MainOperation");
+    assert_eq!(
+        (&json["steps"][0]["message"], &json["steps"][0]["entity"]),
+        (&json!("sg_Merge"), &Json::Null)
+    );
+    assert_eq!(json["steps"][1]["changed_only"], true);
+    assert!(json["steps"][2].get("changed_only").is_none());
+    let images = json!([
+        {
+            "alias": "account_tasks", "type": "PreImage", "attributes": ["subject"],
+            "relationship": "account_tasks",
+        },
+        {
+            "alias": "account_users", "type": "PreImage", "attributes": ["fullname", "parent"],
+            "relationship": "account_users",
+        },
+    ]);
+    assert_eq!(json["steps"][2]["images"], images);
+    let exported = __private::declare(&CUSTOM);
+    assert!(exported.steps[1].changed_only);
+    assert_eq!(exported.steps[2].images[0].relationship.as_deref(), Some("account_tasks"));
+}
 
 const DECLARATION: Declaration = Declaration::new(
     ["na\"me", "1.2.3", "text"],
     &[Entry::of::<refuse>(), Entry::of::<watch_owner>(), Entry::of::<everywhere>(), Entry::of::<assigned>()],
-    &[&User::DECLARATION],
+    &[<User as Declares>::DECLARED],
 );
 
 #[test]
@@ -114,6 +227,7 @@ fn the_json_is_as_the_contract_describes() {
                 { "name": "parent", "type": "lookup", "targets": [] },
             ] },
         ],
+        "messages": [],
         "properties": {
             "name": "na\"me", "version": "1.2.3", "description": "text",
             "sdk": concat!("stagegate-sdk ", env!("CARGO_PKG_VERSION")), "contract": "0.1.0",

@@ -3,10 +3,14 @@
 
 mod audit;
 mod bindings;
+mod bulk;
+mod custom;
 mod declaration;
 mod diagnostics;
 mod images;
 mod jobs;
 mod messages;
+mod more_messages;
 mod organization;
+mod queries;
 mod readme;

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use stagegate::model::job::Settlement;
+use stagegate::model::registration::{StepRegistration, Update};
 use stagegate::store::{Begin, JobSelect, PendingJobs, Store, Timing, Transaction, Work};
 use stagegate::{
     Attributes, ColumnSet, DateTime, Definitions, Entity, EntityCollection, EntityDefinition,
@@ -36,6 +37,14 @@ impl Store for NoStore {
 
     async fn define(&self, _: Definitions) -> Result<Arc<Schema>> {
         Ok(self.schema())
+    }
+
+    async fn registrations(&self) -> Result<Vec<StepRegistration>> {
+        Ok(Vec::new())
+    }
+
+    async fn update_registrations(&self, _: Update) -> Result<()> {
+        Ok(())
     }
 
     async fn claim_jobs(&self, _: Uuid, _: u32, _: DateTime) -> Result<Vec<Job>> {

@@ -33,6 +33,10 @@ impl Arguments {
     pub(super) fn format(&self) -> Format {
         match &self.command {
             Some(Command::Inspect(inspect)) => inspect.format,
+            Some(Command::Test(test)) => test.format,
+            Some(Command::Plan(plan)) => plan.described.format,
+            Some(Command::Diff(diff)) => diff.described.format,
+            Some(Command::Apply(apply)) => apply.described.format,
             None => self.run.format,
         }
     }
@@ -42,6 +46,14 @@ impl Arguments {
 pub(super) enum Command {
     /// Show a plugin without running it: its steps, imports and sizes, what it is granted and what it lacks.
     Inspect(InspectArguments),
+    /// Run scenario files: declarative tests of plugins and of the pipeline.
+    Test(TestArguments),
+    /// Show which steps run on a message in what order and why, and warn of what is most likely not meant.
+    Plan(PlanArguments),
+    /// Show how a database's registration differs from what plugins and manifests describe.
+    Diff(DiffArguments),
+    /// Bring a database's registration to what plugins and manifests describe.
+    Apply(ApplyArguments),
 }
 
 #[derive(Debug, Args)]
@@ -50,6 +62,11 @@ pub(super) struct RunArguments {
     /// repeated.
     #[arg(long = "plugin", value_name = "PATH", required = true)]
     pub(super) plugins: Vec<PathBuf>,
+
+    /// A manifest (TOML) that changes how a plugin's steps are registered. May be repeated: a later one changes what
+    /// those before it left. Default: the one beside each plugin, which a named one changes further.
+    #[arg(long = "manifest", value_name = "FILE")]
+    pub(super) manifests: Vec<PathBuf>,
 
     /// Entity definitions and requests, as JSON; `-` for standard input. Default: a `requests.json` beside each plugin;
     /// without one, the entities that the plugins declare are created and each step is tried with a made-up record.
@@ -106,6 +123,110 @@ pub(super) struct InspectArguments {
     /// Compile anew, and keep no compiled code. Default: kept in the user's cache directory.
     #[arg(long)]
     pub(super) no_cache: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TestArguments {
+    /// Scenario files, or folders that are searched for `*.scenario.json`.
+    #[arg(value_name = "PATH", required_unless_present = "schema")]
+    pub(super) paths: Vec<PathBuf>,
+
+    /// Run the cases that have this text in their name or in their file's. Default: all.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) filter: Option<String>,
+
+    /// Correct the files: write what happened in place of what was expected. Default: they are only read.
+    #[arg(long)]
+    pub(super) update: bool,
+
+    /// Also write the outcome to this file, as JUnit's XML. Default: no such file.
+    #[arg(long, value_name = "FILE")]
+    pub(super) junit: Option<PathBuf>,
+
+    /// What the outcome looks like.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
+
+    /// Compile anew, and keep no compiled code. Default: kept in the user's cache directory.
+    #[arg(long)]
+    pub(super) no_cache: bool,
+
+    /// Print the JSON schema of scenario files, and run nothing.
+    #[arg(long, conflicts_with = "paths")]
+    pub(super) schema: bool,
+}
+
+/// What describes a registration.
+#[derive(Debug, Args)]
+pub(super) struct DescribedArguments {
+    /// A plugin: a component (`.wasm`), or the folder of a plugin crate, which is then built for wasm32-wasip2. May be
+    /// repeated.
+    #[arg(long = "plugin", value_name = "PATH", required = true)]
+    pub(super) plugins: Vec<PathBuf>,
+
+    /// A manifest (TOML) that changes how a plugin's steps are registered. May be repeated: a later one changes what
+    /// those before it left. Default: the one beside each plugin, which a named one changes further.
+    #[arg(long = "manifest", value_name = "FILE")]
+    pub(super) manifests: Vec<PathBuf>,
+
+    /// What the report looks like.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
+
+    /// Compile anew, and keep no compiled code. Default: kept in the user's cache directory.
+    #[arg(long)]
+    pub(super) no_cache: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlanArguments {
+    /// Only this message, for example `Update`. Default: every message that has steps.
+    #[arg(value_name = "MESSAGE")]
+    pub(super) message: Option<String>,
+
+    /// Only this entity of it. Default: every entity that has steps.
+    #[arg(value_name = "ENTITY")]
+    pub(super) entity: Option<String>,
+
+    #[command(flatten)]
+    pub(super) described: DescribedArguments,
+
+    /// The SQLite database file, whose registration and definitions count. Default: none, so what is described counts,
+    /// and no definitions are known.
+    #[arg(long, value_name = "FILE")]
+    pub(super) database: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 nothing differs; 1 something differs; 2 wrong usage, or a plugin, a file or a \
+                        database that cannot be used."
+)]
+pub(super) struct DiffArguments {
+    #[command(flatten)]
+    pub(super) described: DescribedArguments,
+
+    /// The SQLite database file.
+    #[arg(long, value_name = "FILE")]
+    pub(super) database: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ApplyArguments {
+    #[command(flatten)]
+    pub(super) described: DescribedArguments,
+
+    /// The SQLite database file, made if missing.
+    #[arg(long, value_name = "FILE")]
+    pub(super) database: PathBuf,
+
+    /// Remove the steps that their plugin no longer has. Default: they are disabled.
+    #[arg(long)]
+    pub(super) prune: bool,
+
+    /// Show what would be done, and do nothing. Default: it is done.
+    #[arg(long)]
+    pub(super) dry_run: bool,
 }
 
 /// What a report looks like.

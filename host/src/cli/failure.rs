@@ -35,7 +35,7 @@ pub(super) struct Place {
     pub(super) column: usize,
     /// The path in the document; empty for its top.
     pub(super) path: String,
-    /// The line's text.
+    /// The line's text; nothing is shown of an empty one.
     #[serde(skip)]
     pub(super) text: String,
 }
@@ -98,6 +98,9 @@ impl fmt::Display for Failure {
             write!(f, "at {path}: ")?;
         }
         f.write_str(&self.message)?;
+        if text.is_empty() {
+            return Ok(());
+        }
         // A long line is cut to the part around the place.
         let start = column.saturating_sub(60);
         let mut shown: String = text.chars().skip(start).take(SHOWN_MAX).collect();

@@ -69,10 +69,9 @@ fn facts(plugin: &Plugin) -> Loaded {
 
 fn plan_of(declaration: &Declaration, name: Option<String>) -> Vec<plan::Line> {
     let plugin = name.or_else(|| declaration.properties.get("name").cloned()).unwrap_or_default();
-    let registered = |definition: &StepDefinition| Registered {
-        key: StepKey { plugin: plugin.clone(), step: definition.name.clone() },
-        definition: definition.clone(),
-        native: false,
+    let registered = |definition: &StepDefinition| {
+        let key = StepKey { plugin: plugin.clone(), step: definition.name.clone() };
+        Registered::declared(key, definition.clone())
     };
     let steps: Vec<Registered> = declaration.steps.iter().map(registered).collect();
     plan::lines(&steps)

@@ -1,5 +1,6 @@
 //! From a path that the user named to a loaded plugin.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::build;
@@ -8,8 +9,8 @@ use super::report::PluginReport;
 use super::surroundings::Surroundings;
 use crate::wasm::{Engine, Plugin, Settings, Source};
 
-/// Requests that run at once: one of the program's own, and the asynchronous service's.
-const CONCURRENCY: u32 = 8;
+/// Requests that run at once: those of the program's own, and the asynchronous service's.
+pub(super) const CONCURRENCY: u32 = 8;
 
 /// What the user may set of an engine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,7 +48,21 @@ fn user_cache() -> Option<PathBuf> {
     directories::ProjectDirs::from("", "", "stagegate").map(|folders| folders.cache_dir().join("compiled"))
 }
 
-/// Loads the plugin that the user named, after building it if it is a crate.
+/// Loads the plugins that the user named, after building those that are crates.
+pub(super) async fn plugins(
+    engine: &Engine,
+    paths: &[PathBuf],
+    surroundings: &mut Surroundings,
+) -> Result<Vec<Plugin>, Failure> {
+    check_distinct(paths)?;
+    let mut plugins = Vec::new();
+    for path in paths {
+        plugins.push(plugin(engine, path, surroundings).await?);
+    }
+    Ok(plugins)
+}
+
+/// Loads one plugin, after building it if it is a crate.
 pub(super) async fn plugin(
     engine: &Engine,
     path: &Path,
@@ -55,6 +70,23 @@ pub(super) async fn plugin(
 ) -> Result<Plugin, Failure> {
     let path = build::component(path, surroundings)?;
     component(engine, &path, surroundings).await
+}
+
+/// A plugin that is named twice would register each of its steps twice.
+fn check_distinct(paths: &[PathBuf]) -> Result<(), Failure> {
+    let mut seen = BTreeSet::new();
+    for path in paths {
+        // One that does not exist is told when it is loaded.
+        if let Ok(canonical) = path.canonicalize()
+            && !seen.insert(canonical)
+        {
+            return Err(Failure::new(format!(
+                "the plugin `{}` is named twice; remove one `--plugin`",
+                path.display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Loads a component.

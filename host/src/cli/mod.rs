@@ -1,23 +1,31 @@
-//! The command line: `stagegate --plugin PATH` runs plugins, `stagegate inspect FILE` looks into one.
+//! The command line: `stagegate --plugin PATH` runs plugins, `stagegate inspect FILE` looks into one, `stagegate test
+//! PATH` runs scenarios, and `stagegate plan`, `diff` and `apply` are about which steps are registered.
 //!
 //! [`run`] is the whole program with its surroundings passed in, so that tests call it in their own process. A command
 //! collects what happened as plain data (`report`), which is written as text while it grows, or as JSON at the end.
 //!
-//! Exit codes: 0 done; 1 a request, or a job that it queued, failed; 2 usage, or a plugin, file or database that
+//! Exit codes: 0 done; 1 a request, or a job that it queued, failed, or `diff` found a difference; 2 usage, or a plugin, file or database that
 //! cannot be used; 130 interrupted.
 
+mod apply;
 mod args;
 mod build;
+mod described;
+mod diff;
+mod fact;
 mod failure;
 mod inspect;
-mod json;
+mod label;
 mod load;
+mod plan;
 mod report;
 mod requests;
 mod run;
 mod sample;
 mod session;
 mod surroundings;
+mod test;
+mod value;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -28,6 +36,7 @@ use clap::error::{ContextKind, ContextValue};
 
 pub use surroundings::{Output, Surroundings, Tools};
 
+use crate::model::value_json as json;
 use args::{Arguments, Command};
 
 /// How the program ended.
@@ -37,6 +46,8 @@ pub enum Exit {
     Done,
     /// 1: a request, or a job that one queued, did not.
     RequestFailed,
+    /// 1: a database's registration is not what is described.
+    Different,
     /// 2: nothing ran: wrong usage, or a plugin, a file or a database that cannot be used.
     Unusable,
     /// 130: stopped by the user. The request that ran was rolled back.
@@ -49,7 +60,7 @@ impl Exit {
     pub fn code(self) -> u8 {
         match self {
             Self::Done => 0,
-            Self::RequestFailed => 1,
+            Self::RequestFailed | Self::Different => 1,
             Self::Unusable => 2,
             Self::Interrupted => 130,
         }
@@ -74,6 +85,10 @@ pub async fn run(args: impl IntoIterator<Item = OsString>, surroundings: &mut Su
     let format = arguments.format();
     let result = match arguments.command {
         Some(Command::Inspect(inspect)) => inspect::run(&inspect, surroundings).await,
+        Some(Command::Test(test)) => test::run(&test, surroundings).await,
+        Some(Command::Plan(arguments)) => plan::run(&arguments, surroundings).await,
+        Some(Command::Diff(arguments)) => diff::run(&arguments, surroundings).await,
+        Some(Command::Apply(arguments)) => apply::run(&arguments, surroundings).await,
         None => run::run(&arguments.run, surroundings).await,
     };
     result.unwrap_or_else(|failure| {

@@ -11,11 +11,15 @@ use super::failure::Failure;
 use super::requests::{Document, Source};
 use super::session::Session;
 use super::surroundings::Surroundings;
-use super::{Exit, load};
+use super::{Exit, described, load};
 use crate::host::Host;
 
 /// How long the host may take to end after an interrupt, twice at most.
 const INTERRUPTED_SHUTDOWN: Duration = Duration::from_millis(500);
+
+/// What files of this command are, and what they hold: for errors.
+const KIND: &str = "requests";
+const HINT: &str = "write {\"entities\": [...], \"requests\": [...]}, as docs/requests.md has it";
 
 /// The command: everything that can be wrong is found before the first write.
 pub(super) async fn run(arguments: &RunArguments, surroundings: &mut Surroundings) -> Result<Exit, Failure> {
@@ -24,23 +28,22 @@ pub(super) async fn run(arguments: &RunArguments, surroundings: &mut Surrounding
     let sources = sources(arguments, surroundings)?;
     let documents = sources.iter().map(Document::parse).collect::<Result<Vec<_>, _>>()?;
 
-    check_distinct(&arguments.plugins)?;
+    let manifests = described::manifests(&arguments.plugins, &arguments.manifests)?;
+
     let options = load::Options {
         no_cache: arguments.no_cache,
         memory_bytes: arguments.memory,
         depth: arguments.depth,
     };
     let engine = load::engine(options, surroundings)?;
-    let mut plugins = Vec::new();
-    for path in &arguments.plugins {
-        plugins.push(load::plugin(&engine, path, surroundings).await?);
-    }
+    let plugins = load::plugins(&engine, &arguments.plugins, surroundings).await?;
+    let manifests = manifests.of(&plugins)?;
     // Lives until the host has closed the database in it.
     let temporary = tempfile::tempdir().map_err(|error| {
         Failure::new(format!("no folder for the temporary database can be made: {error}"))
     })?;
     let database = arguments.database.clone().unwrap_or_else(|| temporary.path().join("stagegate.db"));
-    let mut session = Session::new(arguments, &engine, &plugins, started);
+    let mut session = Session::new(arguments, &engine, &plugins, manifests, started);
     let Surroundings { interrupt, output, .. } = surroundings;
     let mut host = None;
     let result = tokio::select! {
@@ -75,23 +78,6 @@ async fn shut_down(host: &Host, interrupted: bool) {
     }
 }
 
-/// A plugin that is named twice would register each of its steps twice.
-fn check_distinct(paths: &[PathBuf]) -> Result<(), Failure> {
-    let mut seen = BTreeSet::new();
-    for path in paths {
-        // One that does not exist is told when it is loaded.
-        if let Ok(canonical) = path.canonicalize()
-            && !seen.insert(canonical)
-        {
-            return Err(Failure::new(format!(
-                "the plugin `{}` is named twice; remove one `--plugin`",
-                path.display()
-            )));
-        }
-    }
-    Ok(())
-}
-
 fn log(verbose: u8, surroundings: &Surroundings) {
     let filter = match verbose {
         0 => return,
@@ -116,13 +102,13 @@ fn sources(arguments: &RunArguments, surroundings: &mut Surroundings) -> Result<
                 .input
                 .read_to_end(&mut bytes)
                 .map_err(|error| Failure::new(format!("standard input cannot be read: {error}")))?;
-            Ok(vec![source("standard input", bytes)?])
+            Ok(vec![Source::new("standard input", bytes, HINT)?])
         }
-        Some(path) => Ok(vec![read(path)?]),
+        Some(path) => Ok(vec![Source::read(path, KIND, HINT)?]),
         None => {
             let beside: BTreeSet<PathBuf> =
                 arguments.plugins.iter().map(|plugin| beside(plugin)).filter(|path| path.is_file()).collect();
-            beside.iter().map(|path| read(path)).collect()
+            beside.iter().map(|path| Source::read(path, KIND, HINT)).collect()
         }
     }
 }
@@ -130,29 +116,4 @@ fn sources(arguments: &RunArguments, surroundings: &mut Surroundings) -> Result<
 fn beside(plugin: &Path) -> PathBuf {
     let folder = if plugin.is_dir() { plugin } else { plugin.parent().unwrap_or_else(|| Path::new("")) };
     folder.join("requests.json")
-}
-
-fn read(path: &Path) -> Result<Source, Failure> {
-    let name = path.display().to_string();
-    let bytes = std::fs::read(path).map_err(|error| {
-        Failure::new(format!(
-            "the requests file `{name}` cannot be read: {error}; name a JSON file, or `-` for standard input"
-        ))
-    })?;
-    source(&name, bytes)
-}
-
-fn source(name: &str, bytes: Vec<u8>) -> Result<Source, Failure> {
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        Failure::new(format!("{name}: the byte {at} is not UTF-8; save the file as UTF-8"))
-    })?;
-    // Editors on some systems begin a file with a mark that JSON does not know.
-    let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
-    if text.trim().is_empty() {
-        return Err(Failure::new(format!(
-            "{name} is empty; write {{\"entities\": [...], \"requests\": [...]}}, as docs/requests.md has it"
-        )));
-    }
-    Ok(Source { name: name.to_owned(), text })
 }

@@ -76,7 +76,7 @@ fn lookup_targets(definition: &EntityDefinition) -> Vec<String> {
     targets.flatten().collect()
 }
 
-/// Requests that give every step its turn: for each entity the messages that steps wait for, in the order of a record's
+/// Requests that give every step that is enabled its turn: for each entity the messages that steps wait for, in the order of a record's
 /// life, on a record that is created first. `new_id` gives each made-up record its identifier.
 pub(super) fn requests(
     steps: &[Registered],
@@ -85,7 +85,7 @@ pub(super) fn requests(
     new_id: &mut dyn FnMut() -> Uuid,
 ) -> Vec<Scripted> {
     let mut wanted: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for step in steps {
+    for step in steps.iter().filter(|step| step.definition.enabled) {
         let entity = match step.definition.entity.as_deref() {
             Some(entity) => entity,
             // Without the stand-in, the step is tried with those that other steps name.
@@ -318,11 +318,7 @@ mod tests {
     fn step(message: &str, entity: Option<&str>) -> Registered {
         let mut definition = StepDefinition::new(format!("on_{message}"), message, Stage::PreOperation);
         definition.entity = entity.map(str::to_owned);
-        Registered {
-            key: StepKey { plugin: "p".into(), step: definition.name.clone() },
-            definition,
-            native: false,
-        }
+        Registered::declared(StepKey { plugin: "p".into(), step: definition.name.clone() }, definition)
     }
 
     fn tried(steps: &[Registered], declared: &[Declaration]) -> Vec<String> {

@@ -13,16 +13,18 @@ use uuid::Uuid;
 use super::args::{Format, RunArguments};
 use super::failure::Failure;
 use super::report::plan::{self, Registered};
-use super::report::totals::{Totals, key};
+use super::report::totals::Totals;
 use super::report::{JobReport, Report, RequestReport, Verdict, json, scale, text};
 use super::requests::{Document, Scripted};
 use super::surroundings::Output;
 use super::{Exit, load, sample};
-use crate::host::{Host, PlannedStep};
+use crate::host::Host;
+use crate::model::registration::Manifest;
 use crate::model::step::SYSTEM_USER;
 use crate::model::trace::StepRun;
-use crate::model::{EntityDefinition, Error, Job, JobState, Schema};
-use crate::store::JobSelect;
+use crate::model::{Definitions, Error, ErrorKind, Job, JobState, Schema};
+use crate::store::sqlite::{Options, SqliteStore};
+use crate::store::{JobSelect, Store};
 use crate::wasm::{Engine, Plugin};
 
 /// How long jobs are waited for after each request.
@@ -37,6 +39,7 @@ type Runs = Arc<Mutex<BTreeMap<Uuid, Vec<StepRun>>>>;
 pub(super) struct Session<'a> {
     arguments: &'a RunArguments,
     plugins: &'a [Plugin],
+    manifests: Vec<Manifest>,
     started: Instant,
     runs: Runs,
     pub(super) report: Report,
@@ -52,6 +55,7 @@ impl<'a> Session<'a> {
         arguments: &'a RunArguments,
         engine: &Engine,
         plugins: &'a [Plugin],
+        manifests: Vec<Manifest>,
         started: Instant,
     ) -> Self {
         let report = Report {
@@ -67,6 +71,7 @@ impl<'a> Session<'a> {
         Self {
             arguments,
             plugins,
+            manifests,
             started,
             runs: Runs::default(),
             report,
@@ -84,20 +89,26 @@ impl<'a> Session<'a> {
         host: &mut Option<Host>,
         output: &mut Output,
     ) -> Result<(), Failure> {
-        let host = &*host.insert(open(self.arguments, self.plugins, database, &self.runs).await?);
-        let steps: Vec<Registered> = host.plan().into_iter().map(registered).collect();
-        self.report.plan = plan::lines(&steps);
+        let store = open(Options::new(database)).await?;
         let user = self.arguments.user.unwrap_or(SYSTEM_USER);
-        let prepared = prepare(documents, &host.schema(), self.plugins, &steps, user)?;
-        self.report.made_up = prepared.made_up;
-        for definitions in prepared.definitions {
-            host.define(definitions).await?;
+        let Prepared { definitions, requests } = prepare(documents, &store.schema(), self.plugins, user)?;
+        let host = &*host.insert(self.start(store, definitions).await?);
+        let steps: Vec<Registered> = host.plan().into_iter().map(Registered::from).collect();
+        self.report.plan = plan::lines(&steps);
+        if !define_something(documents) {
+            // Now that it is known which steps run: the entity on which those for every entity are tried.
+            let declared = self.plugins.iter().map(Plugin::declaration);
+            host.define(sample::definitions(declared, &steps, &host.schema())?).await?;
         }
+        self.report.made_up = requests.is_none();
+        let made_up = || sample::requests(&steps, &host.schema(), user, &mut Uuid::now_v7);
+        let requests = requests.unwrap_or_else(made_up);
         for (plugin, report) in self.plugins.iter().zip(&mut self.report.plugins) {
             report.warnings = host.schema().mismatches(plugin.declaration());
+            report.warnings.extend(drift_of(host, plugin));
         }
         self.show_new(output);
-        for scripted in prepared.requests {
+        for scripted in requests {
             let again = sample::again(&scripted, &host.schema());
             self.execute(host, scripted, output).await?;
             // A plugin may refuse a made-up record for an attribute that it has; one without shows more of it.
@@ -108,6 +119,25 @@ impl<'a> Session<'a> {
             }
         }
         Ok(())
+    }
+
+    async fn start(&self, store: Arc<dyn Store>, definitions: Definitions) -> Result<Host, Failure> {
+        let runs = self.runs.clone();
+        let observer = move |job: &Job, run| lock(&runs).entry(job.id).or_default().push(run);
+        let mut builder = Host::builder().store(store).define(definitions).observe_jobs(observer);
+        if let Some(limit) = self.arguments.timeout {
+            builder = builder.time_limit(limit);
+        }
+        if let Some(limit) = self.arguments.depth {
+            builder = builder.depth_limit(limit);
+        }
+        for plugin in self.plugins {
+            builder = builder.plugin(plugin.clone());
+        }
+        for manifest in &self.manifests {
+            builder = builder.manifest(manifest.clone());
+        }
+        Ok(builder.build().await?)
     }
 
     /// Runs a request with the jobs that it leads to, and shows them.
@@ -175,9 +205,7 @@ impl<'a> Session<'a> {
         self.show_new(output);
         self.report.took = self.started.elapsed();
         let report = &self.report;
-        let native =
-            report.plan.iter().filter(|line| line.step.native).map(|line| key(&line.step.key)).collect();
-        let totals = Totals::of(&report.requests, &native);
+        let totals = Totals::of(&report.requests);
         let text = match self.arguments.format {
             Format::Text => text::ending(report, &totals, output.width()),
             Format::Json => json::render(report, &totals)
@@ -189,40 +217,36 @@ impl<'a> Session<'a> {
     }
 }
 
-async fn open(
-    arguments: &RunArguments,
-    plugins: &[Plugin],
-    database: PathBuf,
-    runs: &Runs,
-) -> Result<Host, Failure> {
-    let runs = runs.clone();
-    let observer = move |job: &Job, run| lock(&runs).entry(job.id).or_default().push(run);
-    let mut builder = Host::builder().sqlite(database).observe_jobs(observer);
-    if let Some(limit) = arguments.timeout {
-        builder = builder.time_limit(limit);
-    }
-    if let Some(limit) = arguments.depth {
-        builder = builder.depth_limit(limit);
-    }
-    for plugin in plugins {
-        builder = builder.plugin(plugin.clone());
-    }
-    Ok(builder.build().await?)
+/// How the registration that runs differs from what the plugin and its manifests say.
+fn drift_of(host: &Host, plugin: &Plugin) -> impl Iterator<Item = String> {
+    let steps = host.drift().steps.iter();
+    steps.filter(|step| step.registration().plugin == plugin.name()).map(|step| {
+        format!(
+            "the database's registration is not what is described: {step}; `stagegate apply` would change it"
+        )
+    })
 }
 
 fn lock(runs: &Runs) -> MutexGuard<'_, BTreeMap<Uuid, Vec<StepRun>>> {
     runs.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn registered(step: PlannedStep) -> Registered {
-    Registered { key: step.key, definition: step.definition, native: step.native }
+/// Opens the database by itself: what it has already is part of what requests are checked against, and nothing is written
+/// before that.
+pub(super) async fn open(options: Options) -> Result<Arc<dyn Store>, Error> {
+    let opened = tokio::task::spawn_blocking(move || SqliteStore::open(options)).await;
+    match opened {
+        Ok(store) => Ok(store?),
+        Err(error) => {
+            Err(Error::new(ErrorKind::Internal, "opening the database broke down").with_source(error))
+        }
+    }
 }
 
-/// What is to be defined, file by file, and what is to be run.
+/// What is to be defined, and what is to be run; no requests if no file speaks of them.
 struct Prepared {
-    definitions: Vec<Vec<EntityDefinition>>,
-    requests: Vec<Scripted>,
-    made_up: bool,
+    definitions: Definitions,
+    requests: Option<Vec<Scripted>>,
 }
 
 /// Checks the definitions and types the requests against the schema that they lead to; nothing is written.
@@ -230,32 +254,44 @@ fn prepare(
     documents: &[Document<'_>],
     schema: &Schema,
     plugins: &[Plugin],
-    steps: &[Registered],
     user: Uuid,
 ) -> Result<Prepared, Failure> {
-    let mut definitions = Vec::new();
     let mut schema = schema.clone();
-    for document in documents {
-        if let Some(entities) = &document.entities {
-            schema = schema.extended(&entities.clone().into()).map_err(|error| document.failure(&error))?;
-            definitions.push(entities.clone());
-        }
+    let mut definitions = Definitions::default();
+    for defined in documents.iter().filter_map(|document| document.defined.as_ref()) {
+        schema = schema.extended(&defined.definitions).map_err(|error| defined.failure(&error))?;
+        let Definitions { entities, relationships, messages } = defined.definitions.clone();
+        definitions.entities.extend(entities);
+        definitions.relationships.extend(relationships);
+        definitions.messages.extend(messages);
     }
-    if definitions.is_empty() {
+    if !define_something(documents) {
         let declared = plugins.iter().map(Plugin::declaration);
-        let entities = sample::definitions(declared, steps, &schema)?;
-        schema = schema.extended(&entities.clone().into())?;
-        definitions.push(entities);
+        definitions = sample::definitions(declared, &[], &schema)?.into();
+        schema = schema.extended(&definitions)?;
     }
+    let schema = with_messages_of(plugins, schema);
     let mut requests: Option<Vec<Scripted>> = None;
     for document in documents {
         if let Some(more) = document.requests(&schema, user)? {
             requests.get_or_insert_default().extend(more);
         }
     }
-    let made_up = requests.is_none();
-    let requests = requests.unwrap_or_else(|| sample::requests(steps, &schema, user, &mut Uuid::now_v7));
-    Ok(Prepared { definitions, requests, made_up })
+    Ok(Prepared { definitions, requests })
+}
+
+/// Whether a file speaks of definitions, be it to say that there are none.
+fn define_something(documents: &[Document<'_>]) -> bool {
+    documents.iter().any(|document| document.defined.is_some())
+}
+
+/// The schema with the custom messages that plugins bring along. One of an entity that is not defined waits for it.
+pub(super) fn with_messages_of(plugins: &[Plugin], schema: Schema) -> Schema {
+    let declared = plugins.iter().flat_map(|plugin| &plugin.declaration().messages);
+    declared.fold(schema, |schema, message| {
+        let alone = Definitions { messages: vec![message.clone()], ..Definitions::default() };
+        schema.extended(&alone).unwrap_or(schema)
+    })
 }
 
 /// The jobs that a request led to, after they have ended or the time is up.

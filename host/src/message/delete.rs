@@ -16,7 +16,7 @@ use crate::model::request::parameter;
 use crate::model::trace::Event;
 use crate::model::{
     Cascade, ColumnSet, EntityDefinition, EntityReference, Filter, Message, Operator, Parameter, Parameters,
-    Request, Schema, Value,
+    Schema, Value,
 };
 
 pub(super) struct Delete;
@@ -77,7 +77,7 @@ impl CoreOperation for DeleteMultiple {
         check_names(message, input, &[parameter::TARGETS])?;
         let references = references(message, input)?;
         let Some(first) = references.first() else {
-            return Err(invalid(format!("{message} has no targets; name at least one record")));
+            return Err(missing(message, parameter::TARGETS, "entity references", None));
         };
         if let Some(other) = references.iter().find(|reference| reference.entity != first.entity) {
             return Err(invalid(format!(
@@ -170,12 +170,14 @@ async fn detach(cx: Operation<'_>, target: &EntityReference) -> Result<Prepared>
         for id in ids {
             if definition.intersect {
                 cx.transaction.delete(definition, id).await?;
-            } else if child.delete == Cascade::Cascade {
-                let child = EntityReference::new(&definition.logical_name, id);
-                prepared.cascade.push(Cascaded::Request(Request::delete(child)));
             } else {
-                let (definition, attribute) = (Arc::clone(definition), attribute.clone());
-                prepared.cascade.push(Cascaded::Unlink { definition, id, attribute });
+                prepared.cascade.push(Cascaded::Child {
+                    definition: Arc::clone(definition),
+                    id,
+                    attribute: attribute.clone(),
+                    parent: target.clone(),
+                    deleted: child.delete == Cascade::Cascade,
+                });
             }
         }
     }

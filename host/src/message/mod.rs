@@ -32,6 +32,8 @@ use crate::model::{
 };
 use crate::store::Transaction;
 
+/// The detail of an error that says which target of a bulk message it is about, from 0.
+pub(crate) const TARGET_INDEX: &str = "TargetIndex";
 /// Records of a bulk message at most: they, their images and their changes are in memory together.
 pub const TARGETS_MAX: usize = 5000;
 /// Requests of an ExecuteMultiple or an ExecuteTransaction at most, as on the platform.
@@ -112,6 +114,14 @@ pub trait CoreOperation: Send + Sync {
                 list(&known)
             ))
         })?;
+        if let (Parameter::Ids(known), Parameter::Ids(ids)) = (known, parameter)
+            && known.len() != ids.len()
+        {
+            let (known, given) = (known.len(), ids.len());
+            return Err(invalid(format!(
+                "the output parameter `{name}` of {message} has {known} items, not {given}"
+            )));
+        }
         if known.type_name() == parameter.type_name() {
             return Ok(());
         }
@@ -260,16 +270,20 @@ impl From<Parameters> for Done {
 
 /// What a core operation has another record go through.
 pub enum Cascaded {
-    /// A request about a record. A Delete is passed over if the record is gone, or on its way, by then.
+    /// A request about a record.
     Request(Request),
-    /// Clears a lookup of a record that points to one that is being deleted.
-    Unlink {
-        /// The record's entity.
+    /// A child of a record that is being deleted. Passed over if it is gone by then, or points elsewhere.
+    Child {
+        /// Its entity.
         definition: Arc<EntityDefinition>,
-        /// The record.
+        /// The child.
         id: Uuid,
-        /// The lookup.
+        /// The lookup that points to the parent.
         attribute: String,
+        /// The record that is being deleted.
+        parent: EntityReference,
+        /// Whether the child is deleted too, or loses its link.
+        deleted: bool,
     },
 }
 
@@ -409,7 +423,7 @@ fn list(names: &[&str]) -> String {
     if names.is_empty() { "none".into() } else { names.join(", ") }
 }
 
-/// The single message whose steps also run for each record of a bulk message, or the bulk message of a single one.
+/// Whether a message is about several records, each of which also runs the steps of the message for one.
 #[must_use]
 pub fn is_bulk(message: &str) -> bool {
     matches!(message, Message::CREATE_MULTIPLE | Message::UPDATE_MULTIPLE | Message::DELETE_MULTIPLE)

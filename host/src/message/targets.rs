@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{TARGETS_MAX, invalid, missing};
+use super::{TARGET_INDEX, TARGETS_MAX, invalid, missing};
 use crate::model::error::{Error, Result};
 use crate::model::request::parameter;
 use crate::model::{Entity, EntityDefinition, Parameter, Parameters, Schema};
@@ -67,12 +67,13 @@ impl<'a> Targets<'a> {
 }
 
 pub(super) fn check_count(message: &str, count: usize) -> Result<()> {
-    if count <= TARGETS_MAX {
-        return Ok(());
+    match count {
+        0 => Err(invalid(format!("{message} has no records; name at least one"))),
+        1..=TARGETS_MAX => Ok(()),
+        _ => Err(invalid(format!(
+            "{message} has {count} records; {TARGETS_MAX} is the most, so issue several requests"
+        ))),
     }
-    Err(invalid(format!(
-        "{message} has {count} targets; {TARGETS_MAX} is the most, so issue several requests"
-    )))
 }
 
 /// The definition of an entity whose records a request may write: not the pairs of a many-to-many relationship.
@@ -99,5 +100,5 @@ pub(super) fn without_identifier(message: &str, entity: &str) -> Error {
 
 /// Says which target an error is about.
 pub(super) fn at(error: Error, index: usize) -> Error {
-    error.with_detail("TargetIndex", index.to_string())
+    error.with_detail(TARGET_INDEX, index.to_string())
 }

@@ -27,6 +27,7 @@ const DAY: i64 = 86_400_000;
 
 /// An attribute of an entity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(try_from = "RawAttribute", into = "RawAttribute")]
 pub struct AttributeDefinition {
     /// The logical name.

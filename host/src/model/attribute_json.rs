@@ -8,6 +8,7 @@ use crate::model::{AttributeDefinition, AttributeType, NumberRange, ValueType};
 
 /// An attribute as JSON spells it: the type's name, and the constraints that apply to it.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawAttribute {
     name: String,

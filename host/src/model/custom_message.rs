@@ -6,6 +6,7 @@ use crate::model::{Parameter, Value};
 
 /// A custom message (a custom API, on the platform).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MessageDefinition {
     /// Its name, unique among all messages: letters, digits and `_`, beginning with a letter.
@@ -29,6 +30,7 @@ pub struct MessageDefinition {
 
 /// What a custom message is called on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Binding {
     /// On nothing.
@@ -42,6 +44,7 @@ pub enum Binding {
 
 /// Which steps may be registered on a custom message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum StepsAllowed {
     /// None.
@@ -55,6 +58,7 @@ pub enum StepsAllowed {
 
 /// A request parameter or a response property.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ParameterDefinition {
     /// Its name, unique in the message.
@@ -72,6 +76,7 @@ pub struct ParameterDefinition {
 
 /// The types of parameters, named as on the platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ParameterType {
     /// True or false.

@@ -49,6 +49,7 @@ pub const TEAM_ENTITY: &str = "team";
 
 /// An entity: the shape of its records.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct EntityDefinition {
     /// The logical name: lower-case ASCII letters, digits and `_`, beginning with a letter.
@@ -56,6 +57,7 @@ pub struct EntityDefinition {
     /// Its own attributes, besides the identifier and the [`SYSTEM_ATTRIBUTES`]. In a schema those too that ownership and
     /// states imply: [`OWNER_ID`], [`STATE_CODE`], [`STATUS_CODE`].
     #[serde(default)]
+    #[cfg_attr(feature = "cli", schemars(with = "Vec<AttributeDefinition>"))]
     pub attributes: AttributeList,
     /// The alternate keys.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -74,6 +76,7 @@ pub struct EntityDefinition {
 /// An alternate key: attributes whose values, together, no two records share. A record with a null among them is outside
 /// of the key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct KeyDefinition {
     /// Its name, unique in the entity.
@@ -84,6 +87,7 @@ pub struct KeyDefinition {
 
 /// Who owns the records of an entity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Ownership {
     /// Nobody in particular.

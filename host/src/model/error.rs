@@ -296,6 +296,17 @@ impl Error {
         self
     }
 
+    /// Replaces an index among the details by that of the whole of which `indexes` are a part.
+    pub(crate) fn map_index(mut self, name: &str, indexes: &[usize]) -> Self {
+        for (detail, text) in &mut Arc::make_mut(&mut self.0).details {
+            let whole = text.parse().ok().and_then(|index: usize| indexes.get(index));
+            if let Some(whole) = whole.filter(|_| detail == name) {
+                *text = whole.to_string();
+            }
+        }
+        self
+    }
+
     pub(crate) fn with_diagnostic(mut self, diagnostic: String) -> Self {
         Arc::make_mut(&mut self.0).diagnostic = Some(diagnostic);
         self

@@ -37,6 +37,7 @@ impl std::error::Error for Fault {}
 
 /// How the work that failed stands (`OperationStatus` on the platform).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum OperationStatus {
     /// It failed.
@@ -72,7 +73,7 @@ pub mod code {
     pub const DEPTH_TOO_HIGH: i32 = 0x8004_4182_u32 as i32;
     /// A step ran past its time (`SandboxClientPluginTimeout`, 0x80044171).
     pub const PLUGIN_TIMEOUT: i32 = 0x8004_4171_u32 as i32;
-    /// A guest broke down: trap, stack, memory, exit (`SandboxWorkerNotAvailable`, 0x8004418d).
+    /// A guest broke down: stack, memory, exit (`SandboxWorkerNotAvailable`, 0x8004418d).
     pub const WORKER_NOT_AVAILABLE: i32 = 0x8004_418D_u32 as i32;
     /// No room to run a guest (`SandboxHostNotAvailable`, 0x8004418e).
     pub const HOST_NOT_AVAILABLE: i32 = 0x8004_418E_u32 as i32;

@@ -10,6 +10,7 @@ pub const PAIR_KEY: &str = "pair";
 
 /// A relationship between two entities.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(try_from = "RawRelationship", into = "RawRelationship")]
 pub struct RelationshipDefinition {
     /// Its name, as an entity's: what Associate and images call it.
@@ -42,6 +43,7 @@ pub enum RelationshipKind {
 
 /// What happens to the children of a one-to-many relationship.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct CascadeConfiguration {
     /// When the parent is assigned: any but [`Cascade::RemoveLink`] and [`Cascade::Restrict`].
@@ -54,6 +56,7 @@ pub struct CascadeConfiguration {
 
 /// What an action on the parent does to its children.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Cascade {
     /// Nothing.

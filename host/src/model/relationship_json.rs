@@ -6,6 +6,7 @@ use crate::model::{CascadeConfiguration, RelationshipDefinition, RelationshipKin
 
 /// A relationship as JSON spells it.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawRelationship {
     name: String,
@@ -24,6 +25,7 @@ pub(super) struct RawRelationship {
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 enum RawKind {
     OneToMany,

@@ -46,6 +46,22 @@ impl Message {
     /// Runs requests one after another, each for itself.
     pub const EXECUTE_MULTIPLE: &'static str = "ExecuteMultiple";
 
+    /// The message that shares the pipeline of `message`: the one for several records where it is for one, or the other
+    /// way round. A request of either runs the steps of both.
+    #[must_use]
+    pub fn counterpart(message: &str) -> Option<&'static str> {
+        const PAIRS: [(&str, &str); 3] = [
+            (Message::CREATE, Message::CREATE_MULTIPLE),
+            (Message::UPDATE, Message::UPDATE_MULTIPLE),
+            (Message::DELETE, Message::DELETE_MULTIPLE),
+        ];
+        PAIRS.into_iter().find_map(|(single, several)| match message {
+            _ if message == single => Some(several),
+            _ if message == several => Some(single),
+            _ => None,
+        })
+    }
+
     /// All of them.
     pub const CORE: [&'static str; 16] = [
         Self::CREATE,

@@ -8,6 +8,7 @@ use crate::model::{Attributes, EntityDefinition, Value};
 
 /// A state, and the statuses that belong to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct StateDefinition {
     /// Its number in `statecode`. The first state of an entity is that of new records; by custom 0 is active, 1 inactive.
@@ -20,6 +21,7 @@ pub struct StateDefinition {
 
 /// A status: the reason of a state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct StatusDefinition {
     /// Its number in `statuscode`, unique in the entity.

@@ -7,10 +7,11 @@ use uuid::Uuid;
 
 use crate::model::definition::{OWNER_ID, STATE_CODE, STATUS_CODE};
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::model::{AttributeType, EntityDefinition, MessageDefinition, Operator};
+use crate::model::{AttributeType, Condition, EntityDefinition, MessageDefinition};
 
 /// A moment of a message's pipeline, with the platform's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub enum Stage {
     /// 10: before the transaction of an initial request, inside the caller's for a nested one.
     PreValidation,
@@ -58,6 +59,7 @@ impl fmt::Display for Stage {
 
 /// When a step runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub enum Mode {
     /// At its stage, with the caller waiting.
     #[default]
@@ -77,6 +79,7 @@ impl fmt::Display for Mode {
 
 /// Which side of the core operation an image shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub enum ImageType {
     /// The record before the core operation.
     PreImage,
@@ -102,6 +105,7 @@ impl ImageType {
 
 /// A snapshot of the record that the host takes for a step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Image {
     /// The key under which the step finds it.
@@ -121,11 +125,32 @@ pub struct Image {
     pub relationship: Option<String>,
 }
 
+/// `pre-image before(name, creditlimit)`.
+impl fmt::Display for Image {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let side = match self.image_type {
+            ImageType::PreImage => "pre",
+            ImageType::PostImage => "post",
+            ImageType::Both => "pre+post",
+        };
+        write!(f, "{side}-image {}(", self.alias)?;
+        if let Some(relationship) = &self.relationship {
+            write!(f, "{relationship}: ")?;
+        }
+        if self.attributes.is_empty() {
+            f.write_str("all)")
+        } else {
+            write!(f, "{})", self.attributes.join(", "))
+        }
+    }
+}
+
 /// The rank of a step that does not say one, as on the platform.
 pub const RANK_DEFAULT: i32 = 1;
 
 /// A registered step: which part of a plugin runs when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct StepDefinition {
     /// Unique in its plugin.
@@ -164,6 +189,7 @@ pub struct StepDefinition {
     pub when: Option<Condition>,
     /// The user that the step acts as (its impersonating user); the calling user if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "cli", schemars(with = "Option<String>"))]
     pub run_as: Option<Uuid>,
     /// A step that is disabled does not run.
     #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
@@ -171,36 +197,6 @@ pub struct StepDefinition {
     /// Whether a request may pass it over: see [`parameter::BYPASS_BUSINESS_LOGIC`](crate::model::request::parameter).
     #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
     pub bypassable: bool,
-}
-
-/// A condition on a record: a filter whose values are as JSON or TOML writes them, and get their types from the entity's
-/// definition.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, deny_unknown_fields)]
-pub enum Condition {
-    /// Every part holds.
-    All {
-        /// The parts.
-        all: Vec<Condition>,
-    },
-    /// At least one part holds.
-    Any {
-        /// The parts.
-        any: Vec<Condition>,
-    },
-    /// A test of one attribute.
-    Test {
-        /// The attribute's logical name.
-        attribute: String,
-        /// The comparison.
-        operator: Operator,
-        /// The one value to compare with.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        value: Option<serde_json::Value>,
-        /// The values to compare with.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        values: Option<Vec<serde_json::Value>>,
-    },
 }
 
 fn yes() -> bool {

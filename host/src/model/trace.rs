@@ -96,6 +96,8 @@ pub struct StepRun {
     pub step: StepKey,
     /// Its stage.
     pub stage: Stage,
+    /// Whether it is native code of the embedding service, and no guest.
+    pub native: bool,
     /// How it ran.
     pub mode: Mode,
     /// Its execution order within the stage.

@@ -123,6 +123,7 @@ impl fmt::Display for Value {
 
 /// The types that a value can have, and the names by which definitions call them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ValueType {
     /// `boolean`

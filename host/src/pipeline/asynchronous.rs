@@ -69,7 +69,9 @@ impl Pipeline {
 
     fn queue(&self, plan: &Plan, part: Part, execution: &Execution) -> Result<()> {
         let scope = open_scope(execution)?;
-        for choice in plan.choose(part, Stage::PostOperation, Mode::Asynchronous, execution)? {
+        for choice in
+            plan.choose(part, Stage::PostOperation, Mode::Asynchronous, execution, self.clock.now())?
+        {
             match choice {
                 Choice::Skip(step, reason) => {
                     if let Some(record) = &execution.record {
@@ -140,6 +142,7 @@ impl Pipeline {
             scope: None,
             record: None,
             bypass: Bypass::default(),
+            trusted: false,
         };
         Ok((Arc::clone(step), execution))
     }

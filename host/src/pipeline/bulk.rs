@@ -54,9 +54,9 @@ pub(super) fn restore(execution: &mut Execution, whole: Whole, index: usize) {
     let context = &mut execution.context;
     context.shared = view.shared;
     if message::is_bulk(&context.message) {
-        fold_single(&mut context.input, view.input, index);
+        fold_single(context, view.input, &view.output, index);
     } else {
-        fold_multiple(&mut context.input, view.input);
+        fold_multiple(context, view.input, &view.output);
     }
 }
 
@@ -104,32 +104,48 @@ fn single(context: &Context, index: usize) -> Option<Context> {
         message::find(&Default::default(), &context.message).is_ok_and(|found| found.traits().creates);
     let record = if creates && context.output.is_empty() { None } else { id };
     let of = |images: &[Option<Arc<Entity>>]| images.get(index).cloned().into_iter().collect();
+    let children = context.children.iter().map(|(relationship, records)| {
+        (relationship.clone(), records.get(index).cloned().into_iter().collect())
+    });
     Some(Context {
         input: Parameters::from([(parameter::TARGET.into(), target)]),
         output,
         record,
         pre_images: of(&context.pre_images),
         post_images: of(&context.post_images),
+        children: children.collect(),
         ..context.clone()
     })
 }
 
-fn fold_multiple(input: &mut Parameters, mut view: Parameters) {
+fn fold_multiple(context: &mut Context, mut input: Parameters, output: &Parameters) {
     if let (Some(Parameter::Entity(target)), Some(Parameter::Entities(targets))) =
-        (input.get_mut(parameter::TARGET), view.remove(parameter::TARGETS))
+        (context.input.get_mut(parameter::TARGET), input.remove(parameter::TARGETS))
         && let Some(changed) = targets.entities.first()
         && changed != target.as_ref()
     {
         *target = Arc::new(changed.clone());
     }
+    if let (Some(Parameter::Value(id)), Some(Parameter::Ids(ids))) =
+        (context.output.get_mut(parameter::ID), output.get(parameter::IDS))
+        && let Some(changed) = ids.first()
+    {
+        *id = Value::UniqueIdentifier(*changed);
+    }
 }
 
-fn fold_single(input: &mut Parameters, mut view: Parameters, index: usize) {
+fn fold_single(context: &mut Context, mut input: Parameters, output: &Parameters, index: usize) {
     if let (Some(Parameter::Entities(targets)), Some(Parameter::Entity(changed))) =
-        (input.get_mut(parameter::TARGETS), view.remove(parameter::TARGET))
+        (context.input.get_mut(parameter::TARGETS), input.remove(parameter::TARGET))
         && targets.entities.get(index).is_some_and(|target| *target != *changed)
         && let Some(target) = Arc::make_mut(targets).entities.get_mut(index)
     {
         *target = Arc::unwrap_or_clone(changed);
+    }
+    if let (Some(Parameter::Ids(ids)), Some(Parameter::Value(Value::UniqueIdentifier(changed)))) =
+        (context.output.get_mut(parameter::IDS), output.get(parameter::ID))
+        && let Some(id) = ids.get_mut(index)
+    {
+        *id = *changed;
     }
 }

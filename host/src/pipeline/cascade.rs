@@ -5,8 +5,7 @@ use std::sync::Arc;
 use crate::message::Cascaded;
 use crate::model::definition::{MODIFIED_BY, MODIFIED_ON, USER_ENTITY};
 use crate::model::error::Result;
-use crate::model::request::parameter;
-use crate::model::{Attributes, ColumnSet, Entity, EntityReference, Message, Parameter, Request, Value};
+use crate::model::{Attributes, ColumnSet, Entity, EntityReference, Message, Request, Value};
 use crate::pipeline::execution::{Execution, Scope};
 use crate::pipeline::{Pipeline, open_scope, past};
 
@@ -37,22 +36,31 @@ impl Pipeline {
         for item in cascade {
             past(execution.deadline)?;
             let request = match item {
-                Cascaded::Request(request) if is_gone(&scope, execution, &request).await? => continue,
                 Cascaded::Request(request) => request,
-                Cascaded::Unlink { definition, id, attribute } => {
-                    let unlinked =
-                        Entity::new(&definition.logical_name).with_id(id).with(attribute, Value::Null);
-                    let watched = [Message::UPDATE, Message::UPDATE_MULTIPLE];
-                    if !watched
-                        .iter()
-                        .any(|message| self.registry.has_steps(message, &definition.logical_name))
+                Cascaded::Child { definition, id, attribute, parent, deleted } => {
+                    let child = EntityReference::new(&definition.logical_name, id);
+                    let columns = ColumnSet::named([&attribute]);
+                    let found = scope.transaction.retrieve(&definition, id, &columns).await?;
+                    let link = found.as_ref().and_then(|found| found.get(&attribute));
+                    if link != Some(&Value::EntityReference(parent)) || (deleted && scope.is_deleting(&child))
                     {
-                        // Nobody looks on, so the write alone is the same.
-                        let attributes = self.stamped(execution, unlinked.attributes);
-                        scope.transaction.update(&definition, id, &attributes).await?;
+                        // Steps of those before it saw to it, or its own Delete has begun.
                         continue;
                     }
-                    Request::update(unlinked)
+                    if deleted {
+                        Request::delete(child)
+                    } else {
+                        let unlinked = Entity::new(child.entity).with_id(id).with(attribute, Value::Null);
+                        let watched = [Message::UPDATE, Message::UPDATE_MULTIPLE];
+                        let entity = &definition.logical_name;
+                        if !watched.iter().any(|message| self.registry.has_steps(message, entity)) {
+                            // Nobody looks on, so the write alone is the same.
+                            let attributes = self.stamped(execution, unlinked.attributes);
+                            scope.transaction.update(&definition, id, &attributes).await?;
+                            continue;
+                        }
+                        Request::update(unlinked)
+                    }
                 }
             };
             self.dispatch(origin.clone(), request).await?;
@@ -66,20 +74,4 @@ impl Pipeline {
         attributes.insert(MODIFIED_BY.into(), Value::EntityReference(user));
         attributes
     }
-}
-
-/// Whether a cascaded Delete has nothing to do: the record is gone by another way, or its own Delete has begun.
-async fn is_gone(scope: &Scope, execution: &Execution, request: &Request) -> Result<bool> {
-    if request.message != Message::DELETE {
-        return Ok(false);
-    }
-    let Some(target) = request.parameters.get(parameter::TARGET).and_then(Parameter::reference) else {
-        return Ok(false);
-    };
-    if scope.is_deleting(target) {
-        return Ok(true);
-    }
-    let definition = execution.schema.entity(&target.entity)?;
-    let none = ColumnSet::Named(Vec::new());
-    Ok(scope.transaction.retrieve(definition, target.id, &none).await?.is_none())
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::message::Composite;
+use crate::message::{Composite, TARGET_INDEX};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::request::parameter;
 use crate::model::{
@@ -104,19 +104,27 @@ impl Pipeline {
                         return Err(Error::new(ErrorKind::Internal, "an UpsertMultiple without its targets"));
                     }
                 };
-                let (mut create, mut update) = (Vec::new(), Vec::new());
-                let mut results = Vec::with_capacity(targets.entities.len());
-                for target in &targets.entities {
+                let (mut create, mut update) = (Part::default(), Part::default());
+                let mut results: Vec<UpsertResult> = Vec::with_capacity(targets.entities.len());
+                for (index, target) in targets.entities.iter().enumerate() {
                     let found = pipeline.find_target(&execution, target).await?;
+                    if found
+                        .as_ref()
+                        .is_some_and(|found| results.iter().any(|result| result.target == *found))
+                    {
+                        let problem = "two targets of UpsertMultiple are the same record; merge them";
+                        let error = Error::new(ErrorKind::InvalidRequest, problem);
+                        return Err(error.with_detail(TARGET_INDEX, index.to_string()));
+                    }
                     let record_created = found.is_none();
                     let id = match found {
                         Some(found) => {
-                            update.push(as_update(target, found.id));
+                            update.push(index, as_update(target, found.id));
                             found.id
                         }
                         None => {
                             let id = target.id.unwrap_or_else(Uuid::now_v7);
-                            create.push(as_create(target).with_id(id));
+                            create.push(index, as_create(target).with_id(id));
                             id
                         }
                     };
@@ -127,10 +135,11 @@ impl Pipeline {
                     (create, Request::create_multiple as fn(EntityCollection) -> Request),
                     (update, Request::update_multiple),
                 ];
-                for (entities, request) in requests {
-                    if !entities.is_empty() {
-                        let request = request(EntityCollection::new(&targets.entity, entities));
-                        pipeline.dispatch(execution.sibling(), request).await?;
+                for (part, request) in requests {
+                    if !part.entities.is_empty() {
+                        let request = request(EntityCollection::new(&targets.entity, part.entities));
+                        let run = pipeline.dispatch(execution.sibling(), request).await;
+                        run.map_err(|error| error.map_index(TARGET_INDEX, &part.indexes))?;
                     }
                 }
                 execution.context.output.insert(parameter::RESULTS.into(), Parameter::Upserts(results));
@@ -164,7 +173,7 @@ impl Pipeline {
     }
 
     /// Requests one after another. Each is a request of its own, with its own transaction and its own time, unless all of
-    /// it is in the transaction of a step.
+    /// it is in the transaction of a step, or was given less time.
     async fn execute_multiple(self: &Arc<Self>, mut execution: Execution) -> Result<Execution> {
         let goes_on = flag(&execution, parameter::CONTINUE_ON_ERROR);
         let returns = flag(&execution, parameter::RETURN_RESPONSES);
@@ -172,7 +181,8 @@ impl Pipeline {
         let mut is_faulted = false;
         for (index, request) in (0..).zip(requests(&execution)?.iter()) {
             let mut origin = execution.sibling();
-            if !execution.inherited && execution.scope.is_none() {
+            let is_limited = execution.deadline.is_some_and(|deadline| deadline.limit < self.time_limit);
+            if !execution.inherited && !is_limited && execution.scope.is_none() {
                 origin.deadline = None;
             }
             match self.dispatch(origin, request.clone()).await {
@@ -204,6 +214,20 @@ impl Pipeline {
             return work(Arc::clone(self), execution).await;
         }
         self.run_transaction(execution, Access::Write, work).await
+    }
+}
+
+/// The targets of an UpsertMultiple that go one way, with their places among all.
+#[derive(Default)]
+struct Part {
+    indexes: Vec<usize>,
+    entities: Vec<Entity>,
+}
+
+impl Part {
+    fn push(&mut self, index: usize, entity: Entity) {
+        self.indexes.push(index);
+        self.entities.push(entity);
     }
 }
 

@@ -58,6 +58,7 @@ impl Pipeline {
                             let watching = Arc::new(Watching::new(transaction, schema));
                             let scope = Arc::new(Scope::new(Arc::clone(&watching) as Arc<dyn Transaction>));
                             execution.scope = Some(Arc::clone(&scope));
+                            execution.context.is_in_transaction = true;
                             let response = pipeline.run(execution).await?;
                             scope.check()?;
                             Ok::<_, Error>((response, watching.changes().await?, scope.take_jobs()))

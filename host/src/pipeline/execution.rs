@@ -15,7 +15,7 @@ use crate::model::{
     Attributes, ColumnSet, DateTime, Entity, EntityReference, Image, ImageType, Job, Mode, Parameter,
     Parameters, Schema, Stage, Value,
 };
-use crate::pipeline::options::Bypass;
+use crate::pipeline::options::{Bypass, Options};
 use crate::pipeline::recorder::Record;
 use crate::pipeline::registry::Step;
 use crate::store::Transaction;
@@ -73,8 +73,8 @@ pub struct Context {
     pub pre_images: Vec<Option<Arc<Entity>>>,
     /// The record after it.
     pub post_images: Vec<Option<Arc<Entity>>>,
-    /// In a Delete, the children before the cascade, by relationship.
-    pub children: BTreeMap<String, Arc<Vec<Entity>>>,
+    /// In a Delete, the children before the cascade, by relationship; of a bulk message those of each of its records.
+    pub children: BTreeMap<String, Vec<Arc<Vec<Entity>>>>,
     /// The context that this one came from.
     pub parent: Option<Arc<Context>>,
 }
@@ -175,7 +175,8 @@ impl Context {
             return Vec::new();
         };
         let columns = narrowed(image, columns);
-        let children = self.children.get(relationship).into_iter().flat_map(|children| children.iter());
+        let children = self.children.get(relationship).and_then(|records| records.first());
+        let children = children.into_iter().flat_map(|children| children.iter());
         children.map(|child| child.select(&columns)).collect()
     }
 
@@ -333,6 +334,8 @@ pub struct Execution {
     pub(crate) record: Option<Record>,
     /// The steps that the request passes over.
     pub(crate) bypass: Bypass,
+    /// Whether the request may pass over steps.
+    pub(crate) trusted: bool,
 }
 
 /// Where a request comes from: what it takes over.
@@ -352,6 +355,8 @@ pub struct Origin {
     pub(crate) cascade: u32,
     /// Whether it may pass over steps.
     pub(crate) trusted: bool,
+    /// What a request hands on to those that it runs as.
+    pub(crate) options: Options,
 }
 
 impl Origin {
@@ -370,6 +375,7 @@ impl Origin {
             record: None,
             cascade: 0,
             trusted: true,
+            options: Options::default(),
         }
     }
 
@@ -391,6 +397,8 @@ impl Execution {
             // A sandboxed step that waits for the request also waits for what exempt native steps do in it.
             inherited: self.deadline.is_some(),
             cascade: 0,
+            trusted: true,
+            options: Options::default(),
             ..self.sibling()
         }
     }
@@ -400,10 +408,16 @@ impl Execution {
     pub(crate) fn cascading(&self) -> Origin {
         let cascade = self.context.cascade.saturating_add(1);
         let depth = self.context.depth.saturating_add(u32::from(cascade == 1));
-        Origin { parent: Some(Arc::new(self.context.to_parent())), depth, cascade, ..self.sibling() }
+        Origin {
+            parent: Some(Arc::new(self.context.to_parent())),
+            depth,
+            cascade,
+            options: Options::default(),
+            ..self.sibling()
+        }
     }
 
-    /// The origin of a request that runs in this one's place.
+    /// The origin of a request that runs in this one's place, with its options.
     pub(crate) fn sibling(&self) -> Origin {
         Origin {
             parent: self.context.parent.clone(),
@@ -417,7 +431,11 @@ impl Execution {
             scope: self.scope.clone(),
             record: self.record.clone(),
             cascade: self.context.cascade,
-            trusted: true,
+            trusted: self.trusted,
+            options: Options {
+                tag: self.context.shared.get(parameter::TAG).cloned(),
+                bypass: self.bypass.clone(),
+            },
         }
     }
 
@@ -453,7 +471,7 @@ impl Execution {
     }
 
     /// Changes an input parameter, in PreValidation and PreOperation. An error changes nothing.
-    pub fn set_input(&mut self, name: String, parameter: Parameter) -> Result<()> {
+    pub fn set_input(&mut self, name: &str, parameter: Parameter) -> Result<()> {
         if self.context.stage > Stage::PreOperation {
             return Err(Error::new(
                 ErrorKind::InvalidRequest,
@@ -464,7 +482,7 @@ impl Execution {
             ));
         }
         let mut input = self.context.input.clone();
-        input.insert(name.clone(), parameter);
+        input.insert(name.to_owned(), parameter);
         let subject = self.operation.check(&self.schema, &self.context.message, &input)?;
         let entity = |subject: &Subject| subject.entity.as_ref().map(|entity| entity.logical_name.clone());
         if entity(&subject) != entity(&self.subject)
@@ -485,7 +503,7 @@ impl Execution {
     }
 
     /// Changes an output parameter, in PostOperation, or sets it at MainOperation. An error changes nothing.
-    pub fn set_output(&mut self, name: String, parameter: Parameter) -> Result<()> {
+    pub fn set_output(&mut self, name: &str, parameter: Parameter) -> Result<()> {
         let Context { message, stage, output, .. } = &*self.context;
         if *stage < Stage::MainOperation {
             return Err(Error::new(
@@ -495,8 +513,8 @@ impl Execution {
                 ),
             ));
         }
-        self.operation.check_output(&self.schema, message, output, &name, &parameter)?;
-        self.context.output.insert(name, parameter);
+        self.operation.check_output(&self.schema, message, output, name, &parameter)?;
+        self.context.output.insert(name.to_owned(), parameter);
         Ok(())
     }
 

@@ -64,7 +64,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// The children of a record that is to be deleted, before the cascade takes them.
+    /// The children of the records that are to be deleted, before the cascade takes them.
     pub(super) async fn read_children(&self, plan: &Plan, execution: &mut Execution) -> Result<()> {
         for (name, columns) in plan.children_columns() {
             let RelationshipKind::OneToMany { referenced, referencing, attribute, .. } =
@@ -72,22 +72,24 @@ impl Pipeline {
             else {
                 continue;
             };
-            let (Some(entity), Some(id)) = (&execution.context.entity, execution.context.record) else {
+            let Some(entity) = execution.context.entity.as_ref().filter(|entity| *entity == referenced)
+            else {
                 continue;
-            };
-            if entity != referenced {
-                continue;
-            }
-            let parent = Value::EntityReference(EntityReference::new(entity, id));
-            let query = Query {
-                columns,
-                filter: Some(Filter::condition(attribute, Operator::Eq, parent)),
-                top: Some(RECORDS_MAX),
-                ..Query::new(referencing)
             };
             let scope = open_scope(execution)?;
-            let children = scope.transaction.query(&execution.schema, &query).await?;
-            execution.context.children.insert(name, Arc::new(children.entities));
+            let mut children = Vec::new();
+            for id in execution.context.subjects().into_iter().flatten() {
+                let parent = Value::EntityReference(EntityReference::new(entity, id));
+                let query = Query {
+                    columns: columns.clone(),
+                    filter: Some(Filter::condition(attribute, Operator::Eq, parent)),
+                    top: Some(RECORDS_MAX),
+                    ..Query::new(referencing)
+                };
+                let found = scope.transaction.query(&execution.schema, &query).await?;
+                children.push(Arc::new(found.entities));
+            }
+            execution.context.children.insert(name, children);
         }
         Ok(())
     }

@@ -30,6 +30,16 @@ impl Pipeline {
                 }
                 return Ok(());
             }
+            Message::CREATE_MULTIPLE => {
+                if let Some(Parameter::Entities(targets)) = request.parameters.get_mut(parameter::TARGETS)
+                    && targets.entities.iter().any(|target| !target.key_attributes.is_empty())
+                {
+                    for target in &mut Arc::make_mut(targets).entities {
+                        target.attributes.append(&mut target.key_attributes);
+                    }
+                }
+                return Ok(());
+            }
             Message::UPSERT | Message::UPSERT_MULTIPLE => return Ok(()),
             Message::UPDATE_MULTIPLE => {
                 if let Some(Parameter::Entities(targets)) = request.parameters.get_mut(parameter::TARGETS)
@@ -45,21 +55,20 @@ impl Pipeline {
             }
             _ => {}
         }
-        for name in [parameter::TARGET, parameter::ENTITY_MONIKER] {
-            let Some(Parameter::Entity(target)) = request.parameters.get_mut(name) else { continue };
-            let writes = request.message == Message::UPDATE;
-            if is_keyed(target) {
-                let found = self.require(origin, deadline, target).await?;
-                let target = Arc::make_mut(target);
-                target.id = Some(found.id);
-                target.key_attributes.clear();
-            }
-            // A message that takes a reference may be given the record.
-            if let (Some(reference), false, true) =
-                (target.reference(), writes, takes_reference(&origin.schema, &request.message))
-            {
-                request.parameters.insert(name.into(), reference.into());
-            }
+        let name = match request.message.as_str() {
+            Message::SET_STATE => parameter::ENTITY_MONIKER,
+            _ => parameter::TARGET,
+        };
+        let Some(Parameter::Entity(target)) = request.parameters.get_mut(name) else { return Ok(()) };
+        if is_keyed(target) {
+            let found = self.require(origin, deadline, target).await?;
+            let target = Arc::make_mut(target);
+            target.id = Some(found.id);
+            target.key_attributes.clear();
+        }
+        // All but an Update take a reference; they may be given the record.
+        if let (Some(reference), true) = (target.reference(), request.message != Message::UPDATE) {
+            request.parameters.insert(name.into(), reference.into());
         }
         Ok(())
     }
@@ -126,9 +135,4 @@ async fn first(
 
 fn is_keyed(target: &Entity) -> bool {
     target.id.is_none() && !target.key_attributes.is_empty()
-}
-
-/// Whether the target of a message is a reference, and not a record to write.
-fn takes_reference(schema: &Schema, message: &str) -> bool {
-    Message::CORE.contains(&message) || schema.messages.contains_key(message)
 }

@@ -218,12 +218,12 @@ impl Pipeline {
     /// Checks a request and makes an execution of it.
     async fn begin(&self, origin: Origin, mut request: Request) -> Result<Execution> {
         let limit = request.time_limit.map_or(self.time_limit, |limit| limit.min(self.time_limit));
-        let own = Deadline::after(limit);
-        let deadline = match (own, origin.deadline) {
+        let deadline = match (Deadline::after(limit), origin.deadline) {
             (Some(own), Some(inherited)) if own.at < inherited.at => Some(own),
             (own, inherited) => inherited.or(own),
         };
-        let options = Options::take(&request.message, &mut request.parameters, origin.trusted)?;
+        let own = Options::take(&request.message, &mut request.parameters, origin.trusted)?;
+        let options = own.or(origin.options.clone());
         self.resolve_keys(&origin, deadline, &mut request).await?;
 
         let operation = message::find(&origin.schema, &request.message)?;
@@ -277,6 +277,7 @@ impl Pipeline {
             inherited: origin.inherited,
             scope: origin.scope,
             bypass: options.bypass,
+            trusted: origin.trusted,
         })
     }
 
@@ -335,7 +336,7 @@ impl Pipeline {
         mut execution: Execution,
         stage: Stage,
     ) -> Result<Execution> {
-        for choice in plan.choose(part, stage, Mode::Synchronous, &execution)? {
+        for choice in plan.choose(part, stage, Mode::Synchronous, &execution, self.clock.now())? {
             match choice {
                 Choice::Run(step) => execution = self.run_step(&step, execution).await.0?,
                 Choice::Skip(step, reason) => {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::step::StepKey;
 use crate::model::{
     Attributes, ColumnSet, Entity, EntityReference, Fault, Message, Mode, Parameter, Parameters, Query,
     Request, Response, Stage, Value,
@@ -199,6 +200,33 @@ impl StepContext {
         self.context(|context| context.correlation_id)
     }
 
+    /// This message execution.
+    pub fn request_id(&self) -> Result<Uuid> {
+        self.context(|context| context.request_id)
+    }
+
+    /// The system job that runs the step, for an asynchronous one; with a retry it stays the same.
+    pub fn operation_id(&self) -> Result<Option<Uuid>> {
+        self.context(|context| context.operation.as_ref().map(|operation| operation.id))
+    }
+
+    /// Whether the step's own writes are part of a transaction that a fault rolls back.
+    pub fn is_in_transaction(&self) -> Result<bool> {
+        self.context(|context| context.is_in_transaction)
+    }
+
+    /// The step that runs (`OwningExtension` on the platform).
+    #[must_use]
+    pub fn step(&self) -> &StepKey {
+        &self.cell.step.key
+    }
+
+    /// The message, the stage and the depth of the context `level` steps up; none above the first.
+    pub fn parent(&self, level: u32) -> Result<Option<(String, Stage, u32)>> {
+        let facts = |context: &Context| (context.message.clone(), context.stage, context.depth);
+        self.context(|context| context.ancestor(level).map(facts))
+    }
+
     /// The message's record; none in a Create before PostOperation.
     pub fn record(&self) -> Result<Option<EntityReference>> {
         self.context(|context| {
@@ -273,6 +301,12 @@ impl StepContext {
         self.cell.step.definition.configuration.as_deref()
     }
 
+    /// The step's secure configuration: not to be shown or traced.
+    #[must_use]
+    pub fn secure_configuration(&self) -> Option<&str> {
+        self.cell.step.secure_configuration.as_deref()
+    }
+
     /// Keeps a line with the run: it survives a rollback and reaches the error if the step fails.
     pub fn trace(&self, line: impl Into<String>) {
         self.cell.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line.into());
@@ -295,13 +329,13 @@ impl StepContext {
     }
 
     /// Changes an input parameter, in PreValidation and PreOperation.
-    pub fn set_input(&self, name: impl Into<String>, parameter: impl Into<Parameter>) -> Result<()> {
-        self.change(|execution| execution.set_input(name.into(), parameter.into()))
+    pub fn set_input(&self, name: &str, parameter: impl Into<Parameter>) -> Result<()> {
+        self.change(|execution| execution.set_input(name, parameter.into()))
     }
 
     /// Changes an output parameter, in PostOperation, or sets it at MainOperation.
-    pub fn set_output(&self, name: impl Into<String>, parameter: impl Into<Parameter>) -> Result<()> {
-        self.change(|execution| execution.set_output(name.into(), parameter.into()))
+    pub fn set_output(&self, name: &str, parameter: impl Into<Parameter>) -> Result<()> {
+        self.change(|execution| execution.set_output(name, parameter.into()))
     }
 
     /// Issues a request: the organization service. In a transaction it is part of it, and a failure dooms it.

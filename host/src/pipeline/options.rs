@@ -6,7 +6,7 @@ use crate::model::{Mode, Parameter, Parameters, Value};
 use crate::pipeline::registry::Step;
 
 /// What a request asks of the pipeline.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
     /// A value for all of its steps.
     pub(crate) tag: Option<Value>,
@@ -60,6 +60,15 @@ impl Options {
             ));
         }
         Ok(options)
+    }
+
+    /// These, and where they say nothing, those of the request that this one runs as.
+    pub(crate) fn or(mut self, outer: Self) -> Self {
+        self.tag = self.tag.or(outer.tag);
+        self.bypass.synchronous |= outer.bypass.synchronous;
+        self.bypass.asynchronous |= outer.bypass.asynchronous;
+        self.bypass.steps.extend(outer.bypass.steps);
+        self
     }
 }
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::message::{CoreOperation, is_bulk};
-use crate::model::error::Result;
+use crate::model::error::{Location, Result};
 use crate::model::request::parameter;
-use crate::model::{Attributes, ColumnSet, Entity, EntityDefinition, Mode, Parameter, Stage, Value};
+use crate::model::{Attributes, ColumnSet, DateTime, Entity, Filter, Mode, Parameter, Stage, Value};
 use crate::pipeline::execution::{Context, Execution, Side};
 use crate::pipeline::registry::{Registry, Step};
 
@@ -66,10 +66,21 @@ impl Plan {
     }
 
     /// The steps of a stage and mode, each with the verdict of its conditions on the message as it is now.
-    pub fn choose(&self, part: Part, stage: Stage, mode: Mode, execution: &Execution) -> Result<Vec<Choice>> {
+    pub fn choose(
+        &self,
+        part: Part,
+        stage: Stage,
+        mode: Mode,
+        execution: &Execution,
+        now: DateTime,
+    ) -> Result<Vec<Choice>> {
         let mut choices = Vec::new();
         for step in self.of(part, stage, mode) {
-            choices.push(match refusal(step, execution)? {
+            let refusal = refusal(step, execution, now).map_err(|error| {
+                let (message, entity) = (execution.context.message.clone(), execution.context.entity.clone());
+                error.at(Location { step: step.key.clone(), stage, message, entity })
+            })?;
+            choices.push(match refusal {
                 None => Choice::Run(Arc::clone(step)),
                 Some(reason) => Choice::Skip(Arc::clone(step), reason),
             });
@@ -99,7 +110,7 @@ impl Plan {
         };
         let steps = self.all().filter(|step| step.definition.enabled);
         let steps = steps.filter(|step| stages.contains(&step.definition.stage));
-        for step in steps.filter(|step| may_change || carries(step, &targets)) {
+        for step in steps.filter(|step| may_change || carries(step, context, &targets)) {
             let images = step.definition.images.iter().filter(|image| image.relationship.is_none());
             for image in images.filter(|image| side.is_of(image.image_type)) {
                 add(match image.attributes.as_slice() {
@@ -147,7 +158,7 @@ impl Plan {
 }
 
 /// Why a step does not run on the message as it is; none if it runs.
-fn refusal(step: &Step, execution: &Execution) -> Result<Option<String>> {
+fn refusal(step: &Step, execution: &Execution, now: DateTime) -> Result<Option<String>> {
     let definition = &step.definition;
     if !definition.enabled {
         return Ok(Some("the step is disabled".into()));
@@ -157,7 +168,7 @@ fn refusal(step: &Step, execution: &Execution) -> Result<Option<String>> {
     }
     let context = &execution.context;
     let targets = targets(context);
-    if !carries(step, &targets) {
+    if !carries(step, context, &targets) {
         let filter = definition.filtering_attributes.join(", ");
         return Ok(Some(format!("the target carries none of {filter}")));
     }
@@ -165,7 +176,11 @@ fn refusal(step: &Step, execution: &Execution) -> Result<Option<String>> {
         return Ok(Some("no value differs from before".into()));
     }
     if let Some(condition) = &definition.when
-        && !holds(condition, execution.subject.definition()?, context, &targets)?
+        && !holds(
+            &condition.filter(execution.subject.definition()?)?.resolved(now, context.user),
+            context,
+            &targets,
+        )
     {
         return Ok(Some("its condition does not hold".into()));
     }
@@ -183,10 +198,13 @@ fn targets(context: &Context) -> Vec<&Attributes> {
 }
 
 /// Whether a target carries one of the step's filtering attributes. Presence counts, not a changed value: a save with the
-/// same value triggers, as on the platform.
-fn carries(step: &Step, targets: &[&Attributes]) -> bool {
+/// same value triggers, as on the platform. The identifier is always there.
+fn carries(step: &Step, context: &Context, targets: &[&Attributes]) -> bool {
     let filter = &step.definition.filtering_attributes;
-    filter.is_empty() || targets.iter().any(|target| filter.iter().any(|name| target.contains_key(name)))
+    let is_id =
+        |name: &String| name.strip_suffix("id").is_some_and(|name| context.entity.as_deref() == Some(name));
+    let carried = |name: &String| targets.iter().any(|target| target.contains_key(name)) || is_id(name);
+    filter.is_empty() || filter.iter().any(carried)
 }
 
 /// Whether a target has another value than before in one of the step's filtering attributes, or in any.
@@ -201,21 +219,15 @@ fn changes(step: &Step, context: &Context, targets: &[&Attributes]) -> bool {
 }
 
 /// Whether a record, with what its target changes in it, meets a condition.
-fn holds(
-    condition: &crate::model::Condition,
-    definition: &EntityDefinition,
-    context: &Context,
-    targets: &[&Attributes],
-) -> Result<bool> {
-    let filter = condition.filter(definition)?;
+fn holds(condition: &Filter, context: &Context, targets: &[&Attributes]) -> bool {
     let count = targets.len().max(context.pre_images.len()).max(1);
-    Ok((0..count).any(|index| {
+    (0..count).any(|index| {
         let (target, before) = (targets.get(index), before(context, index));
-        filter.matches(&|name| {
+        condition.matches(&|name| {
             let changed = target.and_then(|target| target.get(name));
             changed.or_else(|| before.and_then(|before| before.get(name)))
         })
-    }))
+    })
 }
 
 fn before(context: &Context, index: usize) -> Option<&Entity> {
@@ -229,11 +241,7 @@ fn condition_columns(step: &Step) -> Option<ColumnSet> {
         [] => ColumnSet::All,
         names => ColumnSet::named(names.iter().cloned()),
     });
-    let when = definition.when.as_ref().map(|condition| {
-        let mut names = Vec::new();
-        condition.attributes(&mut names);
-        ColumnSet::Named(names)
-    });
+    let when = definition.when.as_ref().map(|condition| ColumnSet::named(condition.attributes()));
     match (changed, when) {
         (Some(mut columns), Some(more)) => {
             columns.extend(&more);

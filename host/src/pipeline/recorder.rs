@@ -62,6 +62,7 @@ impl Record {
         let run = StepRun {
             step: step.key.clone(),
             stage: step.definition.stage,
+            native: step.runner.is_native(),
             mode: step.definition.mode,
             rank: step.definition.rank,
             duration: Duration::ZERO,

@@ -167,8 +167,8 @@ fn check(schema: &Schema, plugin: &str, definition: &StepDefinition) -> Result<(
                  look at the target",
             );
         }
-        Steps::AsDefined if !is_main => check_allowed(schema, plugin, definition)?,
-        Steps::EveryEntity | Steps::AsDefined => {}
+        Steps::AsDefined => check_defined(schema, plugin, definition, is_main)?,
+        Steps::EveryEntity => {}
     }
     if let Some(entity) = definition.entity.as_ref().and_then(|name| schema.entities.get(name)) {
         let lacks = (message == Message::ASSIGN && !entity.is_user_owned())
@@ -190,10 +190,16 @@ fn check(schema: &Schema, plugin: &str, definition: &StepDefinition) -> Result<(
     check_images(plugin, definition, traits)
 }
 
-/// A custom message's definition says which steps it takes.
-fn check_allowed(schema: &Schema, plugin: &str, definition: &StepDefinition) -> Result<()> {
+/// A custom message's definition says which steps it takes, besides its main operation.
+fn check_defined(schema: &Schema, plugin: &str, definition: &StepDefinition, is_main: bool) -> Result<()> {
     let Some(message) = schema.messages.get(&definition.message) else { return Ok(()) };
+    let is_global = message.binding == Binding::Global;
     let problem = match message.steps {
+        _ if is_main && definition.when.is_some() => {
+            Some("has a condition, and a main operation always runs")
+        }
+        _ if is_global && definition.when.is_some() => Some("has a condition, and its message has no record"),
+        _ if is_main => None,
         StepsAllowed::SyncAndAsync => None,
         StepsAllowed::AsyncOnly if definition.mode == Mode::Asynchronous => None,
         StepsAllowed::AsyncOnly => Some("is synchronous, and its message allows asynchronous steps only"),

@@ -16,13 +16,12 @@ use uuid::Uuid;
 
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::job::Settlement;
+use crate::model::registration::{StepRegistration, Update};
 use crate::model::{
     Attributes, ColumnSet, DateTime, Definitions, Entity, EntityCollection, EntityDefinition,
     EntityReference, Job, Query, Schema,
 };
 
-#[cfg(feature = "sqlite")]
-pub(crate) mod check;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub mod watch;
@@ -86,6 +85,13 @@ pub trait Store: Send + Sync + 'static {
     /// Makes definitions, all or none, and returns the new schema. See [`Schema::extended`]; `InvalidDefinition` also if
     /// there are records with the same values of a new alternate key.
     async fn define(&self, definitions: Definitions) -> Result<Arc<Schema>>;
+
+    /// The registered steps of plugins, in the order in which they were first registered.
+    async fn registrations(&self) -> Result<Vec<StepRegistration>>;
+
+    /// Writes and removes registered steps, all or none. A step that is registered already keeps its place in the order;
+    /// one without a secure configuration loses what it had.
+    async fn update_registrations(&self, update: Update) -> Result<()>;
 
     /// Locks up to `limit` jobs that are ready for `worker` and returns them, oldest first, with `attempt` raised.
     /// Await it to its end: a caller that is dropped may leave jobs locked that nobody runs, until the next
@@ -158,7 +164,8 @@ pub trait Transaction: Send + Sync {
         columns: &ColumnSet,
     ) -> Result<Option<Entity>>;
 
-    /// Reads the records that a query selects, each with its identifier.
+    /// Reads the records that a query selects, each with its identifier unless the query is distinct. The query must be
+    /// [resolved](Query::resolved): a store knows neither the host's time nor the user.
     async fn query(&self, schema: &Schema, query: &Query) -> Result<EntityCollection>;
 
     /// Whether a lookup points to `target` in any record.

@@ -2,7 +2,7 @@
 
 use proc_macro2::Span;
 use syn::parse::{Parse, ParseStream};
-use syn::{Error, Ident, LitInt, LitStr, Result, Token, parenthesized};
+use syn::{Error, Ident, LitInt, LitStr, Result, Token, Type, parenthesized};
 
 /// The parts as written.
 pub(crate) struct Arguments {
@@ -10,8 +10,10 @@ pub(crate) struct Arguments {
     pub(crate) asynchronous: bool,
     pub(crate) rank: Option<Rank>,
     pub(crate) changed: Option<Columns>,
+    pub(crate) changed_only: Option<Span>,
     pub(crate) before: Option<Columns>,
     pub(crate) after: Option<Columns>,
+    pub(crate) children: Vec<Children>,
     pub(crate) entity: Option<LitStr>,
     pub(crate) message: Option<LitStr>,
     pub(crate) name: Option<LitStr>,
@@ -25,6 +27,21 @@ pub(crate) struct Columns {
     /// Every column: of the struct, or of the record.
     pub(crate) all: bool,
     pub(crate) names: Vec<Column>,
+}
+
+/// The children of a record that is deleted.
+pub(crate) struct Children {
+    pub(crate) span: Span,
+    pub(crate) relationship: LitStr,
+    pub(crate) columns: ChildColumns,
+}
+
+/// What to read of them.
+pub(crate) enum ChildColumns {
+    /// The columns of an entity's struct.
+    Struct(Type),
+    /// These, or every one if there is none.
+    Names(Vec<LitStr>),
 }
 
 /// One column.
@@ -53,13 +70,10 @@ const STAGES: &str = "a stage comes first: PreValidation, PreOperation or PostOp
 impl Parse for Arguments {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         let stage: Ident = input.parse().map_err(|error| Error::new(error.span(), STAGES))?;
-        if stage == "MainOperation" {
-            return Err(Error::new(
-                stage.span(),
-                "MainOperation is the core operation's own: a step runs before or after it",
-            ));
-        }
-        if !["PreValidation", "PreOperation", "PostOperation"].iter().any(|known| stage == known) {
+        if !["PreValidation", "PreOperation", "MainOperation", "PostOperation"]
+            .iter()
+            .any(|known| stage == known)
+        {
             return Err(Error::new(stage.span(), format!("`{stage}` is not a stage; {STAGES}")));
         }
         let mut arguments = Self {
@@ -67,8 +81,10 @@ impl Parse for Arguments {
             asynchronous: false,
             rank: None,
             changed: None,
+            changed_only: None,
             before: None,
             after: None,
+            children: Vec::new(),
             entity: None,
             message: None,
             name: None,
@@ -97,6 +113,8 @@ impl Arguments {
             "sync" => {}
             "rank" => once(&mut self.rank, &key, rank(input)?)?,
             "changed" => once(&mut self.changed, &key, columns(&key, input)?)?,
+            "changed_only" => once(&mut self.changed_only, &key, key.span())?,
+            "children" => self.children.push(children(&key, input)?),
             "before" => once(&mut self.before, &key, columns(&key, input)?)?,
             "after" => once(&mut self.after, &key, columns(&key, input)?)?,
             "entity" => once(&mut self.entity, &key, text(&key, input)?)?,
@@ -106,8 +124,8 @@ impl Arguments {
             "description" => once(&mut self.description, &key, text(&key, input)?)?,
             other => {
                 let text = format!(
-                    "`{other}` is not a part of #[step]; these are: sync, async, rank = 1, changed(..), before(..), \
-                     after(..), entity = \"..\", message = \"..\", name = \"..\", configuration = \"..\", \
+                    "`{other}` is not a part of #[step]; these are: sync, async, rank = 1, changed(..), changed_only, \
+                     before(..), after(..), children(..), entity = \"..\", message = \"..\", name = \"..\", configuration = \"..\", \
                      description = \"..\""
                 );
                 return Err(Error::new(key.span(), text));
@@ -166,4 +184,32 @@ fn columns(key: &Ident, input: ParseStream<'_>) -> Result<Columns> {
         return Err(Error::new(key.span(), format!("which columns? Write `{key}(name, creditlimit)`")));
     }
     Ok(columns)
+}
+
+fn children(key: &Ident, input: ParseStream<'_>) -> Result<Children> {
+    const SHAPE: &str = "write the relationship's name and what to read of the children: `children(\"incident_tasks\", \
+                         Task)`, with an entity's struct, with columns as strings, or with `all`";
+    let wrong = |error: Error| Error::new(error.span(), SHAPE);
+    if !input.peek(syn::token::Paren) {
+        return Err(Error::new(key.span(), SHAPE));
+    }
+    let content;
+    parenthesized!(content in input);
+    let relationship: LitStr = content.parse().map_err(wrong)?;
+    content.parse::<Token![,]>().map_err(wrong)?;
+    let columns = if content.peek(LitStr) {
+        let names = content.parse_terminated(<LitStr as Parse>::parse, Token![,]).map_err(wrong)?;
+        ChildColumns::Names(names.into_iter().collect())
+    } else {
+        let child: Type = content.parse().map_err(wrong)?;
+        content.parse::<Option<Token![,]>>()?;
+        match &child {
+            Type::Path(path) if path.path.is_ident("all") => ChildColumns::Names(Vec::new()),
+            _ => ChildColumns::Struct(child),
+        }
+    };
+    if !content.is_empty() {
+        return Err(Error::new(content.span(), SHAPE));
+    }
+    Ok(Children { span: key.span(), relationship, columns })
 }

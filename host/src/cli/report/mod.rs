@@ -3,6 +3,7 @@
 pub(super) mod inspection;
 pub(super) mod json;
 pub(super) mod plan;
+pub(super) mod registration;
 pub(super) mod scale;
 pub(super) mod text;
 pub(super) mod totals;

@@ -1,6 +1,5 @@
 //! The report of made-up traces with fixed times, as text and as JSON.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -43,6 +42,7 @@ fn trace(message: &str, duration: u64, events: Vec<Event>) -> Trace {
 
 fn step(name: &str, stage: Stage, duration: u64) -> StepRun {
     StepRun {
+        native: name == "count",
         step: key(name),
         stage,
         mode: Mode::Synchronous,
@@ -144,8 +144,10 @@ fn report(requests: Vec<RequestReport>) -> Report {
         .image("before", ImageType::PreImage, ["creditlimit"]);
     let follow_up =
         StepDefinition::new("follow_up", "Update", Stage::PostOperation).on("account").asynchronous();
-    let registered =
-        |definition: StepDefinition, native| Registered { key: key(&definition.name), definition, native };
+    let registered = |definition: StepDefinition, native| Registered {
+        native,
+        ..Registered::declared(key(&definition.name), definition)
+    };
     let count = StepDefinition::new("count", "Update", Stage::PostOperation);
     Report {
         plugins: vec![PluginReport {
@@ -174,8 +176,7 @@ fn report(requests: Vec<RequestReport>) -> Report {
 }
 
 fn totals(report: &Report) -> Totals {
-    let native = BTreeSet::from(["credit-guard/count".to_owned()]);
-    Totals::of(&report.requests, &native)
+    Totals::of(&report.requests)
 }
 
 fn rendered(report: &Report, width: Width) -> String {
@@ -287,9 +288,9 @@ fn no_line_is_wider_than_the_page() {
 fn every_moment_is_counted_once() {
     let report = report(vec![accepted(), refused()]);
     let totals = totals(&report);
-    let sum: Duration = totals.shares().iter().map(|(_, share)| *share).sum();
-    assert_eq!(sum, totals.total);
-    assert_eq!(totals.total, us(4_000 + 10 + 700));
+    let sum: Duration = totals.ledger.shares().iter().map(|(_, share)| *share).sum();
+    assert_eq!(sum, totals.ledger.total);
+    assert_eq!(totals.ledger.total, us(4_000 + 10 + 700));
 }
 
 #[test]

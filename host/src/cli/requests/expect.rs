@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::model::{Error, ErrorKind};
+use crate::model::{Error, ErrorKind, Stage};
 
 /// What the author of a request expects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,27 +21,39 @@ pub(in crate::cli) enum Expect {
 }
 
 /// A failure that is expected. Without a kind, any refusal; everything that is given must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::cli) struct Fault {
+    /// Its kind, such as `rejected`.
     #[serde(default, deserialize_with = "kind", skip_serializing_if = "Option::is_none")]
     pub(in crate::cli) kind: Option<String>,
+    /// Its code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::cli) code: Option<i32>,
     /// A part of the error's message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::cli) message: Option<String>,
+    /// The step in which it is to arise, as `plugin/step`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::cli) step: Option<String>,
+    /// The stage of that step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::cli) stage: Option<Stage>,
 }
 
 /// The kinds that refuse a request: an answer, and no breakdown.
-pub(in crate::cli) const REFUSALS: [ErrorKind; 7] = [
+pub(in crate::cli) const REFUSALS: [ErrorKind; 11] = [
     ErrorKind::Rejected,
     ErrorKind::InvalidRequest,
     ErrorKind::NotFound,
     ErrorKind::Duplicate,
+    ErrorKind::Conflict,
+    ErrorKind::Denied,
     ErrorKind::Restricted,
     ErrorKind::DepthExceeded,
     ErrorKind::Doomed,
+    ErrorKind::InvalidRegistration,
+    ErrorKind::InvalidDefinition,
 ];
 
 /// The other kinds with which a request can fail.
@@ -82,6 +95,15 @@ impl Fault {
         if let Some(message) = self.message.as_ref().filter(|part| !error.message().contains(part.as_str())) {
             differences.push(format!("a message with \"{message}\" in it"));
         }
+        let location = error.location();
+        let step = location.map(|location| location.step.to_string());
+        if let Some(expected) = self.step.as_ref().filter(|expected| step.as_ref() != Some(expected)) {
+            differences.push(format!("an error of the step `{expected}`"));
+        }
+        let stage = location.map(|location| location.stage);
+        if let Some(expected) = self.stage.filter(|expected| stage != Some(*expected)) {
+            differences.push(format!("an error at {expected}"));
+        }
         differences
     }
 }
@@ -103,7 +125,7 @@ impl<'de> Deserialize<'de> for Expect {
             type Value = Expect;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("\"success\", \"fault\", or {\"fault\": {\"kind\": ..., \"code\": ..., \"message\": ...}}")
+                f.write_str("\"success\", \"fault\", or {\"fault\": {\"kind\": ..., \"message\": ..., \"step\": ...}}")
             }
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Expect, E> {

@@ -1,6 +1,7 @@
 //! The text of a requests file, read piece by piece, each with its place for errors.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -18,17 +19,45 @@ pub(in crate::cli) struct Source {
     pub(in crate::cli) text: String,
 }
 
+impl Source {
+    /// The text of a file; `kind` says what file it is to be, and `hint` what it is to hold.
+    pub(in crate::cli) fn read(path: &Path, kind: &str, hint: &str) -> Result<Self, Failure> {
+        let name = path.display().to_string();
+        let bytes = std::fs::read(path).map_err(|error| {
+            let standard = if kind == "requests" { ", or `-` for standard input" } else { "" };
+            Failure::new(format!(
+                "the {kind} file `{name}` cannot be read: {error}; name a JSON file{standard}"
+            ))
+        })?;
+        Self::new(&name, bytes, hint)
+    }
+
+    /// The text that the bytes are.
+    pub(in crate::cli) fn new(name: &str, bytes: Vec<u8>, hint: &str) -> Result<Self, Failure> {
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            Failure::new(format!("{name}: the byte {at} is not UTF-8; save the file as UTF-8"))
+        })?;
+        // Editors on some systems begin a file with a mark that JSON does not know.
+        let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
+        if text.trim().is_empty() {
+            return Err(Failure::new(format!("{name} is empty; {hint}")));
+        }
+        Ok(Self { name: name.to_owned(), text })
+    }
+}
+
 /// Reads each element of a list, with its path.
-pub(super) fn each<'s, T>(
+pub(in crate::cli) fn each<'s, T>(
     list: &[&'s RawValue],
     name: &str,
-    read: impl Fn(&'s str, &str) -> Result<T, Failure>,
+    read: impl Fn(&'s RawValue, &str) -> Result<T, Failure>,
 ) -> Result<Vec<T>, Failure> {
-    list.iter().enumerate().map(|(index, raw)| read(raw.get(), &format!("{name}[{index}]"))).collect()
+    list.iter().enumerate().map(|(index, raw)| read(raw, &format!("{name}[{index}]"))).collect()
 }
 
 /// Reads an object. Without the check, a list of its members' values would pass too.
-pub(super) fn object<'s, T: Deserialize<'s>>(
+pub(in crate::cli) fn object<'s, T: Deserialize<'s>>(
     source: &Source,
     text: &'s str,
     path: &str,
@@ -44,7 +73,7 @@ pub(super) fn object<'s, T: Deserialize<'s>>(
 }
 
 /// Reads a piece of the source's text.
-pub(super) fn decode<'s, T: Deserialize<'s>>(
+pub(in crate::cli) fn decode<'s, T: Deserialize<'s>>(
     source: &Source,
     text: &'s str,
     path: &str,
@@ -110,7 +139,7 @@ fn offset(source: &Source, part: &str) -> usize {
 }
 
 /// The place where `part`, a slice of the source's text, begins.
-pub(super) fn place(source: &Source, part: &str, path: &str) -> Place {
+pub(in crate::cli) fn place(source: &Source, part: &str, path: &str) -> Place {
     place_of(source, offset(source, part), path)
 }
 

@@ -1,296 +1,256 @@
 //! Requests with their values typed by the schema.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::Scripted;
-use super::raw::{RawFilter, RawQuery, RawRequest, RawTarget};
-use super::source::{Source, decode, object, place};
+use super::forms::{A_REFERENCE, Absent, Form, MESSAGES, Part};
+use super::raw::RawRequest;
+use super::source::{Source, decode, each, object, place};
 use crate::cli::failure::Failure;
 use crate::cli::json::{self, Expected};
+use crate::cli::value;
+use crate::model::request::parameter;
 use crate::model::{
-    ColumnSet, Entity, EntityDefinition, EntityReference, Filter, Message, Operator, Query, Request, Schema,
-    Value,
+    Binding, ColumnSet, EntityCollection, EntityDefinition, MessageDefinition, Parameter, Parameters, Query,
+    Request, Schema, Value, ValueType,
 };
 
-/// How deeply filters nest at most: far more than a person writes, and little enough for the stack.
-const FILTER_DEPTH_MAX: u32 = 32;
+/// How deeply requests hold others at most: the host has a limit of its own, which is to be what refuses them.
+const DEPTH_MAX: u32 = 16;
 
 /// Reads the parts of requests.
-pub(super) struct Reader<'s, 'c> {
-    pub(super) source: &'s Source,
-    pub(super) schema: &'c Schema,
+pub(in crate::cli) struct Reader<'s, 'c> {
+    pub(in crate::cli) source: &'s Source,
+    pub(in crate::cli) schema: &'c Schema,
 }
 
-impl<'s> Reader<'s, '_> {
+impl<'s, 'c> Reader<'s, 'c> {
     /// A request; `user` asks where it does not say who.
-    pub(super) fn request(&self, raw: &RawRequest<'s>, user: Uuid, path: &str) -> Result<Scripted, Failure> {
-        let at = |part: &str| format!("{path}.{part}");
-        let message: String = decode(self.source, raw.message.get(), &at("message"))?;
-        let message_place = || place(self.source, raw.message.get(), &at("message"));
-        let refuse =
-            |part: Option<&RawValue>, name: &str| match part {
-                None => Ok(()),
-                Some(part) => Err(Failure::new(format!("{} has no `{name}`; remove it", a(&message)))
-                    .at(place(self.source, part.get(), &at(name)))),
-            };
-        let target = || {
-            let raw = raw.target.ok_or_else(|| {
-                Failure::new(format!(
-                    "{} needs a target: add \"target\": {{\"entity\": \"<name>\", ...}}",
-                    a(&message)
-                ))
-                .at(message_place())
-            })?;
-            self.target(raw, &message, &at("target"))
-        };
-        let request = match message.as_str() {
-            Message::RETRIEVE_MULTIPLE => {
-                refuse(raw.target, "target")?;
-                refuse(raw.columns, "columns")?;
-                let query = raw.query.ok_or_else(|| {
-                    Failure::new("a RetrieveMultiple needs a query: add \"query\": {\"entity\": \"<name>\"}")
-                        .at(message_place())
-                })?;
-                Request::retrieve_multiple(self.query(query, &at("query"))?)
-            }
-            Message::RETRIEVE => {
-                refuse(raw.query, "query")?;
-                let target = reference(target()?);
-                let definition = self.schema.entity(&target.entity)?;
-                Request::retrieve(target, self.columns(raw.columns, definition, &at("columns"))?)
-            }
-            Message::CREATE | Message::UPDATE | Message::DELETE => {
-                refuse(raw.query, "query")?;
-                refuse(raw.columns, "columns")?;
-                let target = target()?;
-                match message.as_str() {
-                    Message::CREATE => Request::create(target),
-                    Message::UPDATE => Request::update(target),
-                    _ => Request::delete(reference(target)),
-                }
-            }
-            _ => {
-                let known = "Create, Retrieve, RetrieveMultiple, Update, Delete";
-                return Err(Failure::new(format!(
-                    "the message `{message}` is not known; use one of {known}"
-                ))
-                .at(message_place()));
-            }
-        };
-        let request = request.as_user(raw.user.unwrap_or(user));
-        Ok(Scripted { note: raw.note.clone(), expect: raw.expect.clone(), request })
-    }
-
-    fn target(&self, raw: &RawValue, message: &str, path: &str) -> Result<Entity, Failure> {
-        let target: RawTarget<'_> = object(self.source, raw.get(), path)?;
-        let definition = self.definition(target.entity, path)?;
-        let mut entity = Entity::new(&definition.logical_name);
-        entity.id = target.id;
-        if entity.id.is_none() && message != Message::CREATE {
-            return Err(Failure::new(format!(
-                "{} needs the record: add its \"id\" to the target",
-                a(message)
-            ))
-            .at(place(self.source, raw.get(), path)));
-        }
-        let writes = matches!(message, Message::CREATE | Message::UPDATE);
-        for (name, value) in target.attributes.map(|pairs| pairs.0).unwrap_or_default() {
-            let path = format!("{path}.attributes.{name}");
-            let here = || place(self.source, value.get(), &path);
-            if !writes {
-                return Err(
-                    Failure::new(format!("{} takes no attributes; remove them", a(message))).at(here())
-                );
-            }
-            let typed = self.value(definition, &name, value, &path)?;
-            entity.attributes.insert(name, typed);
-        }
-        Ok(entity)
-    }
-
-    fn query(&self, raw: &RawValue, path: &str) -> Result<Query, Failure> {
-        let raw_query: RawQuery<'_> = object(self.source, raw.get(), path)?;
-        let definition = self.definition(raw_query.entity, path)?;
-        for order in &raw_query.orders {
-            definition.readable_type(&order.attribute).map_err(|error| {
-                Failure::new(error.message()).at(place(self.source, raw.get(), &format!("{path}.orders")))
-            })?;
-        }
-        let mut query = Query::new(&definition.logical_name);
-        query.columns = self.columns(raw_query.columns, definition, &format!("{path}.columns"))?;
-        query.orders = raw_query.orders;
-        query.top = raw_query.top;
-        if let Some(filter) = raw_query.filter {
-            query.filter = Some(self.filter(filter, definition, &format!("{path}.filter"), 1)?);
-        }
-        Ok(query)
-    }
-
-    fn filter(
+    pub(in crate::cli) fn request(
         &self,
-        raw: &RawValue,
-        definition: &EntityDefinition,
+        raw: &RawRequest<'s>,
+        user: Option<Uuid>,
+        path: &str,
+    ) -> Result<Request, Failure> {
+        self.request_at(raw, user, path, 1)
+    }
+
+    fn request_at(
+        &self,
+        raw: &RawRequest<'s>,
+        user: Option<Uuid>,
         path: &str,
         depth: u32,
-    ) -> Result<Filter, Failure> {
-        let wrong = |message: &str| Failure::new(message).at(place(self.source, raw.get(), path));
-        if depth > FILTER_DEPTH_MAX {
-            return Err(wrong(&format!(
-                "the filter nests more than {FILTER_DEPTH_MAX} levels deep; flatten it"
-            )));
-        }
-        let filter: RawFilter<'_> = object(self.source, raw.get(), path)?;
-        let parts = |parts: &[&RawValue], name: &str| {
-            let path = format!("{path}.{name}");
-            let part = |(index, raw): (usize, &&RawValue)| {
-                self.filter(raw, definition, &format!("{path}[{index}]"), depth + 1)
-            };
-            parts.iter().enumerate().map(part).collect::<Result<Vec<_>, _>>()
-        };
-        match filter {
-            RawFilter {
-                all: Some(list),
-                any: None,
-                attribute: None,
-                operator: None,
-                value: None,
-                values: None,
-            } => parts(&list, "all").map(Filter::All),
-            RawFilter {
-                all: None,
-                any: Some(list),
-                attribute: None,
-                operator: None,
-                value: None,
-                values: None,
-            } => parts(&list, "any").map(Filter::Any),
-            RawFilter {
-                all: None,
-                any: None,
-                attribute: Some(attribute),
-                operator: Some(operator),
-                value,
-                values,
-            } => {
-                let given = match (value, values) {
-                    (Some(value), None) => vec![value],
-                    (None, values) => values.unwrap_or_default(),
-                    (Some(_), Some(_)) => {
-                        return Err(wrong("a condition has either \"value\" or \"values\"; remove one"));
-                    }
-                };
-                self.condition(definition, attribute, operator, &given, path)
+    ) -> Result<Request, Failure> {
+        let at = |part: &str| format!("{path}.{part}");
+        let message: String = decode(self.source, raw.message.get(), &at("message"))?;
+        let custom = self.schema.messages.get(&message).map(AsRef::as_ref);
+        let parts = self.parts(&message, custom, raw, &at("message"))?;
+        for (key, given) in raw.parts() {
+            if let (Some(given), false) = (given, parts.iter().any(|part| part.key == key)) {
+                let text = format!("{} has no `{key}`; remove it", a(&message));
+                return Err(self.wrong(text, given, &at(key)));
             }
-            _ => Err(wrong(
-                "a filter is {\"all\": [...]}, {\"any\": [...]}, or {\"attribute\": ..., \"operator\": ..., \"value\": ...}",
-            )),
         }
-    }
-
-    fn condition(
-        &self,
-        definition: &EntityDefinition,
-        attribute: &RawValue,
-        operator: &RawValue,
-        given: &[&RawValue],
-        path: &str,
-    ) -> Result<Filter, Failure> {
-        let name: String = decode(self.source, attribute.get(), &format!("{path}.attribute"))?;
-        let operator_name: String = decode(self.source, operator.get(), &format!("{path}.operator"))?;
-        let here = || place(self.source, operator.get(), &format!("{path}.operator"));
-        let operator = Operator::parse(&operator_name).ok_or_else(|| {
-            let known: Vec<&str> = Operator::ALL.into_iter().map(Operator::name).collect();
-            Failure::new(format!(
-                "the operator `{operator_name}` is not known; use one of {}",
-                known.join(", ")
-            ))
-            .at(here())
-        })?;
-        let counts = match operator {
-            Operator::Null | Operator::NotNull => given.is_empty(),
-            Operator::In | Operator::NotIn => true,
-            _ => given.len() == 1,
-        };
-        if !counts {
-            let needs = match operator {
-                Operator::Null | Operator::NotNull => "takes no value; remove it",
-                _ => "needs one value other than null; test for null with `null` or `not-null`",
+        let mut parameters = Parameters::new();
+        for part in parts {
+            let given = match (raw.part(part.key), part.absent) {
+                // Said by another key already.
+                (None, _) if parameters.contains_key(part.parameter) => continue,
+                (Some(given), _) if parameters.contains_key(part.parameter) => {
+                    let text = "a query is written as \"query\" or as \"fetch\"; remove one";
+                    return Err(self.wrong(text, given, &at(part.key)));
+                }
+                (Some(given), _) => self.part(part, given, &message, &parameters, &at(part.key), depth)?,
+                (None, Absent::Default(default)) => default(),
+                (None, Absent::Nothing) => continue,
+                (None, Absent::Needed(what, how)) => {
+                    let text = format!("{} needs {what}: add {how}", a(&message));
+                    return Err(self.wrong(text, raw.message, &at("message")));
+                }
             };
-            return Err(Failure::new(format!("the operator `{operator}` {needs}")).at(here()));
+            parameters.insert(part.parameter.into(), given);
         }
-        let value = |raw: &&RawValue| self.value(definition, &name, raw, path);
-        // Checked here too, for a condition without values.
-        definition.readable_type(&name).map_err(|error| {
-            Failure::new(error.message()).at(place(
-                self.source,
-                attribute.get(),
-                &format!("{path}.attribute"),
-            ))
-        })?;
-        let values = given.iter().map(value).collect::<Result<_, _>>()?;
-        Ok(Filter::Condition { link: None, attribute: name, operator, values })
+        for (name, given) in raw.parameters.iter().flat_map(|pairs| &pairs.0) {
+            let path = format!("{path}.parameters.{name}");
+            let read = self.parameter(&message, custom, name, given, &path)?;
+            parameters.insert(name.clone(), read);
+        }
+        if let Some(tag) = raw.tag {
+            let tag = value::literal(tag.get()).map_err(|message| self.wrong(message, tag, &at("tag")))?;
+            parameters.insert(parameter::TAG.into(), tag.into());
+        }
+        let mut request = Request::new(message, parameters);
+        request.user = raw.user.map(|user| user.0).or(user);
+        Ok(request)
     }
 
-    fn columns(
+    /// What the message is asked with.
+    fn parts(
+        &self,
+        message: &str,
+        custom: Option<&MessageDefinition>,
+        raw: &RawRequest<'s>,
+        path: &str,
+    ) -> Result<&'static [Part], Failure> {
+        if let Some((_, parts)) = MESSAGES.iter().find(|(name, _)| *name == message) {
+            return Ok(parts);
+        }
+        match custom.map(|custom| &custom.binding) {
+            Some(Binding::Entity(_)) => Ok(&[A_REFERENCE]),
+            Some(_) => Ok(&[]),
+            None => {
+                let core = MESSAGES.iter().map(|(name, _)| *name);
+                let known: Vec<&str> = core.chain(self.schema.messages.keys().map(String::as_str)).collect();
+                let text = format!(
+                    "the message `{message}` is not known; use one of {}, or define it under `messages`",
+                    known.join(", ")
+                );
+                Err(self.wrong(text, raw.message, path))
+            }
+        }
+    }
+
+    pub(super) fn part(
+        &self,
+        part: &Part,
+        raw: &'s RawValue,
+        message: &str,
+        before: &Parameters,
+        path: &str,
+        depth: u32,
+    ) -> Result<Parameter, Failure> {
+        Ok(match part.form {
+            Form::Record { named } => self.record(raw, message, named, path)?.into(),
+            Form::Reference => self.reference(raw, message, path)?,
+            Form::Records { named } => {
+                let records = self.list(raw, path, |raw, path| self.record(raw, message, named, path))?;
+                let entity = records.first().map(|record| record.logical_name.clone()).unwrap_or_default();
+                EntityCollection::new(entity, records).into()
+            }
+            Form::References => Parameter::References(
+                self.list(raw, path, |raw, path| self.plain_reference(raw, message, path))?,
+            ),
+            Form::Columns => {
+                let target = before.get(parameter::TARGET).and_then(entity_of).unwrap_or_default();
+                let definition = self.schema.entity(target)?;
+                Parameter::Columns(self.columns(Some(raw), definition, ColumnSet::All, path)?)
+            }
+            Form::Query => Parameter::Query(Arc::new(self.query(raw, path)?)),
+            Form::Fetch => {
+                let text: String = decode(self.source, raw.get(), path)?;
+                let query = Query::from_fetch_xml(&text, self.schema);
+                Parameter::Query(Arc::new(query.map_err(|error| self.wrong(error.message(), raw, path))?))
+            }
+            Form::Requests => {
+                if depth >= DEPTH_MAX {
+                    let text = format!("the requests nest more than {DEPTH_MAX} levels deep; flatten them");
+                    return Err(self.wrong(text, raw, path));
+                }
+                let requests = self.list(raw, path, |raw, path| {
+                    let nested: RawRequest<'s> = object(self.source, raw.get(), path)?;
+                    self.request_at(&nested, None, path, depth + 1)
+                })?;
+                Parameter::Requests(Arc::new(requests))
+            }
+            Form::Principal | Form::Text | Form::BigInteger | Form::Choice | Form::Boolean => {
+                self.plain(part.form, raw, path)?
+            }
+        })
+    }
+
+    pub(super) fn plain(&self, form: Form, raw: &'s RawValue, path: &str) -> Result<Parameter, Failure> {
+        let value_type = match form {
+            Form::Principal => ValueType::Lookup,
+            Form::BigInteger => ValueType::BigInteger,
+            Form::Choice => ValueType::Choice,
+            Form::Boolean => ValueType::Boolean,
+            _ => ValueType::String,
+        };
+        self.typed(raw, value_type.into(), path).map(Into::into)
+    }
+
+    pub(super) fn columns(
         &self,
         raw: Option<&RawValue>,
         definition: &EntityDefinition,
+        absent: ColumnSet,
         path: &str,
     ) -> Result<ColumnSet, Failure> {
-        let Some(raw) = raw else { return Ok(ColumnSet::All) };
-        let here = || place(self.source, raw.get(), path);
+        let Some(raw) = raw else { return Ok(absent) };
         if raw.get().starts_with('[') {
             let columns = ColumnSet::Named(decode(self.source, raw.get(), path)?);
-            definition.check_columns(&columns).map_err(|error| Failure::new(error.message()).at(here()))?;
+            let checked = definition.check_columns(&columns);
+            checked.map_err(|error| self.wrong(error.message(), raw, path))?;
             return Ok(columns);
         }
         match decode::<Cow<'_, str>>(self.source, raw.get(), path).as_deref() {
             Ok("all") => Ok(ColumnSet::All),
-            _ => Err(Failure::new(format!(
-                "expected \"all\" or a list of attribute names, found {}",
-                json::found(raw.get())
-            ))
-            .at(here())),
+            _ => {
+                let found = json::found(raw.get());
+                let text = format!("expected \"all\" or a list of attribute names, found {found}");
+                Err(self.wrong(text, raw, path))
+            }
         }
     }
 
-    fn definition(&self, entity: &RawValue, path: &str) -> Result<&EntityDefinition, Failure> {
+    /// The definition of the entity that `entity` names; `path` is that of the object around it.
+    pub(super) fn definition(&self, entity: &RawValue, path: &str) -> Result<&'c EntityDefinition, Failure> {
         let path = format!("{path}.entity");
         let name: String = decode(self.source, entity.get(), &path)?;
         let definition = self.schema.entity(&name);
-        definition
-            .map(AsRef::as_ref)
-            .map_err(|error| Failure::new(error.message()).at(place(self.source, entity.get(), &path)))
+        definition.map(AsRef::as_ref).map_err(|error| self.wrong(error.message(), entity, &path))
     }
 
-    fn value(
+    /// The value of an attribute.
+    pub(super) fn value(
         &self,
         definition: &EntityDefinition,
         name: &str,
         raw: &RawValue,
         path: &str,
     ) -> Result<Value, Failure> {
-        let here = || place(self.source, raw.get(), path);
-        let readable =
-            definition.readable_type(name).map_err(|error| Failure::new(error.message()).at(here()))?;
+        let readable = definition.readable_type(name);
+        let readable = readable.map_err(|error| self.wrong(error.message(), raw, path))?;
         let expected = match definition.attribute(name) {
             Some(attribute) => Expected::from(&attribute.attribute_type),
             None => Expected::from(readable),
         };
-        json::from_json(raw.get(), expected).map_err(|message| Failure::new(message).at(here()))
+        self.typed(raw, expected, path)
+    }
+
+    pub(super) fn typed(&self, raw: &RawValue, expected: Expected<'_>, path: &str) -> Result<Value, Failure> {
+        value::read(raw.get(), expected).map_err(|message| self.wrong(message, raw, path))
+    }
+
+    pub(super) fn list<T>(
+        &self,
+        raw: &'s RawValue,
+        path: &str,
+        read: impl Fn(&'s RawValue, &str) -> Result<T, Failure>,
+    ) -> Result<Vec<T>, Failure> {
+        let list: Vec<&'s RawValue> = decode(self.source, raw.get(), path)?;
+        each(&list, path, read)
+    }
+
+    /// A failure at a piece of the source.
+    pub(in crate::cli) fn wrong(&self, message: impl Into<String>, raw: &RawValue, path: &str) -> Failure {
+        Failure::new(message).at(place(self.source, raw.get(), path))
     }
 }
 
 /// A message with its article.
-fn a(message: &str) -> String {
+pub(super) fn a(message: &str) -> String {
     let article = if message.starts_with(['A', 'E', 'I', 'O', 'U']) { "an" } else { "a" };
     format!("{article} {message}")
 }
 
-fn reference(entity: Entity) -> EntityReference {
-    // A target without an identifier was refused before.
-    EntityReference::new(entity.logical_name, entity.id.unwrap_or_default())
+fn entity_of(target: &Parameter) -> Option<&str> {
+    match target {
+        Parameter::Entity(entity) => Some(&entity.logical_name),
+        other => other.reference().map(|reference| reference.entity.as_str()),
+    }
 }

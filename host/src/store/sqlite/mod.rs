@@ -6,10 +6,11 @@
 
 mod definition;
 mod error;
-mod filter;
 mod job;
 mod key;
 mod open;
+mod query;
+mod registration;
 mod session;
 mod sql;
 mod table;
@@ -29,6 +30,7 @@ use uuid::Uuid;
 
 use crate::model::error::Result;
 use crate::model::job::Settlement;
+use crate::model::registration::{StepRegistration, Update};
 use crate::model::{DateTime, Definitions, Job, Schema};
 use crate::store::{Access, Begin, JobSelect, PendingJobs, Store, Timing, Transaction, Verdict, Work};
 
@@ -193,6 +195,15 @@ impl Store for SqliteStore {
                 Ok(schema)
             })
             .await
+    }
+
+    async fn registrations(&self) -> Result<Vec<StepRegistration>> {
+        self.call(Access::Read, "the registration of steps", registration::read).await
+    }
+
+    async fn update_registrations(&self, update: Update) -> Result<()> {
+        let write = move |connection: &Connection| registration::write(connection, &update);
+        self.call(Access::Write, "the registration of steps", write).await
     }
 
     async fn claim_jobs(&self, worker: Uuid, limit: u32, now: DateTime) -> Result<Vec<Job>> {

@@ -11,12 +11,12 @@ use crate::model::{
     Attributes, ColumnSet, Entity, EntityCollection, EntityDefinition, EntityReference, Job, Query, Schema,
     Value,
 };
-use crate::store::{Access, Transaction, check};
+use crate::store::{Access, Transaction};
 
 use super::error::is_duplicate;
 use super::session::SqliteTransaction;
 use super::value::{Column, Parameter, Place, id_parameter};
-use super::{filter, job, key, sql};
+use super::{job, key, sql};
 
 #[async_trait]
 impl Transaction for SqliteTransaction {
@@ -85,14 +85,7 @@ impl Transaction for SqliteTransaction {
     }
 
     async fn query(&self, schema: &Schema, query: &Query) -> Result<EntityCollection> {
-        self.call(Access::Read, |connection| {
-            let definition = schema.entity(&query.entity)?;
-            check::query(definition, query)?;
-            let columns = Column::select(definition, &query.columns)?;
-            let select = filter::select(definition, query, &columns)?;
-            let records = self.read(connection, definition, &columns, &select.sql, &select.parameters)?;
-            Ok(EntityCollection::new(&query.entity, records))
-        })
+        self.call(Access::Read, |connection| self.select(connection, schema, query))
     }
 
     async fn is_referenced(

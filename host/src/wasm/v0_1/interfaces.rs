@@ -107,7 +107,7 @@ impl execution_context::Host for State {
     }
 
     fn set_input_parameter(&mut self, name: String, parameter: types::Parameter) -> Answer<()> {
-        self.change(|execution| execution.set_input(name, parameter_in(parameter)?))
+        self.change(|execution| execution.set_input(&name, parameter_in(parameter)?))
     }
 
     fn output_parameters(&mut self) -> wasmtime::Result<Vec<String>> {
@@ -119,7 +119,7 @@ impl execution_context::Host for State {
     }
 
     fn set_output_parameter(&mut self, name: String, parameter: types::Parameter) -> Answer<()> {
-        self.change(|execution| execution.set_output(name, parameter_in(parameter)?))
+        self.change(|execution| execution.set_output(&name, parameter_in(parameter)?))
     }
 
     fn output_entity(&mut self, columns: types::ColumnSet) -> wasmtime::Result<Option<types::Entity>> {

@@ -109,6 +109,14 @@ fn set_unknown(ctx: &mut Create<Record>) -> Result {
     Ok(())
 }
 
+/// Deletes the `link` that the note names, with whatever hangs on it.
+#[step(PreOperation, entity = "probe")]
+fn delete_link(ctx: &mut Create<Record>) -> Result {
+    let Some(note) = ctx.target.value::<String>("note") else { return Ok(()) };
+    let id: UniqueIdentifier = note.parse()?;
+    ctx.org().delete(EntityReference { entity: "link".to_owned(), id })
+}
+
 /// Does nothing.
 #[step(PreOperation, entity = "probe")]
 fn pass(_ctx: &mut Create<Record>) -> Result {
@@ -129,5 +137,6 @@ plugin!(
     refuse,
     chatter,
     set_unknown,
+    delete_link,
     pass
 );

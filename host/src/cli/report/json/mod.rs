@@ -14,13 +14,15 @@ use serde::Serialize;
 use serde_json::Value as Json;
 use uuid::Uuid;
 
+pub(in crate::cli) use self::trace::job_status;
 use self::trace::{ErrorJson, JobJson, TraceJson};
 use super::totals::Totals;
 use super::{PluginReport, Report, RequestReport, plan};
-use crate::cli::json::to_json;
+use crate::cli::fact;
+use crate::cli::label::Labels;
 use crate::cli::requests::{Expect, Fault};
-use crate::model::request::parameter;
-use crate::model::{Entity, Image, Mode, Response, Stage};
+use crate::model::registration::{Origin, Override};
+use crate::model::{Condition, Image, Mode, Response, Stage};
 
 /// The version of the shape.
 pub(in crate::cli) const FORMAT: u32 = 1;
@@ -90,7 +92,11 @@ pub(super) struct PlanLine<'a> {
     message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     entity: Option<&'a str>,
-    order: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order: Option<usize>,
+    /// Where it is not `message`, but the one that shares its pipeline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registered_on: Option<&'a str>,
     plugin: &'a str,
     step: &'a str,
     native: bool,
@@ -99,7 +105,19 @@ pub(super) struct PlanLine<'a> {
     mode: Mode,
     rank: i32,
     filtering_attributes: &'a [String],
+    changed_only: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    when: Option<&'a Condition>,
     images: &'a [Image],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    configuration: Option<&'a str>,
+    /// Whether there is one; never what it is.
+    secure_configuration: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run_as: Option<Uuid>,
+    enabled: bool,
+    bypassable: bool,
+    overrides: Vec<OverrideJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
     why: &'a str,
@@ -112,6 +130,7 @@ impl<'a> From<&'a plan::Line> for PlanLine<'a> {
             message: &line.message,
             entity: line.entity.as_deref(),
             order: line.order,
+            registered_on: Some(definition.message.as_str()).filter(|message| *message != line.message),
             plugin: &line.step.key.plugin,
             step: &line.step.key.step,
             native: line.step.native,
@@ -120,10 +139,40 @@ impl<'a> From<&'a plan::Line> for PlanLine<'a> {
             mode: definition.mode,
             rank: definition.rank,
             filtering_attributes: &definition.filtering_attributes,
+            changed_only: definition.changed_only,
+            when: definition.when.as_ref(),
             images: &definition.images,
+            configuration: definition.configuration.as_deref(),
+            secure_configuration: line.step.has_secure_configuration,
+            run_as: definition.run_as,
+            enabled: definition.enabled,
+            bypassable: definition.bypassable,
+            overrides: line.step.overrides.iter().map(OverrideJson::from).collect(),
             description: definition.description.as_deref(),
             why: &line.why,
         }
+    }
+}
+
+/// A value that is not as the plugin declares it.
+#[derive(Serialize)]
+struct OverrideJson<'a> {
+    field: &'static str,
+    declared: &'a Json,
+    value: &'a Json,
+    /// `manifest` or `database`.
+    origin: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manifest: Option<&'a str>,
+}
+
+impl<'a> From<&'a Override> for OverrideJson<'a> {
+    fn from(value: &'a Override) -> Self {
+        let (origin, manifest) = match &value.origin {
+            Origin::Manifest(source) => ("manifest", Some(source.as_str())),
+            Origin::Database => ("database", None),
+        };
+        Self { field: value.field, declared: &value.declared, value: &value.value, origin, manifest }
     }
 }
 
@@ -139,7 +188,7 @@ struct Request<'a> {
     expect_fault: Option<&'a Fault>,
     outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    response: Option<ResponseJson<'a>>,
+    response: Option<Json>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -163,48 +212,11 @@ impl<'a> From<&'a RequestReport> for Request<'a> {
                 _ => None,
             },
             outcome: request.verdict().name(),
-            response: request.result.as_ref().ok().map(Into::into),
+            response: request.result.as_ref().ok().map(response),
             error: request.result.as_ref().err().map(Into::into),
             trace: request.trace.as_ref().map(Into::into),
             jobs: request.jobs.iter().map(Into::into).collect(),
         }
-    }
-}
-
-#[derive(Serialize)]
-struct ResponseJson<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<Uuid>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    entity: Option<EntityJson<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    entities: Option<Vec<EntityJson<'a>>>,
-}
-
-impl<'a> From<&'a Response> for ResponseJson<'a> {
-    fn from(response: &'a Response) -> Self {
-        let collection = response.parameters.get(parameter::BUSINESS_ENTITY_COLLECTION);
-        Self {
-            id: response.id(),
-            entity: response.entity().map(Into::into),
-            entities: collection.map(|_| response.entities().iter().map(Into::into).collect()),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct EntityJson<'a> {
-    entity: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<Uuid>,
-    attributes: serde_json::Map<String, Json>,
-}
-
-impl<'a> From<&'a Entity> for EntityJson<'a> {
-    fn from(entity: &'a Entity) -> Self {
-        let attributes =
-            entity.attributes.iter().map(|(name, value)| (name.clone(), to_json(value))).collect();
-        Self { entity: &entity.logical_name, id: entity.id, attributes }
     }
 }
 
@@ -229,15 +241,15 @@ struct TotalsJson {
 impl TotalsJson {
     fn new(report: &Report, totals: &Totals) -> Self {
         Self {
-            admission_us: us(totals.admission),
-            database_wait_us: us(totals.database_wait),
-            guests_us: us(totals.guests),
-            host_calls_us: us(totals.host_calls),
-            native_steps_us: us(totals.native_steps),
-            operations_us: us(totals.operations),
-            transaction_ends_us: us(totals.transaction_ends),
-            pipeline_us: us(totals.pipeline),
-            total_us: us(totals.total),
+            admission_us: us(totals.ledger.admission),
+            database_wait_us: us(totals.ledger.database_wait),
+            guests_us: us(totals.ledger.guests),
+            host_calls_us: us(totals.ledger.host_calls),
+            native_steps_us: us(totals.ledger.native_steps),
+            operations_us: us(totals.ledger.operations),
+            transaction_ends_us: us(totals.ledger.transaction_ends),
+            pipeline_us: us(totals.ledger.pipeline),
+            total_us: us(totals.ledger.total),
             asynchronous_steps_us: us(totals.asynchronous_steps),
             load_us: us(report.plugins.iter().map(|plugin| plugin.load).sum()),
             elapsed_us: us(report.took),
@@ -245,6 +257,11 @@ impl TotalsJson {
             memory_limit_bytes: report.memory_limit,
         }
     }
+}
+
+/// The output parameters, by name.
+fn response(response: &Response) -> Json {
+    fact::parameters(&response.parameters).to_json(&Labels::default())
 }
 
 /// Whole microseconds.

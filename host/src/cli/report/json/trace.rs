@@ -8,7 +8,9 @@ use super::us;
 use crate::cli::json::to_json;
 use crate::cli::report::JobReport;
 use crate::model::trace::{Change, Event, StepRun};
-use crate::model::{DateTime, Error, Location, Mode, OperationStatus, Stage, Trace, Value, ValueType};
+use crate::model::{
+    DateTime, Error, JobStatus, Location, Mode, OperationStatus, Stage, Trace, Value, ValueType,
+};
 
 #[derive(Serialize)]
 pub(super) struct ErrorJson<'a> {
@@ -238,21 +240,11 @@ pub(super) struct JobJson<'a> {
 
 impl<'a> From<&'a JobReport> for JobJson<'a> {
     fn from(JobReport { job, runs }: &'a JobReport) -> Self {
-        use crate::model::JobStatus as Status;
         Self {
             id: job.id,
             plugin: &job.step.plugin,
             step: &job.step.step,
-            status: match job.status {
-                Status::WaitingForResources => "waiting_for_resources",
-                Status::Waiting => "waiting",
-                Status::InProgress => "in_progress",
-                Status::Pausing => "pausing",
-                Status::Canceling => "canceling",
-                Status::Succeeded => "succeeded",
-                Status::Failed => "failed",
-                Status::Canceled => "canceled",
-            },
+            status: job_status(job.status),
             status_code: job.status.number(),
             attempt: job.attempt,
             crash_count: job.crash_count,
@@ -263,5 +255,19 @@ impl<'a> From<&'a JobReport> for JobJson<'a> {
             error: job.error.as_ref(),
             runs: runs.iter().map(Into::into).collect(),
         }
+    }
+}
+
+/// The name of a job's status.
+pub(in crate::cli) fn job_status(status: JobStatus) -> &'static str {
+    match status {
+        JobStatus::WaitingForResources => "waiting_for_resources",
+        JobStatus::Waiting => "waiting",
+        JobStatus::InProgress => "in_progress",
+        JobStatus::Pausing => "pausing",
+        JobStatus::Canceling => "canceling",
+        JobStatus::Succeeded => "succeeded",
+        JobStatus::Failed => "failed",
+        JobStatus::Canceled => "canceled",
     }
 }

@@ -9,7 +9,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use super::totals::Totals;
 use super::{PluginReport, Report, RequestReport, Verdict, plan};
 use crate::model::{JobStatus, Mode};
-use style::{BAD, DIM, GOOD, HEADING, NAME, WARNING, columns, short_path};
+use style::{BAD, CHANGE, DIM, GOOD, HEADING, NAME, WARNING, columns, short_path};
 pub(in crate::cli) use style::{Page, Width, bytes, clean, duration};
 
 /// Where there are no requests.
@@ -106,6 +106,13 @@ pub(super) fn plan_table(page: &mut Page, lines: &[plan::Line]) {
         if !conditions.is_empty() {
             page.line(3, &format!("{DIM}{}{DIM:#}", clean(&conditions)));
         }
+        let mut overrides: Vec<String> = line.step.overrides.iter().map(ToString::to_string).collect();
+        if line.step.has_secure_configuration {
+            overrides.push("secure_configuration set".to_owned());
+        }
+        if !overrides.is_empty() {
+            page.line(3, &format!("{CHANGE}{}{CHANGE:#}", clean(&overrides.join("; "))));
+        }
     }
 }
 
@@ -135,7 +142,7 @@ fn plan_row(line: &plan::Line) -> [String; 7] {
     };
     let plugin = clean(&line.step.key.plugin);
     [
-        line.order.to_string(),
+        line.order.map_or_else(|| "-".to_owned(), |order| order.to_string()),
         format!("{} {}", definition.stage.number(), definition.stage),
         definition.rank.to_string(),
         mode.to_owned(),
@@ -147,8 +154,8 @@ fn plan_row(line: &plan::Line) -> [String; 7] {
 
 fn where_the_time_went(page: &mut Page, totals: &Totals) {
     page.heading("Where the time went");
-    let total = totals.total.as_secs_f64();
-    for (name, share) in totals.shares() {
+    let total = totals.ledger.total.as_secs_f64();
+    for (name, share) in totals.ledger.shares() {
         if share.is_zero() {
             continue;
         }
@@ -157,7 +164,7 @@ fn where_the_time_went(page: &mut Page, totals: &Totals) {
         let bar = if bar.is_empty() { bar } else { format!("  {DIM}{bar}{DIM:#}") };
         page.line(1, &format!("{name:<24}{:>10} {percent:>4.0} %{bar}", duration(share)));
     }
-    page.line(1, &format!("{:<24}{:>10}", "all requests", duration(totals.total)));
+    page.line(1, &format!("{:<24}{:>10}", "all requests", duration(totals.ledger.total)));
     if !totals.asynchronous_steps.is_zero() {
         let steps = duration(totals.asynchronous_steps);
         let note = format!("{DIM}on their own, after the commits{DIM:#}");
@@ -211,6 +218,21 @@ fn outcome(requests: &[RequestReport]) -> String {
         part(rest, &format!("{} not ended well or not yet", plural(rest, "job")), BAD);
     }
     parts.join(", ")
+}
+
+/// A line of a difference, in the colour of its sign.
+pub(super) fn signed(sign: char, text: &str) -> String {
+    let style = match sign {
+        '+' => GOOD,
+        '-' => BAD,
+        _ => CHANGE,
+    };
+    format!("{style}{sign}{style:#} {text}")
+}
+
+/// A warning, with the name of its rule.
+pub(super) fn warning(rule: &str, text: &str) -> String {
+    format!("{WARNING}{rule}{WARNING:#}: {}", clean(text))
 }
 
 /// A number with its noun.

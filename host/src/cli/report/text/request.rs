@@ -6,11 +6,14 @@ use std::time::Duration;
 use anstyle::Style;
 
 use super::style::{BAD, CHANGE, DIM, GOOD, NAME, Page, WARNING, clean, duration, short};
+use crate::cli::fact::{self, Fact};
+use crate::cli::label::Labels;
 use crate::cli::report::{JobReport, RequestReport, Verdict};
 use crate::cli::requests::Expect;
+use crate::model::request::parameter;
 use crate::model::step::StepKey;
 use crate::model::trace::{Change, Event, OperationRun, StepRun};
-use crate::model::{Entity, Error, Job, JobStatus, Message, Stage, Trace, Value};
+use crate::model::{Entity, Error, Job, JobStatus, Message, Response, Stage, Trace, Value};
 
 /// Lines of a guest's backtrace at most: its own frames are first.
 const BACKTRACE_LINES_MAX: usize = 24;
@@ -30,6 +33,7 @@ pub(super) fn render(page: &mut Page, request: &RequestReport) {
             for entity in response.entity().into_iter().chain(response.entities()).take(RECORDS_SHOWN_MAX) {
                 record(page, entity);
             }
+            outputs(page, response);
             if let Some(more) = response.entities().len().checked_sub(RECORDS_SHOWN_MAX + 1) {
                 page.line(1, &format!("{DIM}← and {} more records{DIM:#}", more + 1));
             }
@@ -43,6 +47,16 @@ pub(super) fn render(page: &mut Page, request: &RequestReport) {
         page.line(1, &format!("{BAD}✗{BAD:#} it should have failed (`\"expect\"`), and it succeeded"));
     }
     page.blank();
+}
+
+/// The output parameters that are no records and not the identifier of a Create, which the headline has.
+fn outputs(page: &mut Page, response: &Response) {
+    let shown = [parameter::ID, parameter::BUSINESS_ENTITY, parameter::BUSINESS_ENTITY_COLLECTION];
+    let Fact::Object(parameters) = fact::parameters(&response.parameters) else { return };
+    for (name, value) in parameters.iter().filter(|(name, _)| !shown.contains(&name.as_str())) {
+        let value = value.to_json(&Labels::default()).to_string();
+        page.line(1, &format!("{DIM}← {}{DIM:#} {}", clean(name), clean(&value)));
+    }
 }
 
 /// In which way a request failed that should have failed in another.

@@ -1,0 +1,16 @@
+use stagegate_sdk::prelude::*;
+
+#[derive(Entity, Default)]
+#[entity("account")]
+struct Account {
+    name: Field<String>,
+    creditlimit: Field<Money>,
+}
+
+#[derive(CustomMessage)]
+#[message("sg_Approve", bound = Account)]
+struct Approve {
+    amount: Money,
+}
+
+fn main() {}

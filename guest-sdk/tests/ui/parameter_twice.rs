@@ -1,0 +1,18 @@
+use stagegate_sdk::prelude::*;
+
+#[derive(Entity, Default)]
+#[entity("account")]
+struct Account {
+    name: Field<String>,
+    creditlimit: Field<Money>,
+}
+
+#[derive(CustomMessage)]
+#[message("sg_Approve")]
+struct Approve {
+    amount: Money,
+    #[parameter("Amount")]
+    other: Money,
+}
+
+fn main() {}

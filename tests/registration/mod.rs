@@ -1,0 +1,6 @@
+//! Registration as data: manifests, the database's registration, differences and warnings.
+
+mod diff;
+mod host;
+mod lints;
+mod manifest;
