@@ -135,7 +135,7 @@ async fn a_job_has_them_as_they_were_when_it_was_queued_whatever_their_type() {
             Value::Decimal("123456789.0123456789".parse().unwrap()),
             Value::Money("0.10".parse().unwrap()),
             string("é \"quoted\"\n"),
-            Value::DateTime(stagegate::DateTime(1_700_000_000_123_456)),
+            Value::DateTime(stagegate::DateTime(1_700_000_000_123)),
             Value::UniqueIdentifier(uuid::Uuid::from_u128(5)),
             Value::Choice(3),
             Value::Choices(vec![1, 2]),
@@ -167,6 +167,22 @@ async fn a_job_has_them_as_they_were_when_it_was_queued_whatever_their_type() {
     let jobs = world.host.jobs(stagegate::store::JobSelect::Newest(1)).await.unwrap();
     assert_eq!(jobs[0].error, None);
     assert_eq!(log.all(), ["the same"]);
+}
+
+#[tokio::test]
+async fn a_value_that_no_job_could_be_given_is_refused() {
+    for value in [Value::Double(f64::NAN), Value::DateTime(stagegate::DateTime(i64::MAX))] {
+        let world = World::new(|host| {
+            let shares = NativeStep::new(move |cx| {
+                let value = value.clone();
+                async move { Ok(cx.set_shared_variable("x", value)?) }
+            });
+            host.native_step("p", on_create("shares", Stage::PreOperation), shares)
+        })
+        .await;
+        let error = world.create("a").await.unwrap_err();
+        assert!(error.message().contains("the shared variable `x` cannot be"), "{error}");
+    }
 }
 
 #[tokio::test]
