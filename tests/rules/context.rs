@@ -200,7 +200,10 @@ async fn a_step_cannot_put_in_place_of_a_parameter_what_it_cannot_be() {
             let result = world.host.execute(request).await;
             let error = result.err().unwrap_or_else(|| panic!("{message} takes {parameter:?} at {stage}"));
             assert_eq!(error.location().map(|location| location.stage), Some(stage), "{message}: {error}");
-            assert!(["another record", "no records", name].iter().any(|text| error.message().contains(text)), "{error}");
+            assert!(
+                ["another record", "no records", name].iter().any(|text| error.message().contains(text)),
+                "{error}"
+            );
         }
     }
 }
