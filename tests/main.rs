@@ -12,6 +12,7 @@ mod cli;
 mod contract;
 mod pipeline;
 mod registration;
+mod rules;
 mod samples;
 mod sandbox;
 mod scenarios;

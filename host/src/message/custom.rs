@@ -6,7 +6,7 @@ use super::{CoreOperation, Course, Steps, Subject, Traits, invalid, list, missin
 use crate::model::custom_message::{Binding, MessageDefinition};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::request::parameter;
-use crate::model::{Parameter, Parameters, Schema};
+use crate::model::{Parameter, Parameters, Schema, Value};
 
 pub(super) struct Custom;
 
@@ -48,6 +48,10 @@ impl CoreOperation for Custom {
                     list(&known)
                 )));
             };
+            // Null is how a caller spells out that it leaves an optional parameter out.
+            if parameter.optional && *given == Parameter::Value(Value::Null) {
+                continue;
+            }
             if let Some(reason) = parameter.refusal(given) {
                 return Err(invalid(format!("the parameter `{name}` of {message} {reason}")));
             }

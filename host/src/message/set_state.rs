@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use super::update::{current, state_of};
 use super::{
     Cascaded, CoreOperation, Done, Operation, Subject, Traits, check_names, choice_parameter, invalid,
     reference_parameter,
@@ -47,10 +48,13 @@ impl CoreOperation for SetState {
         Ok(Subject::new(definition, Some(target.id)))
     }
 
-    async fn perform(&self, _cx: Operation<'_>, subject: &Subject, input: &Parameters) -> Result<Done> {
+    /// The Update carries the status too if the state's default is wanted, so that its steps are filtered by both.
+    async fn perform(&self, cx: Operation<'_>, subject: &Subject, input: &Parameters) -> Result<Done> {
         let (definition, id) = subject.record()?;
-        let update =
-            Entity { logical_name: definition.logical_name.clone(), id: Some(id), ..changes(input)? };
+        let mut changes = changes(input)?;
+        let current = current(cx, definition, id, true, false).await?;
+        definition.resolve_state(state_of(&current), &mut changes.attributes)?;
+        let update = Entity { logical_name: definition.logical_name.clone(), id: Some(id), ..changes };
         Ok(Done { output: Parameters::new(), cascade: vec![Cascaded::Request(Request::update(update))] })
     }
 }

@@ -136,7 +136,7 @@ async fn write(
 }
 
 /// What of the record decides about the write.
-async fn current(
+pub(super) async fn current(
     cx: Operation<'_>,
     definition: &EntityDefinition,
     id: Uuid,
@@ -154,7 +154,7 @@ async fn current(
     found.ok_or_else(|| not_found(Message::UPDATE, definition, id))
 }
 
-fn state_of(record: &Entity) -> Option<(i32, i32)> {
+pub(super) fn state_of(record: &Entity) -> Option<(i32, i32)> {
     match (record.get(STATE_CODE), record.get(STATUS_CODE)) {
         (Some(Value::Choice(state)), Some(Value::Choice(status))) => Some((*state, *status)),
         _ => None,

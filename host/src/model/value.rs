@@ -69,6 +69,15 @@ impl Value {
         matches!(self, Self::Null)
     }
 
+    /// Whether it can be written as text and read again: finite, and a moment in the years -9999 to 9999.
+    pub(crate) fn can_be_written(&self) -> bool {
+        match self {
+            Self::Double(number) => number.is_finite(),
+            Self::DateTime(moment) => jiff::Timestamp::from_millisecond(moment.0).is_ok(),
+            _ => true,
+        }
+    }
+
     /// Bytes that the value takes, roughly: what limits on shared variables count.
     #[must_use]
     pub fn size(&self) -> usize {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::message::Cascaded;
 use crate::model::definition::{MODIFIED_BY, MODIFIED_ON, USER_ENTITY};
-use crate::model::error::Result;
+use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::{Attributes, ColumnSet, Entity, EntityReference, Message, Request, Value};
 use crate::pipeline::execution::{Execution, Scope};
 use crate::pipeline::{Pipeline, open_scope, past};
@@ -20,6 +20,27 @@ impl Pipeline {
         for id in context.subjects().into_iter().flatten() {
             scope.begin_delete(EntityReference::new(entity, id));
         }
+    }
+
+    /// Refuses a Delete of which steps, since its cascade, made records that point to what goes: these would be left
+    /// pointing to nothing. Those whose own Delete has begun do not count.
+    pub(super) async fn refuse_newcomers(&self, scope: &Scope, execution: &Execution) -> Result<()> {
+        let (operation, context) = (self.operation(scope, execution), &execution.context);
+        let prepared = execution.operation.prepare(operation, &execution.subject, &context.input).await?;
+        for item in prepared.cascade {
+            let Cascaded::Child { definition, id, attribute, parent, .. } = item else { continue };
+            let child = EntityReference::new(&definition.logical_name, id);
+            if !scope.is_deleting(&child) {
+                return Err(Error::new(
+                    ErrorKind::Restricted,
+                    format!(
+                        "cannot delete {parent}: a step let {child} point to it as its `{attribute}` while it was being \
+                         deleted; let the step do that before, or not at all"
+                    ),
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Runs what a core operation asked for, in order. The first failure ends the message.

@@ -545,6 +545,15 @@ impl Execution {
                 "the shared variable `tag` is the request's and cannot be changed; use another name",
             ));
         }
+        if !value.can_be_written() {
+            return Err(Error::new(
+                ErrorKind::InvalidRequest,
+                format!(
+                    "the shared variable `{name}` cannot be {value}: asynchronous steps get what is written, which is \
+                     finite numbers and the years -9999 to 9999"
+                ),
+            ));
+        }
         let others = shared.iter().filter(|(other, _)| **other != name);
         let bytes: usize = others.clone().map(|(name, value)| name.len() + value.size()).sum();
         if others.count() >= SHARED_VARIABLES_MAX || bytes + name.len() + value.size() > SHARED_BYTES_MAX {

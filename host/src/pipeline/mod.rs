@@ -418,6 +418,7 @@ impl Pipeline {
         if execution.operation.traits().creates {
             identify(&mut execution);
         }
+        self.refuse_newcomers(&scope, &execution).await?;
         let started = Instant::now();
         let result = {
             let cx = self.operation(&scope, &execution);
@@ -437,7 +438,7 @@ impl Pipeline {
         Ok(execution)
     }
 
-    fn operation<'a>(&self, scope: &'a Scope, execution: &'a Execution) -> Operation<'a> {
+    pub(super) fn operation<'a>(&self, scope: &'a Scope, execution: &'a Execution) -> Operation<'a> {
         Operation {
             transaction: &*scope.transaction,
             schema: &execution.schema,
