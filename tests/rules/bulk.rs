@@ -50,7 +50,7 @@ async fn what_is_twice_in_a_create_or_a_delete_fails_and_leaves_all() {
     assert_eq!(error.kind(), ErrorKind::Duplicate, "{error}");
     let record = world.add(probe("a")).await;
     let error = world.host.execute(Request::delete_multiple(vec![record.clone(), record])).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+    assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{error}");
     assert_eq!(world.names("probe").await, ["a"]);
 }
 

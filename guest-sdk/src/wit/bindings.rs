@@ -570,7 +570,7 @@ pub mod stagegate {
                 Failed,
                 /// It was canceled.
                 Canceled,
-                /// It may succeed if it is run again; an asynchronous step is.
+                /// It may succeed if it is run again.
                 Retry,
                 /// It waits for something.
                 Suspended,
@@ -3233,7 +3233,8 @@ pub mod stagegate {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// The pre-images of the records of a bulk message, one for each of its targets; one for any other message.
+            /// The pre-images of the records of a bulk message, one for each of its targets; one for any other message. Empty if no
+            /// such image is registered for the step.
             #[allow(async_fn_in_trait)]
             pub fn pre_images(
                 alias: &str,

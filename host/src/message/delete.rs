@@ -1,5 +1,6 @@
 //! Delete and DeleteMultiple: remove records, and before that what hangs on them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -84,6 +85,11 @@ impl CoreOperation for DeleteMultiple {
                 "the targets of {message} are records of one entity, not of `{}` and `{}`; issue a request for each",
                 first.entity, other.entity
             )));
+        }
+        let mut seen = BTreeSet::new();
+        if let Some(index) = references.iter().position(|reference| !seen.insert(reference.id)) {
+            let problem = format!("two targets of {message} are the same record; name it once");
+            return Err(targets::at(invalid(problem), index));
         }
         let definition = targets::writable(schema, message, &first.entity)?;
         Ok(Subject::new(definition, None))

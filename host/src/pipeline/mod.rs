@@ -29,7 +29,7 @@ use crate::message::{self, Course, Operation};
 use crate::model::error::{Error, ErrorKind, Location, Result};
 use crate::model::request::parameter;
 use crate::model::trace::{Event, OperationRun, Trace};
-use crate::model::{Clock, Fault, Mode, Parameter, Request, Response, Stage};
+use crate::model::{Clock, Fault, Message, Mode, Parameter, Request, Response, Stage};
 use crate::pipeline::execution::{Context, Deadline, Execution, Origin, Scope};
 use crate::pipeline::options::Options;
 use crate::pipeline::plan::{Choice, Part, Plan};
@@ -418,7 +418,9 @@ impl Pipeline {
         if execution.operation.traits().creates {
             identify(&mut execution);
         }
-        self.refuse_newcomers(&scope, &execution).await?;
+        if matches!(execution.context.message.as_str(), Message::DELETE | Message::DELETE_MULTIPLE) {
+            self.refuse_newcomers(&scope, &execution).await?;
+        }
         let started = Instant::now();
         let result = {
             let cx = self.operation(&scope, &execution);

@@ -312,12 +312,12 @@ impl StepContext {
         self.cell.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line.into());
     }
 
-    /// The records of a bulk message before the core operation, one for each target.
+    /// The records of a bulk message before the core operation, one for each target; empty without such an image.
     pub fn pre_images(&self, alias: &str) -> Result<Vec<Option<Entity>>> {
         self.context(|context| context.images(&self.cell.step, Side::Pre, alias, &ColumnSet::All))
     }
 
-    /// The records of a bulk message after the core operation, one for each target.
+    /// The records of a bulk message after the core operation, one for each target; empty without such an image.
     pub fn post_images(&self, alias: &str) -> Result<Vec<Option<Entity>>> {
         self.context(|context| context.images(&self.cell.step, Side::Post, alias, &ColumnSet::All))
     }
