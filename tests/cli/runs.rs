@@ -204,11 +204,8 @@ fn a_request_that_cannot_be_read_leaves_the_data_as_they_were() {
         &raise("900", "").replace("Update", "Upsrt"),
         &["at requests[0].message", "`Upsrt` is not known; use one of Create"],
     );
-    bad(
-        r#"{"message": "Update", "target": {"entity": "account"}}"#,
-        &["an Update needs the record", "\"id\""],
-    );
-    bad(r#"{"message": "Create"}"#, &["a Create needs a target"]);
+    bad(r#"{"message": "Update", "target": {"entity": "account"}}"#, &["Update needs the record", "\"id\""]);
+    bad(r#"{"message": "Create"}"#, &["Create needs a target"]);
     bad(r#"{"message": "RetrieveMultiple"}"#, &["needs a query"]);
     let filter = |filter: &str| {
         format!(r#"{{"message": "RetrieveMultiple", "query": {{"entity": "account", "filter": {filter}}}}}"#)

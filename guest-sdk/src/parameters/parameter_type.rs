@@ -64,49 +64,32 @@ impl<T: AttributeType> ParameterType for T {
     }
 }
 
-impl ParameterType for Vec<String> {
-    const TYPE: &'static str = "string-array";
+/// The types that are a variant of [`Parameter`] each.
+macro_rules! variants {
+    ($($type:ty = $name:literal, $variant:ident;)*) => {
+        $(
+            impl ParameterType for $type {
+                const TYPE: &'static str = $name;
 
-    fn into_parameter(self) -> Parameter {
-        Parameter::Strings(self)
-    }
+                fn into_parameter(self) -> Parameter {
+                    Parameter::$variant(self)
+                }
 
-    fn from_parameter(parameter: Parameter) -> Option<Self> {
-        match parameter {
-            Parameter::Strings(texts) => Some(texts),
-            _ => None,
-        }
-    }
+                fn from_parameter(parameter: Parameter) -> Option<Self> {
+                    match parameter {
+                        Parameter::$variant(inner) => Some(inner),
+                        _ => None,
+                    }
+                }
+            }
+        )*
+    };
 }
 
-impl ParameterType for Record {
-    const TYPE: &'static str = "entity";
-
-    fn into_parameter(self) -> Parameter {
-        Parameter::Entity(self)
-    }
-
-    fn from_parameter(parameter: Parameter) -> Option<Self> {
-        match parameter {
-            Parameter::Entity(record) => Some(record),
-            _ => None,
-        }
-    }
-}
-
-impl ParameterType for EntityCollection {
-    const TYPE: &'static str = "entity-collection";
-
-    fn into_parameter(self) -> Parameter {
-        Parameter::Entities(self)
-    }
-
-    fn from_parameter(parameter: Parameter) -> Option<Self> {
-        match parameter {
-            Parameter::Entities(entities) => Some(entities),
-            _ => None,
-        }
-    }
+variants! {
+    Vec<String> = "string-array", Strings;
+    Record = "entity", Entity;
+    EntityCollection = "entity-collection", Entities;
 }
 
 impl<E: Entity> ParameterType for Row<E> {

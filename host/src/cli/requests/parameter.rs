@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use super::forms::{FOR_ANY, MESSAGES};
 use super::raw::Pairs;
 use super::source::decode;
-use super::typed::{Reader, a};
+use super::typed::Reader;
 use crate::cli::failure::Failure;
 use crate::model::request::parameter;
 use crate::model::{
@@ -73,8 +73,7 @@ impl<'s> Reader<'s, '_> {
             let Some(property) = properties.iter().find(|property| property.name == *name) else {
                 let known: Vec<&str> = properties.iter().map(|property| property.name.as_str()).collect();
                 let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                let text =
-                    format!("{} has no output `{name}` that a step can set; there are {known}", a(message));
+                let text = format!("{message} has no output `{name}` that a step can set; there are {known}");
                 return Err(self.wrong(text, raw, &path));
             };
             read.insert(name.clone(), self.custom(property, raw, message, &path)?);
@@ -108,7 +107,7 @@ impl<'s> Reader<'s, '_> {
                 format!("there are {}", own.chain(any).collect::<Vec<_>>().join(", "))
             }
         };
-        Err(self.wrong(format!("{} takes no `{name}` here; {text}", a(message)), raw, path))
+        Err(self.wrong(format!("{message} takes no `{name}` here; {text}"), raw, path))
     }
 
     /// A parameter of a custom message.

@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::raw::{Pairs, RawTarget};
 use super::source::object;
-use super::typed::{Reader, a};
+use super::typed::Reader;
 use crate::cli::failure::Failure;
 use crate::model::{Attributes, Entity, EntityDefinition, EntityReference, Parameter, Value};
 
@@ -47,7 +47,7 @@ impl<'s> Reader<'s, '_> {
     ) -> Result<Parameter, Failure> {
         let (entity, attributes) = self.target(raw, message, true, path)?;
         if let Some((name, value)) = attributes.iter().flat_map(|pairs| &pairs.0).next() {
-            let text = format!("{} takes no attributes; remove them", a(message));
+            let text = format!("{message} takes no attributes; remove them");
             return Err(self.wrong(text, value, &format!("{path}.attributes.{name}")));
         }
         Ok(match entity.reference() {
@@ -85,8 +85,7 @@ impl<'s> Reader<'s, '_> {
         }
         if named && entity.id.is_none() && entity.key_attributes.is_empty() {
             let text = format!(
-                "{} needs the record: add its \"id\" to the target, or the \"key\" that names it",
-                a(message)
+                "{message} needs the record: add its \"id\" to the target, or the \"key\" that names it"
             );
             return Err(self.wrong(text, raw, path));
         }

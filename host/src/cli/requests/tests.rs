@@ -222,12 +222,12 @@ fn queries_have_joins_pages_and_values_typed_by_their_operators() {
 
 #[test]
 fn what_is_missing_or_too_much_is_named_with_the_way_out() {
-    refused(r#"{"message": "Create"}"#, &["request.message", "a Create needs a target: add \"target\""]);
+    refused(r#"{"message": "Create"}"#, &["request.message", "Create needs a target: add \"target\""]);
     refused(r#"{"message": "Assign", "target": {"entity": "account", "id": "$a"}}"#, &["needs an assignee"]);
-    refused(r#"{"message": "ExecuteMultiple"}"#, &["an ExecuteMultiple needs requests"]);
+    refused(r#"{"message": "ExecuteMultiple"}"#, &["ExecuteMultiple needs requests"]);
     refused(
         r#"{"message": "Delete", "target": {"entity": "account"}}"#,
-        &["request.target", "a Delete needs the record", "\"key\""],
+        &["request.target", "Delete needs the record", "\"key\""],
     );
     refused(
         r#"{"message": "Delete", "target": {"entity": "account", "id": "$a", "attributes": {"name": "x"}}}"#,
@@ -235,7 +235,7 @@ fn what_is_missing_or_too_much_is_named_with_the_way_out() {
     );
     refused(
         &format!(r#"{{"message": "Create", "target": {ACME}, "row_version": 1}}"#),
-        &["request.row_version", "a Create has no `row_version`; remove it"],
+        &["request.row_version", "Create has no `row_version`; remove it"],
     );
     refused(r#"{"message": "Creat"}"#, &["`Creat` is not known", "Create", "sg_Score", "`messages`"]);
     refused(

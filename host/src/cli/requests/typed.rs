@@ -51,7 +51,7 @@ impl<'s, 'c> Reader<'s, 'c> {
         let parts = self.parts(&message, custom, raw, &at("message"))?;
         for (key, given) in raw.parts() {
             if let (Some(given), false) = (given, parts.iter().any(|part| part.key == key)) {
-                let text = format!("{} has no `{key}`; remove it", a(&message));
+                let text = format!("{message} has no `{key}`; remove it");
                 return Err(self.wrong(text, given, &at(key)));
             }
         }
@@ -68,7 +68,7 @@ impl<'s, 'c> Reader<'s, 'c> {
                 (None, Absent::Default(default)) => default(),
                 (None, Absent::Nothing) => continue,
                 (None, Absent::Needed(what, how)) => {
-                    let text = format!("{} needs {what}: add {how}", a(&message));
+                    let text = format!("{message} needs {what}: add {how}");
                     return Err(self.wrong(text, raw.message, &at("message")));
                 }
             };
@@ -240,12 +240,6 @@ impl<'s, 'c> Reader<'s, 'c> {
     pub(in crate::cli) fn wrong(&self, message: impl Into<String>, raw: &RawValue, path: &str) -> Failure {
         Failure::new(message).at(place(self.source, raw.get(), path))
     }
-}
-
-/// A message with its article.
-pub(super) fn a(message: &str) -> String {
-    let article = if message.starts_with(['A', 'E', 'I', 'O', 'U']) { "an" } else { "a" };
-    format!("{article} {message}")
 }
 
 fn entity_of(target: &Parameter) -> Option<&str> {
