@@ -34,7 +34,7 @@ pub use definition::{EntityDefinition, KeyDefinition, Ownership};
 pub use entity::{Attributes, ColumnSet, Entity, EntityCollection, EntityReference};
 pub use error::{Error, ErrorKind, Location};
 pub use fault::{Fault, OperationStatus, code};
-pub use job::{Job, JobState, JobStatus};
+pub use job::{Job, JobPolicy, JobState, JobStatus};
 pub use ledger::Ledger;
 pub use query::{Filter, Join, Link, Operator, Order, Page, Query};
 pub use registration::Manifest;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::model::definition::{OWNER_ID, STATE_CODE, STATUS_CODE};
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::model::{AttributeType, Condition, EntityDefinition, MessageDefinition};
+use crate::model::{AttributeType, Condition, EntityDefinition, JobPolicy, MessageDefinition};
 
 /// A moment of a message's pipeline, with the platform's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -197,6 +197,13 @@ pub struct StepDefinition {
     /// Whether a request may pass it over: see [`parameter::BYPASS_BUSINESS_LOGIC`](crate::model::request::parameter).
     #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
     pub bypassable: bool,
+    /// How the jobs of an asynchronous step are run.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub jobs: JobPolicy,
+}
+
+fn is_default(policy: &JobPolicy) -> bool {
+    *policy == JobPolicy::default()
 }
 
 fn yes() -> bool {
@@ -226,6 +233,7 @@ impl StepDefinition {
             run_as: None,
             enabled: true,
             bypassable: true,
+            jobs: JobPolicy::default(),
         }
     }
 
@@ -289,6 +297,13 @@ impl StepDefinition {
     #[must_use]
     pub fn not_bypassable(mut self) -> Self {
         self.bypassable = false;
+        self
+    }
+
+    /// Sets how the jobs of an asynchronous step are run.
+    #[must_use]
+    pub fn jobs(mut self, jobs: JobPolicy) -> Self {
+        self.jobs = jobs;
         self
     }
 

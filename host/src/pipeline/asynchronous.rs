@@ -143,6 +143,7 @@ impl Pipeline {
             record: None,
             bypass: Bypass::default(),
             trusted: false,
+            job: None,
         };
         Ok((Arc::clone(step), execution))
     }

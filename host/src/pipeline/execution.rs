@@ -18,6 +18,7 @@ use crate::model::{
 use crate::pipeline::options::{Bypass, Options};
 use crate::pipeline::recorder::Record;
 use crate::pipeline::registry::Step;
+use crate::pipeline::runner::SystemJob;
 use crate::store::Transaction;
 
 /// Shared variables of a message at most, and their bytes: they are copied to every asynchronous job.
@@ -336,6 +337,8 @@ pub struct Execution {
     pub(crate) bypass: Bypass,
     /// Whether the request may pass over steps.
     pub(crate) trusted: bool,
+    /// The system job that the step runs in, for an asynchronous one.
+    pub(crate) job: Option<Arc<dyn SystemJob>>,
 }
 
 /// Where a request comes from: what it takes over.

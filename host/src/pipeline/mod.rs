@@ -278,6 +278,7 @@ impl Pipeline {
             scope: origin.scope,
             bypass: options.bypass,
             trusted: origin.trusted,
+            job: None,
         })
     }
 

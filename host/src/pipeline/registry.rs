@@ -6,7 +6,9 @@ use std::sync::Arc;
 use crate::message::{self, Course, Steps, Traits};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::step::StepKey;
-use crate::model::{Binding, Image, Message, Mode, Schema, Stage, StepDefinition, StepsAllowed, code};
+use crate::model::{
+    Binding, Image, JobPolicy, Message, Mode, Schema, Stage, StepDefinition, StepsAllowed, code,
+};
 use crate::pipeline::execution::Side;
 use crate::pipeline::runner::Runner;
 
@@ -151,6 +153,15 @@ fn check(schema: &Schema, plugin: &str, definition: &StepDefinition) -> Result<(
     }
     if definition.mode == Mode::Asynchronous && definition.stage != Stage::PostOperation {
         return refused(code::INVALID_STAGE, "is asynchronous, which only PostOperation (40) allows");
+    }
+    if definition.mode == Mode::Synchronous && definition.jobs != JobPolicy::default() {
+        return refused(
+            code::STEP_NOT_ALLOWED,
+            "is synchronous and says how its jobs run, of which it has none",
+        );
+    }
+    if let Some(problem) = definition.jobs.problem() {
+        return refused(code::STEP_NOT_ALLOWED, problem);
     }
     match traits.steps {
         Steps::Any => {}

@@ -1,10 +1,12 @@
-//! The two traits by which the pipeline reaches what it does not know: how a step is run, and how a step reaches back.
+//! The traits by which the pipeline reaches what it does not know: how a step is run, how a step reaches back, and how it
+//! reaches the system job that it runs in.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::error::Result;
-use crate::model::{Request, Response};
+use crate::model::job::Progress;
+use crate::model::{DateTime, Request, Response};
 use crate::pipeline::execution::{Execution, Origin};
 use crate::pipeline::registry::Step;
 pub use crate::store::BoxFuture;
@@ -42,4 +44,24 @@ pub trait Organization: Send + Sync {
     /// Runs a request through the whole pipeline, one deeper than the step that issues it. Dropping the future stops
     /// it; what it wrote is then rolled back with the transaction that it was part of.
     fn execute(self: Arc<Self>, origin: Origin, request: Request) -> BoxFuture<'static, Result<Response>>;
+}
+
+/// The system job that an asynchronous step runs in, as far as the step may touch it.
+pub trait SystemJob: Send + Sync {
+    /// How often the job was started, this run included.
+    fn attempt(&self) -> u32;
+
+    /// What the step saved last, in this run or an earlier one.
+    fn checkpoint(&self) -> Option<Vec<u8>>;
+
+    /// Saves where the step is, at most [`CHECKPOINT_BYTES_MAX`](crate::model::job::CHECKPOINT_BYTES_MAX): when it
+    /// returns, that is on the disk. A job that is paused, canceled or handed to another host is stopped here: then the
+    /// future is never ready, and whoever runs the step drops it.
+    fn save_checkpoint(self: Arc<Self>, data: Vec<u8>) -> BoxFuture<'static, Result<()>>;
+
+    /// Shows how far the step is.
+    fn report_progress(self: Arc<Self>, progress: Progress) -> BoxFuture<'static, Result<()>>;
+
+    /// Has the job run again at that moment if the step succeeds: it is not over then.
+    fn postpone_until(&self, moment: DateTime) -> Result<()>;
 }

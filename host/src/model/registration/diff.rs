@@ -202,7 +202,7 @@ pub(super) fn field_changes(from: &StepDefinition, to: &StepDefinition) -> Vec<F
 }
 
 /// Every field of a definition but its name, in the order in which they are shown.
-fn fields(definition: &StepDefinition) -> [(&'static str, Json); 14] {
+fn fields(definition: &StepDefinition) -> [(&'static str, Json); 15] {
     // Taken apart, so that a new field cannot be forgotten here.
     let StepDefinition {
         name: _,
@@ -220,6 +220,7 @@ fn fields(definition: &StepDefinition) -> [(&'static str, Json); 14] {
         run_as,
         enabled,
         bypassable,
+        jobs,
     } = definition;
     [
         ("message", json!(message)),
@@ -236,5 +237,6 @@ fn fields(definition: &StepDefinition) -> [(&'static str, Json); 14] {
         ("enabled", json!(enabled)),
         ("bypassable", json!(bypassable)),
         ("description", json!(description)),
+        ("jobs", json!(jobs)),
     ]
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::Secret;
 use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::job::JobPolicyOverride;
 use crate::model::{Condition, Image, Mode, StepDefinition};
 
 /// What one manifest says of one plugin.
@@ -59,6 +60,9 @@ pub struct StepOverride {
     pub bypassable: Option<bool>,
     /// See [`StepDefinition::description`].
     pub description: Option<String>,
+    /// See [`StepDefinition::jobs`].
+    #[serde(default)]
+    pub jobs: JobPolicyOverride,
 }
 
 /// Why a text is no manifest, and where.
@@ -149,6 +153,7 @@ impl StepOverride {
             enabled,
             bypassable,
             description,
+            jobs,
         } = self.clone();
         set(&mut definition.mode, mode);
         set(&mut definition.rank, rank);
@@ -161,6 +166,7 @@ impl StepOverride {
         set(&mut definition.enabled, enabled);
         set(&mut definition.bypassable, bypassable);
         set(&mut definition.description, description.map(Some));
+        jobs.apply(&mut definition.jobs);
     }
 }
 

@@ -1,5 +1,7 @@
 //! System jobs: asynchronous steps, written in the transaction that caused them.
 
+mod policy;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -7,6 +9,8 @@ use uuid::Uuid;
 
 use crate::model::step::StepKey;
 use crate::model::{DateTime, EntityReference};
+
+pub use policy::{JobPolicy, JobPolicyOverride, RETRIES_DEFAULT, RETRY_DELAY_DEFAULT, Rate};
 
 /// The platform's states of a system job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -211,4 +215,16 @@ pub struct Settlement {
     pub trace: Vec<String>,
     /// When it ended.
     pub completed_on: DateTime,
+}
+
+/// The bytes of a checkpoint at most: it is written anew each time, in a commit of its own.
+pub const CHECKPOINT_BYTES_MAX: usize = 1 << 20;
+
+/// How far a job is, as its step reports it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// From 0 to 100; none where the step cannot tell.
+    pub percent: Option<u8>,
+    /// What it is at.
+    pub note: String,
 }
