@@ -57,8 +57,17 @@ pub struct Pipeline {
     pub depth_limit: u32,
     /// The time of a message request.
     pub time_limit: Duration,
-    /// Rung after a commit that left jobs behind.
-    pub doorbell: Arc<Notify>,
+    /// Rung after a commit that left something for the asynchronous service.
+    pub doorbell: Doorbell,
+}
+
+/// Wakes the asynchronous service.
+#[derive(Default)]
+pub struct Doorbell {
+    /// There are new jobs.
+    pub queued: Notify,
+    /// An operator wants something of a job that may be running.
+    pub controlled: Notify,
 }
 
 impl Pipeline {
@@ -200,7 +209,7 @@ impl Pipeline {
             None => return Err(timing.err().unwrap_or_else(lost)),
         };
         if has_jobs {
-            self.doorbell.notify_one();
+            self.doorbell.queued.notify_one();
         }
         Ok(execution)
     }
@@ -339,7 +348,7 @@ impl Pipeline {
     ) -> Result<Execution> {
         for choice in plan.choose(part, stage, Mode::Synchronous, &execution, self.clock.now())? {
             match choice {
-                Choice::Run(step) => execution = self.run_step(&step, execution).await.0?,
+                Choice::Run(step) => execution = self.run_step(&step, execution).await.result?,
                 Choice::Skip(step, reason) => {
                     if let Some(record) = &execution.record {
                         record.event(Event::Skipped { step: step.key.clone(), stage, reason });
@@ -351,11 +360,7 @@ impl Pipeline {
     }
 
     /// Runs one step, as the user that it acts as, and puts its place and its trace into the error if it fails.
-    async fn run_step(
-        self: &Arc<Self>,
-        step: &Arc<Step>,
-        mut execution: Execution,
-    ) -> (Result<Execution>, Vec<String>) {
+    async fn run_step(self: &Arc<Self>, step: &Arc<Step>, mut execution: Execution) -> StepRan {
         // The execution moves into the step and is gone if that fails, so what names the place is kept; a step that
         // succeeds has no use for it, so as little as possible is copied yet.
         let entity = execution.subject.entity.clone();
@@ -398,7 +403,7 @@ impl Pipeline {
                 error: result.as_ref().err().cloned(),
             });
         }
-        (result, ran.lines)
+        StepRan { result, lines: ran.lines, memory_bytes: ran.memory_bytes }
     }
 
     async fn run_main_operation(
@@ -410,7 +415,7 @@ impl Pipeline {
         execution.context.stage = Stage::MainOperation;
         if execution.operation.traits().course == Course::Custom {
             return match plan.main_operation() {
-                Some(step) => self.run_step(step, execution).await.0,
+                Some(step) => self.run_step(step, execution).await.result,
                 None => Ok(execution),
             };
         }
@@ -449,6 +454,13 @@ impl Pipeline {
             user: execution.context.user,
         }
     }
+}
+
+/// How a run of a step ended, with its place in the error.
+struct StepRan {
+    result: Result<Execution>,
+    lines: Vec<String>,
+    memory_bytes: u64,
 }
 
 impl Organization for Pipeline {

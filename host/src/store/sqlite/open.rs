@@ -15,10 +15,11 @@ use super::{Options, Synchronous, definition, table};
 const APPLICATION_ID: u32 = 0x5354_4754;
 
 /// The scripts that make a file's tables, each building on those before. The number of them is the file's version.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
+    include_str!("migrations/0004.sql"),
 ];
 const VERSION: u32 = MIGRATIONS.len() as u32;
 
