@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::control::{next_in_order, superseded_by};
 use super::{lines, microseconds, signed, status};
 use crate::model::error::{Error, Result};
-use crate::model::job::{JobError, Outcome, Place, Settlement};
+use crate::model::job::{JobError, Outcome, Place, Settlement, Suspension};
 use crate::model::{DateTime, JobState, JobStatus, code};
 use crate::store::sqlite::error::failed;
 
@@ -115,7 +115,7 @@ fn write(
         &settlement.id.as_bytes(),
         &state.number(),
         &place.status.number(),
-        &place.suspension.map(|suspension| suspension.number()),
+        &place.suspension.map(Suspension::number),
         &place.postpone_until.map(|moment| moment.0),
         &(state == JobState::Completed).then_some(now),
         &now,
