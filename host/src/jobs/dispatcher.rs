@@ -96,6 +96,8 @@ impl Dispatcher {
         loop {
             self.start_waiting();
             let now = Instant::now();
+            // What ends makes room, and may let the next of its key or its step go.
+            look |= !self.finished.is_empty();
             let wanted = listen || !self.finished.is_empty() || (look && self.has_room());
             if trade.is_none() && wanted && now >= not_before {
                 trade = Some(self.exchange(look));

@@ -202,14 +202,17 @@ impl Pipeline {
                 Event::RolledBack { took: timing.ended }
             });
         }
-        let (execution, has_jobs) = match outcome {
+        let (execution, effects) = match outcome {
             // What the work says counts more than what became of the rollback.
             Some(Err(error)) => return Err(error),
             Some(Ok(done)) => timing.map(|_| done)?,
             None => return Err(timing.err().unwrap_or_else(lost)),
         };
-        if has_jobs {
+        if effects.queued {
             self.doorbell.queued.notify_one();
+        }
+        if effects.controlled {
+            self.doorbell.controlled.notify_one();
         }
         Ok(execution)
     }
@@ -427,6 +430,9 @@ impl Pipeline {
         if matches!(execution.context.message.as_str(), Message::DELETE | Message::DELETE_MULTIPLE) {
             self.refuse_newcomers(&scope, &execution).await?;
         }
+        if execution.subject.entity.as_ref().is_some_and(|entity| entity.is_system_job()) {
+            scope.note_control();
+        }
         let started = Instant::now();
         let result = {
             let cx = self.operation(&scope, &execution);
@@ -469,14 +475,23 @@ impl Organization for Pipeline {
     }
 }
 
-/// What the transaction leaves behind, written at its end; whether there are jobs among it.
-async fn write_effects(scope: &Scope) -> Result<bool> {
+/// What a transaction leaves behind for the asynchronous service.
+struct Effects {
+    /// Jobs, or jobs that may go on.
+    queued: bool,
+    /// What an operator asks of a job.
+    controlled: bool,
+}
+
+/// Writes what the transaction leaves behind, at its end.
+async fn write_effects(scope: &Scope) -> Result<Effects> {
     scope.check()?;
     let jobs = scope.take_jobs();
     if !jobs.is_empty() {
         scope.transaction.enqueue(&jobs).await?;
     }
-    Ok(!jobs.is_empty())
+    let controlled = scope.has_control();
+    Ok(Effects { queued: controlled || !jobs.is_empty(), controlled })
 }
 
 /// Gives the records that are about to be created their identifiers.

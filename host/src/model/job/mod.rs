@@ -1,6 +1,7 @@
 //! System jobs: work that is queued in a transaction and run after its commit.
 
 mod control;
+mod entity;
 mod policy;
 mod settlement;
 mod status;
@@ -14,6 +15,7 @@ use crate::model::step::StepKey;
 use crate::model::{DateTime, EntityReference};
 
 pub use control::{Control, Controlled, Standing};
+pub use entity::{POSTPONE_UNTIL, SYSTEM_JOB_ENTITY};
 pub use policy::{JobPolicy, JobPolicyOverride, RETRIES_DEFAULT, RETRY_DELAY_DEFAULT, Rate};
 pub(crate) use settlement::Place;
 pub use settlement::{Outcome, RETRY_DELAY_MAX, Settlement, backoff};
