@@ -20,6 +20,7 @@ use crate::model::{
     Clock, Definitions, Job, MessageDefinition, Request, Response, Schema, StepDefinition, SystemClock, Trace,
 };
 use crate::pipeline::dry_run::DryRun;
+use crate::pipeline::host_job::CascadeThresholds;
 use crate::pipeline::native::NativeStep;
 use crate::pipeline::runner::Runner;
 use crate::pipeline::{DEPTH_LIMIT_DEFAULT, Doorbell, Pipeline, TIME_LIMIT_DEFAULT};
@@ -327,6 +328,7 @@ pub struct HostBuilder {
     background_workers: u32,
     grace: Duration,
     retention: Option<Duration>,
+    asynchronous_cascades: Option<CascadeThresholds>,
     observer: Option<jobs::Observer>,
     definitions: Definitions,
 }
@@ -359,6 +361,7 @@ impl Default for HostBuilder {
             background_workers: jobs::BACKGROUND_WORKERS_DEFAULT,
             grace: jobs::GRACE_DEFAULT,
             retention: Some(jobs::RETENTION_DEFAULT),
+            asynchronous_cascades: None,
             observer: None,
             definitions: Definitions::default(),
         }
@@ -478,6 +481,14 @@ impl HostBuilder {
         self
     }
 
+    /// Lets cascades with many children go on as jobs: off unless set, as on the platform. A Delete with more children
+    /// than the threshold then answers with the job's identifier as `AsyncJobId` after PreValidation: the job deletes the
+    /// children one by one, and at the end the record itself, by a Delete with all its stages.
+    pub fn asynchronous_cascades(mut self, thresholds: CascadeThresholds) -> Self {
+        self.asynchronous_cascades = Some(thresholds);
+        self
+    }
+
     /// Makes definitions before the steps are registered: above all the custom messages that the steps are on. What a
     /// plugin declares of these it brings along itself. See [`Host::define`].
     pub fn define(mut self, definitions: impl Into<Definitions>) -> Self {
@@ -512,6 +523,7 @@ impl HostBuilder {
             clock: self.clock,
             depth_limit: self.depth_limit,
             time_limit: self.time_limit,
+            asynchronous_cascades: self.asynchronous_cascades,
             doorbell: Doorbell::default(),
         });
         let admission = Arc::new(Semaphore::new(usize::try_from(concurrency).unwrap_or(usize::MAX)));

@@ -159,7 +159,7 @@ fn recurring(job: &Job, outcome: Outcome, now: DateTime) -> Outcome {
         return outcome;
     }
     match recurrence.next(now) {
-        Ok(Some(next)) => Outcome::Recurs { next, start: recurrence.from_moment(next).start() },
+        Ok(Some(next)) => Outcome::Recurs(next),
         Ok(None) => outcome,
         Err(error) => {
             tracing::error!(job = %job.id, %error, "a job does not recur any more");

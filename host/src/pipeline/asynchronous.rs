@@ -6,10 +6,10 @@ use uuid::Uuid;
 
 use crate::message;
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::model::job::{JobKind, Schedule};
+use crate::model::job::JobKind;
 use crate::model::trace::{Event, StepRun};
-use crate::model::{EntityReference, Job, Mode, Request, Stage};
-use crate::pipeline::execution::{Context, Deadline, Execution, OperationContext, Origin};
+use crate::model::{DateTime, EntityReference, Job, Mode, Stage};
+use crate::pipeline::execution::{Context, Deadline, Execution, OperationContext};
 use crate::pipeline::options::Bypass;
 use crate::pipeline::plan::{Choice, Part, Plan};
 use crate::pipeline::recorder::Record;
@@ -41,8 +41,8 @@ impl Pipeline {
         traced: bool,
         system_job: Arc<dyn SystemJob>,
     ) -> JobRun {
-        if job.kind == JobKind::Request {
-            let result = self.run_request(job).await;
+        if job.kind != JobKind::Step {
+            let result = self.run_host_job(job, system_job).await;
             return JobRun { result, lines: Vec::new(), trace: None, memory_bytes: 0 };
         }
         let (step, mut execution) = match self.execution_of(job) {
@@ -61,30 +61,6 @@ impl Pipeline {
             _ => None,
         });
         JobRun { result: result.map(drop), lines, trace, memory_bytes }
-    }
-
-    /// A job that will run `request`, if that is well formed.
-    pub fn schedule(&self, request: &Request, schedule: &Schedule) -> Result<Job> {
-        let schema = self.store.schema();
-        message::find(&schema, &request.message)?.check(&schema, &request.message, &request.parameters)?;
-        Job::for_request(request, schedule, self.clock.now())
-    }
-
-    /// Runs the request of a claimed job, in a transaction of its own.
-    async fn run_request(self: &Arc<Self>, job: &Job) -> Result<()> {
-        let request: Request = serde_json::from_slice(&job.context).map_err(|error| {
-            let problem = format!("the request of system job {} ({}) is not readable", job.id, job.message);
-            Error::new(ErrorKind::Internal, problem).with_source(error)
-        })?;
-        let outside = Origin::outside(self.store.schema());
-        let now = self.clock.now();
-        let (depth, since) = match now.0 - job.created_on.0 >= DEPTH_WINDOW_MS {
-            true => (1, now),
-            false => (job.depth, job.created_on),
-        };
-        let correlation = Some((job.correlation_id, since));
-        let origin = Origin { user: job.owner, depth, correlation, ..outside };
-        self.dispatch(origin, request).await.map(drop)
     }
 
     /// Asynchronous steps become jobs in the effects of the transaction, each with a snapshot of the context.
@@ -175,11 +151,8 @@ impl Pipeline {
         let schema = self.store.schema();
         let operation = message::find(&schema, &context.message)?;
         let subject = operation.check(&schema, &context.message, &context.input)?;
-        let now = self.clock.now();
-        if now.0 - context.correlated_since.0 >= DEPTH_WINDOW_MS {
-            context.depth = 1;
-            context.correlated_since = now;
-        }
+        (context.depth, context.correlated_since) =
+            depth_now(context.depth, context.correlated_since, self.clock.now());
         // A background step has no more time than any other unless an operator grants it.
         let budget = step.definition.jobs.budget.filter(|_| step.definition.jobs.background);
         let deadline = Deadline::after(budget.unwrap_or(self.time_limit));
@@ -194,8 +167,15 @@ impl Pipeline {
             record: None,
             bypass: Bypass::default(),
             trusted: false,
+            defers: true,
+            deferred: None,
             job: None,
         };
         Ok((Arc::clone(step), execution))
     }
+}
+
+/// The depth that still counts, and since when.
+pub(super) fn depth_now(depth: u32, since: DateTime, now: DateTime) -> (u32, DateTime) {
+    if now.0.saturating_sub(since.0) >= DEPTH_WINDOW_MS { (1, now) } else { (depth, since) }
 }

@@ -13,8 +13,8 @@ use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::request::parameter;
 use crate::model::step::SYSTEM_USER;
 use crate::model::{
-    Attributes, ColumnSet, DateTime, Entity, EntityReference, Image, ImageType, Job, Mode, Parameter,
-    Parameters, Schema, Stage, Value,
+    Attributes, ColumnSet, DateTime, Entity, EntityReference, Image, ImageType, Job, Message, Mode,
+    Parameter, Parameters, Schema, Stage, Value,
 };
 use crate::pipeline::options::{Bypass, Options};
 use crate::pipeline::recorder::Record;
@@ -356,6 +356,10 @@ pub struct Execution {
     pub(crate) bypass: Bypass,
     /// Whether the request may pass over steps.
     pub(crate) trusted: bool,
+    /// Whether its cascade may go on as a job.
+    pub(crate) defers: bool,
+    /// The job that its cascade goes on as.
+    pub(crate) deferred: Option<Uuid>,
     /// The system job that the step runs in, for an asynchronous one.
     pub(crate) job: Option<Arc<dyn SystemJob>>,
 }
@@ -377,6 +381,8 @@ pub struct Origin {
     pub(crate) cascade: u32,
     /// Whether it may pass over steps.
     pub(crate) trusted: bool,
+    /// Whether its cascade may go on as a job: not if it is part of one itself.
+    pub(crate) defers: bool,
     /// What a request hands on to those that it runs as.
     pub(crate) options: Options,
 }
@@ -397,6 +403,7 @@ impl Origin {
             record: None,
             cascade: 0,
             trusted: true,
+            defers: true,
             options: Options::default(),
         }
     }
@@ -420,6 +427,7 @@ impl Execution {
             inherited: self.deadline.is_some(),
             cascade: 0,
             trusted: true,
+            defers: true,
             options: Options::default(),
             ..self.sibling()
         }
@@ -434,6 +442,9 @@ impl Execution {
             parent: Some(Arc::new(self.context.to_parent())),
             depth,
             cascade,
+            // Assign and SetState have their own record go through an Update: its cascade is the first.
+            defers: self.defers
+                && !matches!(self.context.message.as_str(), Message::UPDATE | Message::DELETE),
             options: Options::default(),
             ..self.sibling()
         }
@@ -454,6 +465,7 @@ impl Execution {
             record: self.record.clone(),
             cascade: self.context.cascade,
             trusted: self.trusted,
+            defers: self.defers,
             options: Options {
                 tag: self.context.shared.get(parameter::TAG).cloned(),
                 bypass: self.bypass.clone(),

@@ -9,6 +9,7 @@ mod cascade;
 mod composite;
 pub mod dry_run;
 pub mod execution;
+pub mod host_job;
 mod images;
 mod keys;
 pub mod native;
@@ -29,8 +30,9 @@ use crate::message::{self, Course, Operation};
 use crate::model::error::{Error, ErrorKind, Location, Result};
 use crate::model::request::parameter;
 use crate::model::trace::{Event, OperationRun, Trace};
-use crate::model::{Clock, Fault, Message, Mode, Parameter, Request, Response, Stage};
+use crate::model::{Clock, Fault, Message, Mode, Parameter, Request, Response, Stage, Value};
 use crate::pipeline::execution::{Context, Deadline, Execution, Origin, Scope};
+use crate::pipeline::host_job::CascadeThresholds;
 use crate::pipeline::options::Options;
 use crate::pipeline::plan::{Choice, Part, Plan};
 use crate::pipeline::recorder::{Record, StepEnd, operation_changes, step_changes};
@@ -57,6 +59,8 @@ pub struct Pipeline {
     pub depth_limit: u32,
     /// The time of a message request.
     pub time_limit: Duration,
+    /// From how many children on a cascade goes on as a job; never if none.
+    pub asynchronous_cascades: Option<CascadeThresholds>,
     /// Rung after a commit that left something for the asynchronous service.
     pub doorbell: Doorbell,
 }
@@ -219,7 +223,13 @@ impl Pipeline {
 
     /// The stages inside the transaction, of an initial request or a nested one.
     async fn run_in_transaction(self: &Arc<Self>, plan: &Plan, execution: Execution) -> Result<Execution> {
-        let execution = self.enter_transaction(plan, execution).await?;
+        let mut execution = self.enter_transaction(plan, execution).await?;
+        if let Some(job) = execution.deferred {
+            // The record goes when its children have gone: the rest of the message runs then.
+            let job = Parameter::Value(Value::UniqueIdentifier(job));
+            execution.context.output.insert(parameter::ASYNC_JOB_ID.into(), job);
+            return Ok(execution);
+        }
         let execution = self.run_stage(plan, execution, Stage::PreOperation).await?;
         let execution = self.run_main_operation(plan, execution).await?;
         let execution = self.run_stage(plan, execution, Stage::PostOperation).await?;
@@ -290,6 +300,8 @@ impl Pipeline {
             scope: origin.scope,
             bypass: options.bypass,
             trusted: origin.trusted,
+            defers: origin.defers,
+            deferred: None,
             job: None,
         })
     }
@@ -314,6 +326,12 @@ impl Pipeline {
         };
         if let Some(record) = &execution.record {
             prepared.events.into_iter().for_each(|event| record.event(event));
+        }
+        if let Some(rest) = Self::delete_cascade(&execution) {
+            execution.deferred = self.defer(&scope, &execution, &rest, prepared.cascade.len())?;
+        }
+        if execution.deferred.is_some() {
+            return Ok(execution);
         }
         self.cascade(&execution, prepared.cascade).await?;
         self.read_pre_images(plan, &mut execution).await?;
@@ -447,7 +465,13 @@ impl Pipeline {
         }
         let done = result?;
         execution.context.output = done.output;
-        self.cascade(&execution, done.cascade).await?;
+        let deferred = match &done.rest {
+            Some(rest) => self.defer(&scope, &execution, rest, done.cascade.len())?,
+            None => None,
+        };
+        if deferred.is_none() {
+            self.cascade(&execution, done.cascade).await?;
+        }
         self.read_post_images(plan, &mut execution).await?;
         Ok(execution)
     }

@@ -1,10 +1,11 @@
 //! Message requests as jobs: run later, or again and again.
 
+use serde::Serialize;
 use uuid::Uuid;
 
-use super::{HOST_PLUGIN, Job, JobKind, Recurrence};
+use super::{Job, JobKind, Recurrence};
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::model::step::{SYSTEM_USER, StepKey};
+use crate::model::step::SYSTEM_USER;
 use crate::model::{DateTime, Request};
 
 /// When a message request runs as a job.
@@ -47,25 +48,28 @@ impl Schedule {
 }
 
 impl Job {
-    /// The lane of jobs that run message requests.
-    fn request_lane() -> StepKey {
-        StepKey { plugin: HOST_PLUGIN.into(), step: "request".into() }
+    /// A job of the host's own, which works with `work`.
+    pub(crate) fn of_host(kind: JobKind, work: &impl Serialize, now: DateTime) -> Result<Self> {
+        let lane =
+            kind.lane().ok_or_else(|| Error::new(ErrorKind::Internal, "a step is no work of the host"))?;
+        let mut job = Self::new(Uuid::now_v7(), lane, now);
+        job.kind = kind;
+        job.correlation_id = job.id;
+        job.context = serde_json::to_vec(work).map_err(|error| {
+            Error::new(ErrorKind::Internal, format!("cannot write what a job of `{}` works with", job.step))
+                .with_source(error)
+        })?;
+        Ok(job)
     }
 
     /// A job that runs `request`.
     pub(crate) fn for_request(request: &Request, schedule: &Schedule, now: DateTime) -> Result<Self> {
-        let mut job = Self::new(Uuid::now_v7(), Self::request_lane(), now);
-        job.kind = JobKind::Request;
+        let mut job = Self::of_host(JobKind::Request, request, now)?;
         job.message.clone_from(&request.message);
         job.owner = request.user.unwrap_or(SYSTEM_USER);
-        job.correlation_id = job.id;
         job.priority = schedule.priority;
         job.unique_key = schedule.name.as_ref().map(|name| format!("schedule {name}"));
         job.recurrence.clone_from(&schedule.recurrence);
-        job.context = serde_json::to_vec(request).map_err(|error| {
-            Error::new(ErrorKind::Internal, format!("cannot write the request {} of a job", request.message))
-                .with_source(error)
-        })?;
         let first = match (&schedule.at, &schedule.recurrence) {
             (Some(at), _) => Some(*at),
             (None, Some(recurrence)) => {

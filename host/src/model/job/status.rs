@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::HOST_PLUGIN;
+use crate::model::step::StepKey;
+
 /// The platform's states of a system job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum JobState {
@@ -131,11 +134,15 @@ pub enum JobKind {
     Step,
     /// 54: it runs a message request.
     Request,
+    /// 90: it assigns the children of a record that was assigned.
+    CascadeAssign,
+    /// 91: it deletes the children of a record, and then the record.
+    CascadeDelete,
 }
 
 impl JobKind {
     /// Every one.
-    pub const ALL: [Self; 2] = [Self::Step, Self::Request];
+    pub const ALL: [Self; 4] = [Self::Step, Self::Request, Self::CascadeAssign, Self::CascadeDelete];
 
     /// The platform's number.
     #[must_use]
@@ -143,7 +150,21 @@ impl JobKind {
         match self {
             Self::Step => 1,
             Self::Request => 54,
+            Self::CascadeAssign => 90,
+            Self::CascadeDelete => 91,
         }
+    }
+
+    /// What jobs of the kind go by in place of a step; none for those that run one.
+    #[must_use]
+    pub fn lane(self) -> Option<StepKey> {
+        let name = match self {
+            Self::Step => return None,
+            Self::Request => "request",
+            Self::CascadeAssign => "cascade-assign",
+            Self::CascadeDelete => "cascade-delete",
+        };
+        Some(StepKey { plugin: HOST_PLUGIN.into(), step: name.into() })
     }
 
     /// The one with that number.
