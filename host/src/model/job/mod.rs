@@ -228,3 +228,6 @@ pub struct Progress {
     /// What it is at.
     pub note: String,
 }
+
+/// The bytes of a progress note at most: it is for one line of a list.
+pub const NOTE_BYTES_MAX: usize = 1000;
