@@ -91,6 +91,7 @@ async fn every_function_of_the_organization_service_reaches_the_host() {
         ("pages", "1"),
         ("count", "1"),
         ("dates", "keyed"),
+        ("job", "0 None"),
     ];
     for (function, expected) in cases {
         let world = quiet_world().await;
@@ -124,6 +125,9 @@ async fn what_the_host_refuses_a_guest_is_told() {
         ("assign", "it can point to systemuser, team"),
         ("execute_multiple", "the transaction cannot go on"),
         ("bypass", "cannot pass over steps when a plugin issues it"),
+        ("save_checkpoint", "cannot save a checkpoint: only an asynchronous step has a system job"),
+        ("report_progress", "cannot report progress: only an asynchronous step has a system job"),
+        ("postpone_until", "cannot postpone itself: only an asynchronous step has a system job"),
     ] {
         let told = serve(&world, function, &account, &missing).await;
         assert!(told.contains(expected), "{function}: {told}");

@@ -89,3 +89,86 @@ fn postpone_until(job: &Arc<dyn SystemJob>, moment: DateTime) -> Result<()> {
 fn refused(message: String) -> Error {
     Error::new(ErrorKind::InvalidRequest, message)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// Notes what it is asked for.
+    #[derive(Default)]
+    struct Noting(Mutex<Vec<String>>);
+
+    impl Noting {
+        fn note(&self, what: String) {
+            self.0.lock().unwrap().push(what);
+        }
+    }
+
+    impl SystemJob for Noting {
+        fn attempt(&self) -> u32 {
+            1
+        }
+
+        fn checkpoint(&self) -> Option<Vec<u8>> {
+            None
+        }
+
+        fn save_checkpoint(self: Arc<Self>, data: Vec<u8>) -> BoxFuture<'static, Result<()>> {
+            Box::pin(async move {
+                self.note(format!("saved {}", data.len()));
+                Ok(())
+            })
+        }
+
+        fn report_progress(self: Arc<Self>, progress: Progress) -> BoxFuture<'static, Result<()>> {
+            Box::pin(async move {
+                self.note(format!("at {:?} with {}", progress.percent, progress.note.len()));
+                Ok(())
+            })
+        }
+
+        fn postpone_until(&self, moment: DateTime) -> Result<()> {
+            self.note(format!("until {moment}"));
+            Ok(())
+        }
+    }
+
+    /// What the job is asked for, or the error that it is spared.
+    async fn answer(ask: impl FnOnce(&Arc<dyn SystemJob>) -> Begun) -> String {
+        let noting = Arc::new(Noting::default());
+        let job: Arc<dyn SystemJob> = Arc::clone(&noting) as _;
+        match ask(&job) {
+            Ok(call) => call.await.unwrap(),
+            Err(error) => return error.to_string(),
+        }
+        noting.0.lock().unwrap().concat()
+    }
+
+    #[tokio::test]
+    async fn a_job_is_asked_only_for_what_has_a_sensible_size() {
+        let save = |bytes| answer(move |job| save_checkpoint(job, vec![0; bytes]));
+        let report = |percent, bytes: usize| {
+            answer(move |job| report_progress(job, Progress { percent, note: "x".repeat(bytes) }))
+        };
+        let postpone = |millis| {
+            answer(move |job| {
+                postpone_until(job, DateTime(millis)).map(|()| Box::pin(async { Ok(()) }) as BoxFuture<'_, _>)
+            })
+        };
+        for (answer, expected) in [
+            (save(0).await, "saved 0"),
+            (save(CHECKPOINT_BYTES_MAX).await, "saved 1048576"),
+            (save(CHECKPOINT_BYTES_MAX + 1).await, "a checkpoint of 1048577 bytes is too large"),
+            (report(None, 0).await, "at None with 0"),
+            (report(Some(100), NOTE_BYTES_MAX).await, "at Some(100) with 1000"),
+            (report(Some(101), 0).await, "the progress cannot be 101 percent"),
+            (report(None, NOTE_BYTES_MAX + 1).await, "a progress note of 1001 bytes is too long"),
+            (postpone(0).await, "until 1970-01-01T00:00:00Z"),
+            (postpone(i64::MAX).await, "a moment is in the years -9999 to 9999"),
+        ] {
+            assert!(answer.contains(expected), "{answer} does not say {expected:?}");
+        }
+    }
+}
