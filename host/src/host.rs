@@ -8,9 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use uuid::Uuid;
 
 use crate::jobs::{self, Service};
 use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::job::{Control, Controlled, JobCount};
 use crate::model::registration::{Diff, Manifest, Override};
 use crate::model::step::StepKey;
 use crate::model::trace::StepRun;
@@ -20,8 +22,8 @@ use crate::model::{
 use crate::pipeline::dry_run::DryRun;
 use crate::pipeline::native::NativeStep;
 use crate::pipeline::runner::Runner;
-use crate::pipeline::{DEPTH_LIMIT_DEFAULT, Pipeline, TIME_LIMIT_DEFAULT};
-use crate::store::{JobSelect, Store};
+use crate::pipeline::{DEPTH_LIMIT_DEFAULT, Doorbell, Pipeline, TIME_LIMIT_DEFAULT};
+use crate::store::{Access, Begin, BoxFuture, JobSelect, PausedStep, Store, Transaction, transact};
 use crate::wasm::Plugin;
 pub use registration::Planned;
 use registration::{Entry, Registered};
@@ -176,25 +178,72 @@ impl Host {
         self.inner.pipeline.store.jobs(select).await
     }
 
-    /// Waits until no job is ready to run or running. Jobs that wait for a later moment are not waited for.
+    /// Does to system jobs what an operator asks, and returns for each what became of it. All is written in one
+    /// transaction; a job that cannot go there says so in its result and keeps none of the others from it.
+    pub async fn control_jobs(&self, ids: &[Uuid], control: Control) -> Result<Vec<Controlled>> {
+        let (ids, now) = (ids.to_vec(), self.inner.pipeline.clock.now());
+        let label = format!("{control} system jobs");
+        let controlled = self.write(label, move |transaction| {
+            Box::pin(async move { transaction.control_jobs(&ids, control, now).await })
+        });
+        let controlled = controlled.await?;
+        self.inner.pipeline.doorbell.queued.notify_one();
+        self.inner.pipeline.doorbell.controlled.notify_one();
+        Ok(controlled)
+    }
+
+    /// Deletes system jobs that are over, and returns for each what became of it.
+    pub async fn delete_jobs(&self, ids: &[Uuid]) -> Result<Vec<Controlled>> {
+        let ids = ids.to_vec();
+        self.write("delete system jobs".into(), move |transaction| {
+            Box::pin(async move { transaction.delete_jobs(&ids).await })
+        })
+        .await
+    }
+
+    /// How many system jobs there are, by step and status, and since when the oldest of them: what a service exports as
+    /// its metrics. Counts all of them, so it is for once in a while.
+    pub async fn job_counts(&self) -> Result<Vec<JobCount>> {
+        self.inner.pipeline.store.job_counts().await
+    }
+
+    /// Keeps the jobs of a step, or of a whole plugin, from being started until it is resumed; those that run go on. Kept
+    /// in the database. False if it was paused already.
+    pub async fn pause_step(&self, step: PausedStep) -> Result<bool> {
+        self.inner.pipeline.store.pause_step(step, true, self.inner.pipeline.clock.now()).await
+    }
+
+    /// Lets the jobs of a step, or of a whole plugin, go again. False if it was not paused.
+    pub async fn resume_step(&self, step: PausedStep) -> Result<bool> {
+        let resumed =
+            self.inner.pipeline.store.pause_step(step, false, self.inner.pipeline.clock.now()).await;
+        self.inner.pipeline.doorbell.queued.notify_one();
+        resumed
+    }
+
+    /// The steps and plugins whose jobs are kept from being started.
+    pub async fn paused_steps(&self) -> Result<Vec<PausedStep>> {
+        self.inner.pipeline.store.paused_steps().await
+    }
+
+    /// Waits until no job is ready to run or running. Jobs that wait for a later moment, for an operator or for a step
+    /// that is paused are not waited for.
     pub async fn idle(&self) -> Result<()> {
         loop {
             let settled = self.inner.settled.notified();
             tokio::pin!(settled);
             // Before the look, so that what is settled between the look and the wait is not missed.
             settled.as_mut().enable();
-            let pending = self.inner.pipeline.store.pending_jobs().await?;
-            let now = self.inner.pipeline.clock.now();
-            let due = pending.ready > 0 && pending.next_run_at.is_none_or(|next| next <= now);
-            if pending.locked == 0 && !due {
+            if self.inner.pipeline.store.is_idle().await? {
                 return Ok(());
             }
             settled.await;
         }
     }
 
-    /// Ends the host: refuses new requests, lets running ones and running jobs end, closes the database. Jobs that were
-    /// not started stay queued for the next host on the database.
+    /// Ends the host: refuses new requests, lets running ones end, and running jobs within the
+    /// [grace](HostBuilder::shutdown_grace), closes the database. Jobs that were not started, or had to be stopped, are
+    /// ready for the next host on the database.
     pub async fn shutdown(&self) {
         let service = self.inner.service.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         if let Some(service) = service {
@@ -205,6 +254,22 @@ impl Host {
         self.inner.admission.close();
         drop(all);
         self.inner.pipeline.store.close().await;
+    }
+
+    /// Runs `work` in a transaction of its own, of no message.
+    async fn write<T, F>(&self, label: String, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(Arc<dyn Transaction>) -> BoxFuture<'static, Result<T>> + Send + 'static,
+    {
+        let deadline = Instant::now().checked_add(self.inner.pipeline.time_limit);
+        let begin = Begin { access: Access::Write, deadline, label };
+        let (outcome, timing) = transact(&*self.inner.pipeline.store, begin, Result::is_ok, work).await;
+        match outcome {
+            Some(Err(error)) => Err(error),
+            Some(Ok(value)) => timing.map(|_| value),
+            None => Err(timing.err().unwrap_or_else(crate::store::closed)),
+        }
     }
 
     async fn admit(&self, request: &Request) -> Result<OwnedSemaphorePermit> {
@@ -246,6 +311,9 @@ pub struct HostBuilder {
     depth_limit: u32,
     concurrency: Option<u32>,
     workers: u32,
+    background_workers: u32,
+    grace: Duration,
+    retention: Option<Duration>,
     observer: Option<jobs::Observer>,
     definitions: Definitions,
 }
@@ -275,6 +343,9 @@ impl Default for HostBuilder {
             depth_limit: DEPTH_LIMIT_DEFAULT,
             concurrency: None,
             workers: jobs::WORKERS_DEFAULT,
+            background_workers: jobs::BACKGROUND_WORKERS_DEFAULT,
+            grace: jobs::GRACE_DEFAULT,
+            retention: Some(jobs::RETENTION_DEFAULT),
             observer: None,
             definitions: Definitions::default(),
         }
@@ -373,6 +444,27 @@ impl HostBuilder {
         self
     }
 
+    /// Jobs of background steps that run at once, besides those of other steps: 1 unless set. They have places of their
+    /// own, since they may run for hours.
+    pub fn background_workers(mut self, workers: u32) -> Self {
+        self.background_workers = workers;
+        self
+    }
+
+    /// How long running jobs have to end in [`Host::shutdown`]: 30 seconds unless set. Then they are stopped and handed
+    /// back; a background step goes on from its last checkpoint in the next host.
+    pub fn shutdown_grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// How long jobs that succeeded or were canceled are kept: 30 days unless set, none for ever. Those that failed stay
+    /// until somebody acts.
+    pub fn job_retention(mut self, retention: Option<Duration>) -> Self {
+        self.retention = retention;
+        self
+    }
+
     /// Makes definitions before the steps are registered: above all the custom messages that the steps are on. What a
     /// plugin declares of these it brings along itself. See [`Host::define`].
     pub fn define(mut self, definitions: impl Into<Definitions>) -> Self {
@@ -407,12 +499,15 @@ impl HostBuilder {
             clock: self.clock,
             depth_limit: self.depth_limit,
             time_limit: self.time_limit,
-            doorbell: Arc::default(),
+            doorbell: Doorbell::default(),
         });
         let admission = Arc::new(Semaphore::new(usize::try_from(concurrency).unwrap_or(usize::MAX)));
         let settings = jobs::Settings {
             admission: Arc::clone(&admission),
             workers: self.workers,
+            background_workers: self.background_workers,
+            grace: self.grace,
+            retention: self.retention,
             observer: self.observer,
         };
         let service = (self.workers > 0).then(|| Service::start(Arc::clone(&pipeline), settings));

@@ -1,5 +1,8 @@
 //! The text of a manifest: what is read, and each way to be wrong with its place.
 
+use std::time::Duration;
+
+use stagegate::model::job::{JobPolicyOverride, Rate};
 use stagegate::model::registration::{Manifest, ParseError, Secret, StepOverride};
 use stagegate::{Condition, ErrorKind, Image, ImageType, Mode, Operator, Uuid};
 
@@ -27,6 +30,7 @@ run_as = "00000ada-0000-4000-8000-000000000001"
 enabled = true
 bypassable = false
 description = "Refuses a rise"
+jobs = { ordered = true, unique = false, priority = -5, retries = 2, auto_delete = true, budget = "1h 30m", retry_delay = "500ms", concurrency = 3, rate = "100/1m" }
 "#;
     let step = StepOverride {
         name: "approve_rise".into(),
@@ -49,6 +53,17 @@ description = "Refuses a rise"
         enabled: Some(true),
         bypassable: Some(false),
         description: Some("Refuses a rise".into()),
+        jobs: JobPolicyOverride {
+            ordered: Some(true),
+            unique: Some(false),
+            priority: Some(-5),
+            retries: Some(2),
+            auto_delete: Some(true),
+            budget: Some(Duration::from_secs(5400)),
+            retry_delay: Some(Duration::from_millis(500)),
+            concurrency: Some(3),
+            rate: Some(Rate { count: 100, per: Duration::from_secs(60) }),
+        },
     };
     let expected = Manifest {
         source: "guard.toml".into(),

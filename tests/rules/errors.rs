@@ -76,7 +76,11 @@ async fn a_job_keeps_the_plugins_code() {
     world.create("a").await.unwrap();
     world.host.idle().await.unwrap();
     let jobs = world.host.jobs(stagegate::store::JobSelect::Newest(1)).await.unwrap();
-    assert_eq!((jobs[0].status, jobs[0].error.as_ref().unwrap().code), (JobStatus::Failed, 12_345));
+    assert_eq!(
+        (jobs[0].status, jobs[0].error.as_ref().unwrap().code),
+        (JobStatus::Canceled, 12_345),
+        "as its status says"
+    );
 }
 
 #[tokio::test]

@@ -1,22 +1,34 @@
 //! System jobs: written with a transaction, claimed once, settled by who holds them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use stagegate::model::error::{Error, ErrorKind};
-use stagegate::model::job::{JobError, Settlement};
+use stagegate::model::job::{
+    CRASHES_MAX, Control, JobError, Outcome, Progress, Report, Settlement, Suspension,
+};
 use stagegate::model::step::StepKey;
-use stagegate::model::{EntityReference, Job, JobStatus};
-use stagegate::store::{Access, JobSelect, PendingJobs, Store, Verdict};
+use stagegate::model::{EntityReference, Job, JobState, JobStatus};
+use stagegate::store::{
+    Access, Claim, Exchange, Exchanged, JobAttempt, JobFilter, JobSelect, Lane, PausedStep, Store, Verdict,
+};
 use uuid::Uuid;
 
 use super::support::*;
 
 const NONE: [Uuid; 0] = [];
 
+fn step(name: &str) -> StepKey {
+    StepKey { plugin: "billing".into(), step: name.into() }
+}
+
 fn job(number: u128, run_at: i64) -> Job {
-    let step = StepKey { plugin: "billing".into(), step: "invoice".into() };
-    let mut job = Job::new(id(number), step, at(100));
+    job_of("invoice", number, run_at)
+}
+
+fn job_of(name: &str, number: u128, run_at: i64) -> Job {
+    let mut job = Job::new(id(number), step(name), at(100));
     job.run_at = at(run_at);
     job
 }
@@ -25,20 +37,68 @@ async fn enqueue(store: &Arc<dyn Store>, jobs: Vec<Job>) {
     write(store, move |tx| async move { tx.enqueue(&jobs).await }).await;
 }
 
-fn settlement(job: &Job, status: JobStatus) -> Settlement {
+fn any(limit: u32) -> Claim {
+    Claim { limit, lane: Lane::AllBut(Vec::new()), limits: Vec::new(), suspect: true }
+}
+
+fn exchange(worker: u128, now: i64) -> Exchange {
+    Exchange {
+        settlements: Vec::new(),
+        claims: Vec::new(),
+        worker: id(worker),
+        host: "ares".into(),
+        now: at(now),
+    }
+}
+
+async fn trade(store: &Arc<dyn Store>, exchange: Exchange) -> Exchanged {
+    store.exchange_jobs(exchange).await.expect("exchanged")
+}
+
+async fn claim(store: &Arc<dyn Store>, worker: u128, limit: u32, now: i64) -> Vec<Job> {
+    claim_as(store, worker, any(limit), now).await
+}
+
+async fn claim_as(store: &Arc<dyn Store>, worker: u128, claim: Claim, now: i64) -> Vec<Job> {
+    trade(store, Exchange { claims: vec![claim], ..exchange(worker, now) }).await.claimed.concat()
+}
+
+async fn settle(store: &Arc<dyn Store>, settlements: Vec<Settlement>) -> Vec<Uuid> {
+    trade(store, Exchange { settlements, ..exchange(70, 900) }).await.settled
+}
+
+fn settlement(job: &Job, outcome: Outcome) -> Settlement {
     Settlement {
         id: job.id,
         attempt: job.attempt,
         worker: job.worker.expect("it is locked"),
-        status,
+        outcome,
         error: None,
         trace: Vec::new(),
-        completed_on: at(900),
+        ended_on: at(900),
+        execution_time: Duration::from_micros(1500),
+        memory_bytes: 65_536,
     }
+}
+
+/// What became of each job: its status, or the code of the refusal.
+async fn control(store: &Arc<dyn Store>, ids: &[u128], control: Control, now: i64) -> Vec<String> {
+    let ids: Vec<Uuid> = ids.iter().map(|number| id(*number)).collect();
+    let controlled =
+        write(store, move |tx| async move { tx.control_jobs(&ids, control, at(now)).await }).await;
+    let shown = controlled.into_iter().map(|controlled| match controlled.result {
+        Ok(status) => status.to_string(),
+        Err(error) => format!("{:#010x}", error.code()),
+    });
+    shown.collect()
 }
 
 async fn one(store: &Arc<dyn Store>, number: u128) -> Job {
     store.jobs(JobSelect::Ids(vec![id(number)])).await.expect("jobs are read").remove(0)
+}
+
+async fn all(store: &Arc<dyn Store>) -> Vec<Job> {
+    store.jobs(JobSelect::Newest(1000)).await.expect("jobs are read")
 }
 
 fn numbers(jobs: &[Job]) -> Vec<u128> {
@@ -55,13 +115,25 @@ pub(super) async fn every_field_round_trips(database: Database) {
     full.depth = 8;
     full.context = (0..=255).collect();
     full.status = JobStatus::Waiting;
+    full.suspension = Some(Suspension::Retry);
+    full.postpone_until = Some(at(-3));
+    full.priority = i32::MIN;
+    full.order_key = Some("a".into());
+    full.unique_key = Some("b".into());
+    full.auto_delete = true;
     full.attempt = u32::MAX;
+    full.retries = 3;
     full.crash_count = 3;
     full.worker = Some(id(10));
+    full.host = Some("ares".into());
     full.error = Some(JobError { code: i32::MIN, message: "no ' \" \n".into() });
     full.trace = vec!["a \"line\"".into(), String::new(), "日本".into()];
+    full.progress = Some(Progress { percent: Some(100), note: "\"done\"".into() });
+    full.checkpoint = Some((0..=255).rev().collect());
     full.started_on = Some(at(-5));
     full.completed_on = Some(at(i64::MIN));
+    full.execution_time = Duration::from_micros(7);
+    full.memory_bytes = 1 << 40;
     enqueue(&store, vec![full.clone(), job(2, 0)]).await;
     assert_eq!(one(&store, 1).await, full);
     assert_eq!(one(&store, 2).await, job(2, 0));
@@ -81,9 +153,11 @@ pub(super) async fn a_rollback_leaves_no_job(database: Database) {
         )
     };
     work(Verdict::Rollback).await.expect("it rolls back");
-    assert_eq!(store.pending_jobs().await.expect("counted"), PendingJobs::default());
+    assert!(store.is_idle().await.expect("looked"));
+    assert_eq!(all(&store).await, []);
     work(Verdict::Commit).await.expect("it commits");
-    assert_eq!(store.pending_jobs().await.expect("counted").ready, 2);
+    assert!(!store.is_idle().await.expect("looked"));
+    assert_eq!(all(&store).await.len(), 2);
 }
 
 pub(super) async fn a_job_is_queued_once(database: Database) {
@@ -93,27 +167,77 @@ pub(super) async fn a_job_is_queued_once(database: Database) {
         tx.enqueue(&[job(2, 0), job(1, 0)]).await
     });
     expect_error(again.await, ErrorKind::Duplicate);
-    assert_eq!(store.pending_jobs().await.expect("counted").ready, 1);
+    assert_eq!(numbers(&all(&store).await), [1]);
 }
 
-pub(super) async fn claims_take_the_oldest_that_may_start(database: Database) {
+pub(super) async fn claims_take_the_oldest_of_the_first_priority(database: Database) {
     let store = database.open();
-    let mut suspended = job(6, 0);
-    suspended.status = JobStatus::Waiting;
-    enqueue(&store, vec![job(1, 50), job(3, 10), job(2, 10), job(4, 20), job(5, 999), suspended]).await;
-    let first = store.claim_jobs(id(70), 3, at(50)).await.expect("claimed");
-    assert_eq!(numbers(&first), [2, 3, 4]);
+    let urgent = |number, run_at| {
+        let mut job = job_of("urgent", number, run_at);
+        job.priority = -1;
+        job
+    };
+    let postponed = job(6, 0).postponed(at(60));
+    let jobs = vec![job(1, 50), job(3, 10), job_of("other", 2, 10), job(4, 20), urgent(5, 999), postponed];
+    enqueue(&store, jobs).await;
+    let first = claim(&store, 70, 3, 50).await;
+    assert_eq!(numbers(&first), [5, 2, 3], "the priority, then the age, whatever the step");
     for job in &first {
         assert_eq!(job.status, JobStatus::InProgress);
         assert_eq!((job.attempt, job.worker, job.started_on), (1, Some(id(70)), Some(at(50))));
+        assert_eq!(job.host.as_deref(), Some("ares"));
         assert_eq!(one(&store, job.id.as_u128()).await, *job, "what is returned is what is kept");
     }
-    let pending = store.pending_jobs().await.expect("counted");
-    assert_eq!(pending, PendingJobs { ready: 2, locked: 3, next_run_at: Some(at(50)) });
-    assert_eq!(numbers(&store.claim_jobs(id(71), 3, at(50)).await.expect("claimed")), [1]);
-    assert_eq!(numbers(&store.claim_jobs(id(71), 3, at(998)).await.expect("claimed")), [] as [u128; 0]);
-    assert_eq!(numbers(&store.claim_jobs(id(71), 0, at(999)).await.expect("claimed")), [] as [u128; 0]);
-    assert_eq!(numbers(&store.claim_jobs(id(71), 3, at(999)).await.expect("claimed")), [5]);
+    let second = trade(&store, Exchange { claims: vec![any(9)], ..exchange(71, 59) }).await;
+    assert_eq!(numbers(&second.claimed.concat()), [4, 1]);
+    assert_eq!(second.next_due, Some(at(60)));
+    assert_eq!(claim(&store, 71, 0, 60).await, []);
+    let due = claim(&store, 71, 9, 60).await;
+    assert_eq!(numbers(&due), [6]);
+    assert_eq!((due[0].suspension, due[0].postpone_until, due[0].run_at), (None, None, at(60)));
+}
+
+pub(super) async fn claims_keep_to_their_lane_and_limits(database: Database) {
+    let store = database.open();
+    let jobs = (1..=9).map(|number| job_of(["a", "b", "c"][number as usize % 3], number, number as i64));
+    enqueue(&store, jobs.collect()).await;
+    let limits = vec![(step("a"), 1), (step("b"), 0)];
+    let limited = Claim { limits, ..any(3) };
+    assert_eq!(numbers(&claim_as(&store, 70, limited, 99).await), [2, 3, 5]);
+    let apart = Exchange {
+        claims: vec![
+            Claim { lane: Lane::AllBut(vec![step("c")]), ..any(2) },
+            Claim { lane: Lane::Only(vec![step("c")]), ..any(9) },
+        ],
+        ..exchange(70, 99)
+    };
+    let claimed = trade(&store, apart).await.claimed;
+    assert_eq!(claimed.iter().map(|jobs| numbers(jobs)).collect::<Vec<_>>(), [vec![1, 4], vec![8]]);
+}
+
+pub(super) async fn steps_that_are_paused_are_passed_over(database: Database) {
+    let store = database.open();
+    let mut foreign = job(4, 0);
+    foreign.step.plugin = "other".into();
+    enqueue(&store, vec![job_of("a", 1, 0), job_of("b", 2, 0), job_of("c", 3, 0), foreign]).await;
+    let paused = |step: Option<&str>| PausedStep { plugin: "billing".into(), step: step.map(Into::into) };
+    let set = async |step, is_paused| store.pause_step(paused(step), is_paused, at(1)).await.expect("paused");
+    assert!(set(Some("a"), true).await);
+    assert!(!set(Some("a"), true).await, "it is paused already");
+    assert_eq!(numbers(&claim(&store, 70, 1, 0).await), [2]);
+    assert!(set(None, true).await);
+    assert_eq!(store.paused_steps().await.expect("read"), [paused(None), paused(Some("a"))]);
+    let claimed = claim(&store, 70, 9, 0).await;
+    assert_eq!(numbers(&claimed), [4], "of the other plugin");
+    settle(&store, vec![settlement(&claimed[0], Outcome::Succeeded)]).await;
+    assert!(!store.is_idle().await.expect("looked"), "2 runs");
+    let two = one(&store, 2).await;
+    settle(&store, vec![settlement(&two, Outcome::Succeeded)]).await;
+    assert!(store.is_idle().await.expect("looked"), "what is paused is not to be waited for");
+    assert!(set(None, false).await);
+    assert_eq!(numbers(&claim(&store, 70, 9, 0).await), [3]);
+    assert!(set(Some("a"), false).await);
+    assert_eq!(numbers(&claim(&store, 70, 9, 0).await), [1]);
 }
 
 pub(super) async fn claims_at_once_share_the_jobs(database: Database) {
@@ -125,7 +249,7 @@ pub(super) async fn claims_at_once_share_the_jobs(database: Database) {
             tokio::spawn(async move {
                 let mut mine = Vec::new();
                 loop {
-                    let claimed = store.claim_jobs(id(200 + worker), 7, at(0)).await.expect("claimed");
+                    let claimed = claim(&store, 200 + worker, 7, 0).await;
                     if claimed.is_empty() {
                         return mine;
                     }
@@ -144,99 +268,391 @@ pub(super) async fn claims_at_once_share_the_jobs(database: Database) {
 
 pub(super) async fn settlements_end_an_attempt(database: Database) {
     let store = database.open();
-    enqueue(&store, vec![job(1, 0), job(2, 0), job(3, 0)]).await;
-    let claimed = store.claim_jobs(id(70), 9, at(5)).await.expect("claimed");
-    let mut failed = settlement(&claimed[1], JobStatus::Failed);
+    let mut fleeting = job(4, 0);
+    fleeting.auto_delete = true;
+    let mut stubborn = job(5, 0);
+    stubborn.auto_delete = true;
+    enqueue(&store, vec![job(1, 0), job(2, 0), job(3, 0), fleeting, stubborn, job(6, 0), job(7, 0)]).await;
+    let claimed = claim(&store, 70, 9, 5).await;
+    let mut failed = settlement(&claimed[1], Outcome::Failed);
     failed.error = Some(JobError { code: 7, message: "refused".into() });
     failed.trace = vec!["tried".into()];
     let settlements = vec![
-        settlement(&claimed[0], JobStatus::Succeeded),
+        settlement(&claimed[0], Outcome::Succeeded),
         failed,
-        settlement(&claimed[2], JobStatus::WaitingForResources),
+        settlement(&claimed[2], Outcome::Released),
+        settlement(&claimed[3], Outcome::Succeeded),
+        settlement(&claimed[4], Outcome::Failed),
+        settlement(&claimed[5], Outcome::Canceled),
+        settlement(&claimed[6], Outcome::Suspended),
     ];
-    let counted = store.settle_jobs(settlements).await.expect("settled");
-    assert_eq!(counted, [id(1), id(2), id(3)]);
+    // In the same transaction as the next claim: what is handed back can be had again at once.
+    let both = Exchange { settlements, claims: vec![any(9)], ..exchange(70, 900) };
+    let exchanged = trade(&store, both).await;
+    assert_eq!(exchanged.settled, [1, 2, 3, 4, 5, 6, 7].map(id));
+    assert_eq!(numbers(&exchanged.claimed.concat()), [3]);
     let done = one(&store, 1).await;
     assert_eq!((done.status, done.completed_on, done.worker), (JobStatus::Succeeded, Some(at(900)), None));
+    assert_eq!((done.execution_time, done.memory_bytes), (Duration::from_micros(1500), 65_536));
     let failed = one(&store, 2).await;
     assert_eq!(failed.status, JobStatus::Failed);
     assert_eq!(failed.error, Some(JobError { code: 7, message: "refused".into() }));
     assert_eq!(failed.trace, ["tried"]);
-    // Handed back, it is ready again, and its next attempt is the second.
     let back = one(&store, 3).await;
-    assert_eq!((back.status, back.completed_on, back.worker), (JobStatus::WaitingForResources, None, None));
-    let again = store.claim_jobs(id(71), 9, at(6)).await.expect("claimed");
-    assert_eq!((numbers(&again), again[0].attempt), (vec![3], 2));
+    assert_eq!((back.attempt, back.retries, back.run_at), (2, 0, at(0)), "it keeps its turn");
+    assert_eq!(numbers(&all(&store).await), [1, 2, 3, 5, 6, 7], "what succeeds is deleted where it is to be");
+    assert_eq!(one(&store, 6).await.status, JobStatus::Canceled);
+    assert_eq!(one(&store, 7).await.suspension, Some(Suspension::Paused));
+}
+
+pub(super) async fn a_retry_waits_for_its_moment(database: Database) {
+    let store = database.open();
+    enqueue(&store, vec![job(1, 0), job(2, 0)]).await;
+    let claimed = claim(&store, 70, 9, 5).await;
+    let mut again = settlement(&claimed[0], Outcome::Retry(at(1500)));
+    again.error = Some(JobError { code: 7, message: "not yet".into() });
+    settle(&store, vec![again, settlement(&claimed[1], Outcome::Postponed(at(1400)))]).await;
+    let waiting = one(&store, 1).await;
+    assert_eq!((waiting.status, waiting.suspension), (JobStatus::Waiting, Some(Suspension::Retry)));
+    assert_eq!((waiting.retries, waiting.postpone_until), (1, Some(at(1500))));
+    assert_eq!(waiting.error.map(|error| error.message).as_deref(), Some("not yet"));
+    assert_eq!(one(&store, 2).await.retries, 0);
+    let nothing = trade(&store, Exchange { claims: vec![any(9)], ..exchange(70, 1399) }).await;
+    assert_eq!((nothing.claimed.concat(), nothing.next_due), (vec![], Some(at(1400))));
+    assert_eq!(numbers(&claim(&store, 70, 9, 1400).await), [2]);
+    let last = trade(&store, Exchange { claims: vec![any(9)], ..exchange(70, 1500) }).await;
+    assert_eq!((numbers(&last.claimed.concat()), last.next_due), (vec![1], None));
+}
+
+/// A retry is never further away than the longest there is: if it seems so, the clock went back. What an operator put off
+/// stays where it is.
+pub(super) async fn a_clock_that_goes_back_keeps_no_retry_waiting(database: Database) {
+    let store = database.open();
+    enqueue(&store, vec![job(1, 0)]).await;
+    let claimed = claim(&store, 70, 9, 5).await;
+    let day = 24 * 3_600_000;
+    settle(&store, vec![settlement(&claimed[0], Outcome::Retry(at(day)))]).await;
+    enqueue(&store, vec![job(2, 0).postponed(at(day))]).await;
+    let exchanged = trade(&store, Exchange { claims: vec![any(9)], ..exchange(70, 0) }).await;
+    assert_eq!(numbers(&exchanged.claimed.concat()), [1]);
+    assert_eq!(exchanged.next_due, Some(at(day)));
+    // A job that is ready is ready, whatever the clock says.
+    enqueue(&store, vec![job(3, day)]).await;
+    assert_eq!(numbers(&claim(&store, 70, 9, -day).await), [3]);
 }
 
 pub(super) async fn settlements_of_others_are_dropped(database: Database) {
     let store = database.open();
     enqueue(&store, vec![job(1, 0), job(2, 0)]).await;
-    let claimed = store.claim_jobs(id(70), 1, at(0)).await.expect("claimed");
-    let good = settlement(&claimed[0], JobStatus::Succeeded);
-    let stale = Settlement { attempt: 0, ..good.clone() };
-    let stranger = Settlement { worker: id(71), ..good.clone() };
-    let unclaimed = Settlement { id: id(2), ..good.clone() };
-    let unknown = Settlement { id: id(99), ..good.clone() };
-    let dropped = vec![stale, stranger, unclaimed, unknown];
-    assert_eq!(store.settle_jobs(dropped.clone()).await.expect("settled"), NONE);
-    assert_eq!(one(&store, 1).await.status, JobStatus::InProgress);
-    // Beside one that counts, and then once more: it is over.
-    let mut all = dropped;
-    all.insert(2, good.clone());
-    assert_eq!(store.settle_jobs(all).await.expect("settled"), [id(1)]);
-    let late = Settlement { status: JobStatus::Failed, ..good };
-    assert_eq!(store.settle_jobs(vec![late]).await.expect("settled"), NONE);
+    let claimed = claim(&store, 70, 1, 0).await;
+    for outcome in [Outcome::Succeeded, Outcome::Failed, Outcome::Retry(at(5)), Outcome::Released] {
+        let good = settlement(&claimed[0], outcome);
+        let stale = Settlement { attempt: 0, ..good.clone() };
+        let stranger = Settlement { worker: id(71), ..good.clone() };
+        let unclaimed = Settlement { id: id(2), ..good.clone() };
+        let unknown = Settlement { id: id(99), ..good.clone() };
+        assert_eq!(settle(&store, vec![stale, stranger, unclaimed, unknown]).await, NONE, "{outcome:?}");
+        assert_eq!(one(&store, 1).await.status, JobStatus::InProgress);
+    }
+    let good = settlement(&claimed[0], Outcome::Succeeded);
+    assert_eq!(settle(&store, vec![good.clone(), good.clone()]).await, [id(1)], "once");
+    let late = Settlement { outcome: Outcome::Failed, ..good };
+    assert_eq!(settle(&store, vec![late]).await, NONE);
     assert_eq!(one(&store, 1).await.status, JobStatus::Succeeded);
-}
-
-pub(super) async fn a_settlement_must_end_the_attempt(database: Database) {
-    let store = database.open();
-    enqueue(&store, vec![job(1, 0), job(2, 0)]).await;
-    let claimed = store.claim_jobs(id(70), 2, at(0)).await.expect("claimed");
-    let settlements =
-        vec![settlement(&claimed[0], JobStatus::Succeeded), settlement(&claimed[1], JobStatus::Pausing)];
-    expect_error(store.settle_jobs(settlements).await, ErrorKind::Internal);
-    assert_eq!(one(&store, 1).await.status, JobStatus::InProgress, "all in one transaction");
 }
 
 pub(super) async fn recovery_hands_back_what_dead_hosts_held(database: Database) {
     let store = database.open();
     enqueue(&store, vec![job(1, 0), job(2, 0), job(3, 0), job(4, 30)]).await;
-    let lost = store.claim_jobs(id(70), 1, at(5)).await.expect("claimed");
-    store.claim_jobs(id(71), 1, at(5)).await.expect("claimed");
+    let lost = claim(&store, 70, 1, 5).await;
+    claim(&store, 71, 1, 5).await;
     assert_eq!(store.recover_jobs(id(71), at(40)).await.expect("recovered"), 1);
     let back = one(&store, 1).await;
     assert_eq!((back.status, back.worker), (JobStatus::WaitingForResources, None));
     assert_eq!((back.crash_count, back.attempt), (1, 1));
     assert_eq!(one(&store, 2).await.status, JobStatus::InProgress, "the living keep theirs");
     // The dead one was merely slow: its result comes too late.
-    let late = settlement(&lost[0], JobStatus::Succeeded);
-    assert_eq!(store.settle_jobs(vec![late]).await.expect("settled"), NONE);
+    assert_eq!(settle(&store, vec![settlement(&lost[0], Outcome::Succeeded)]).await, NONE);
     // A job that may kill its host again is not the first to run.
-    let next = store.claim_jobs(id(71), 9, at(40)).await.expect("claimed");
+    let next = claim(&store, 71, 9, 40).await;
     assert_eq!(numbers(&next), [3, 4, 1]);
     assert_eq!(next[2].attempt, 2);
     assert_eq!(store.recover_jobs(id(71), at(40)).await.expect("recovered"), 0);
 }
 
-pub(super) async fn jobs_are_read_oldest_first(database: Database) {
+/// Whoever ran when a host died is suspect, runs one at a time, and is found out if it is the cause.
+pub(super) async fn a_job_that_kills_its_hosts_is_found_out(database: Database) {
     let store = database.open();
-    let made = |number: u128, created_on: i64, correlation: u128| {
-        let mut job = job(number, 0);
-        job.created_on = at(created_on);
-        job.correlation_id = id(correlation);
+    enqueue(&store, (1..=3).map(|number| job(number, 0)).collect()).await;
+    assert_eq!(numbers(&claim(&store, 70, 9, 0).await), [1, 2, 3]);
+    store.recover_jobs(id(71), at(1)).await.expect("recovered");
+    enqueue(&store, vec![job(4, 5)]).await;
+    let unsuspicious = Claim { suspect: false, ..any(9) };
+    assert_eq!(numbers(&claim_as(&store, 71, unsuspicious, 5).await), [4]);
+    assert_eq!(numbers(&claim(&store, 71, 9, 5).await), [1], "one at a time");
+    for crash in 2..=CRASHES_MAX {
+        let worker = 80 + u128::from(crash);
+        store.recover_jobs(id(worker), at(9)).await.expect("recovered");
+        assert_eq!(one(&store, 1).await.crash_count, crash);
+        if crash < CRASHES_MAX {
+            // The poisonous one is the most suspicious, so the others come first, each alone, and go.
+            loop {
+                let [suspect] = claim(&store, worker, 9, 10).await.try_into().expect("one");
+                if suspect.id == id(1) {
+                    break;
+                }
+                settle(&store, vec![settlement(&suspect, Outcome::Succeeded)]).await;
+            }
+        }
+    }
+    let poison = one(&store, 1).await;
+    assert_eq!((poison.status, poison.suspension), (JobStatus::Waiting, Some(Suspension::Crashed)));
+    assert!(poison.error.expect("it says why").message.contains("the host died 3 times"));
+    assert!(store.is_idle().await.expect("looked"));
+    // Somebody has looked.
+    assert_eq!(control(&store, &[1], Control::Resume, 20).await, ["waiting for resources"]);
+    let again = claim(&store, 90, 9, 20).await;
+    assert_eq!((numbers(&again), again[0].crash_count), (vec![1], 0));
+}
+
+pub(super) async fn operators_move_jobs_that_wait(database: Database) {
+    let store = database.open();
+    enqueue(&store, vec![job(1, 0), job(2, 0), job(3, 0), job(4, 0)]).await;
+    assert_eq!(control(&store, &[1, 9], Control::Pause, 5).await, ["waiting", "0x80040217"]);
+    assert_eq!(control(&store, &[2], Control::Cancel, 5).await, ["canceled"]);
+    assert_eq!(control(&store, &[3], Control::Postpone(at(50)), 5).await, ["waiting"]);
+    let canceled = one(&store, 2).await;
+    assert_eq!(canceled.completed_on, Some(at(5)));
+    assert_eq!(numbers(&claim(&store, 70, 9, 49).await), [4]);
+    assert_eq!(numbers(&claim(&store, 70, 9, 50).await), [3], "1 waits for somebody");
+    assert_eq!(control(&store, &[1], Control::Resume, 60).await, ["waiting for resources"]);
+    assert_eq!(numbers(&claim(&store, 70, 9, 60).await), [1]);
+    let mut failed = settlement(&one(&store, 1).await, Outcome::Failed);
+    failed.error = Some(JobError { code: 7, message: "refused".into() });
+    settle(&store, vec![failed]).await;
+    assert_eq!(control(&store, &[1, 2], Control::Retry, 70).await, ["waiting for resources"; 2]);
+    let again = one(&store, 1).await;
+    assert_eq!((again.completed_on, again.retries, again.run_at), (None, 0, at(70)));
+    assert!(again.error.is_some(), "until it has run again");
+}
+
+pub(super) async fn operators_are_heard_by_who_runs_a_job(database: Database) {
+    let store = database.open();
+    enqueue(&store, (1..=4).map(|number| job(number, 0)).collect()).await;
+    let claimed = claim(&store, 70, 9, 5).await;
+    assert_eq!(control(&store, &[1], Control::Cancel, 6).await, ["canceling"]);
+    assert_eq!(control(&store, &[2], Control::Pause, 6).await, ["pausing"]);
+    assert_eq!(control(&store, &[3], Control::Postpone(at(2000)), 6).await, ["pausing"]);
+    assert_eq!(control(&store, &[4], Control::Pause, 6).await, ["pausing"]);
+    assert_eq!(control(&store, &[4], Control::Resume, 6).await, ["in progress"]);
+    let stopping = trade(&store, exchange(70, 7)).await.stopping;
+    let expected = [(1, JobStatus::Canceling), (2, JobStatus::Pausing), (3, JobStatus::Pausing)];
+    assert_eq!(stopping, expected.map(|(number, status)| (id(number), status)));
+    assert_eq!(trade(&store, exchange(71, 7)).await.stopping, [], "others need not know");
+    let released = claimed.iter().map(|job| settlement(job, Outcome::Released)).collect();
+    assert_eq!(settle(&store, released).await.len(), 4);
+    let places: Vec<_> =
+        all(&store).await.into_iter().map(|job| (job.status, job.suspension, job.postpone_until)).collect();
+    assert_eq!(
+        places,
+        [
+            (JobStatus::Canceled, None, None),
+            (JobStatus::Waiting, Some(Suspension::Paused), None),
+            (JobStatus::Waiting, Some(Suspension::Postponed), Some(at(2000))),
+            (JobStatus::WaitingForResources, None, None),
+        ]
+    );
+}
+
+/// As one whose host died meanwhile.
+pub(super) async fn recovery_hears_operators_too(database: Database) {
+    let store = database.open();
+    enqueue(&store, (1..=3).map(|number| job(number, 0)).collect()).await;
+    claim(&store, 70, 9, 5).await;
+    control(&store, &[1], Control::Cancel, 6).await;
+    control(&store, &[2], Control::Pause, 6).await;
+    control(&store, &[3], Control::Postpone(at(50)), 6).await;
+    store.recover_jobs(id(71), at(9)).await.expect("recovered");
+    let places: Vec<_> = all(&store).await.into_iter().map(|job| (job.status, job.suspension)).collect();
+    let waiting = |suspension| (JobStatus::Waiting, Some(suspension));
+    let expected = [(JobStatus::Canceled, None), waiting(Suspension::Paused), waiting(Suspension::Postponed)];
+    assert_eq!(places, expected);
+    assert_eq!(numbers(&claim(&store, 71, 9, 50).await), [3]);
+}
+
+pub(super) async fn reports_are_kept_for_who_runs_the_job(database: Database) {
+    let store = database.open();
+    enqueue(&store, vec![job(1, 0)]).await;
+    let [claimed] = claim(&store, 70, 1, 0).await.try_into().expect("one");
+    let run = JobAttempt { id: claimed.id, attempt: claimed.attempt, worker: id(70) };
+    let report = async |run, report| store.report_job(run, report, at(7)).await.expect("reported");
+    let checkpoint = || Report::Checkpoint(vec![0, 255]);
+    assert_eq!(report(run, checkpoint()).await, Some(JobStatus::InProgress));
+    let progress = Progress { percent: None, note: "half".into() };
+    assert_eq!(report(run, Report::Progress(progress.clone())).await, Some(JobStatus::InProgress));
+    for other in [JobAttempt { attempt: 2, ..run }, JobAttempt { worker: id(71), ..run }] {
+        assert_eq!(report(other, Report::Checkpoint(vec![])).await, None);
+    }
+    control(&store, &[1], Control::Cancel, 8).await;
+    assert_eq!(report(run, checkpoint()).await, Some(JobStatus::Canceling));
+    let kept = one(&store, 1).await;
+    assert_eq!((kept.checkpoint, kept.progress), (Some(vec![0, 255]), Some(progress)));
+    // Whoever gets somewhere is not what kills the host.
+    store.recover_jobs(id(71), at(9)).await.expect("recovered");
+    control(&store, &[1], Control::Retry, 9).await;
+    claim(&store, 71, 1, 9).await;
+    store.recover_jobs(id(72), at(10)).await.expect("recovered");
+    let [again] = claim(&store, 72, 1, 10).await.try_into().expect("one");
+    assert_eq!((again.crash_count, again.checkpoint.as_deref()), (1, Some(&[0, 255][..])));
+    report(JobAttempt { id: id(1), attempt: again.attempt, worker: id(72) }, checkpoint()).await;
+    assert_eq!(one(&store, 1).await.crash_count, 0);
+}
+
+pub(super) async fn jobs_of_a_key_run_in_their_order(database: Database) {
+    let store = database.open();
+    let keyed = |number, key: &str| {
+        let mut job = job(number, 100 - number as i64);
+        job.order_key = Some(key.into());
         job
     };
-    enqueue(&store, vec![made(1, 30, 1), made(2, 10, 2), made(3, 20, 1), made(4, 20, 2)]).await;
+    enqueue(&store, vec![keyed(1, "a"), keyed(2, "a"), keyed(3, "b"), keyed(4, "a"), keyed(5, "a")]).await;
+    let [b, first] = claim(&store, 70, 9, 0).await.try_into().expect("one of each key");
+    assert_eq!((first.id, b.id), (id(1), id(3)), "in the order of queueing and not of their moments");
+    assert!(one(&store, 2).await.blocked);
+    assert_eq!(claim(&store, 71, 9, 0).await, []);
+    // One that is put off keeps its place: what comes later waits too.
+    settle(&store, vec![settlement(&first, Outcome::Retry(at(1500)))]).await;
+    assert_eq!(claim(&store, 70, 9, 0).await, []);
+    let [first] = claim(&store, 70, 9, 1500).await.try_into().expect("one");
+    // A dead letter does not.
+    settle(&store, vec![settlement(&first, Outcome::Failed)]).await;
+    let [second] = claim(&store, 70, 9, 60).await.try_into().expect("one");
+    assert_eq!(second.id, id(2));
+    // One that is run again waits for whoever has its place, and then is before the others.
+    assert_eq!(control(&store, &[1], Control::Retry, 70).await, ["waiting for resources"]);
+    assert!(one(&store, 1).await.blocked);
+    settle(&store, vec![settlement(&second, Outcome::Succeeded)]).await;
+    assert_eq!(numbers(&claim(&store, 70, 9, 80).await), [1]);
+    // Called off, whether it runs or is in the middle, it lets the next one go.
+    control(&store, &[4], Control::Cancel, 90).await;
+    settle(&store, vec![settlement(&one(&store, 1).await, Outcome::Canceled)]).await;
+    assert_eq!(numbers(&claim(&store, 70, 9, 90).await), [5]);
+    control(&store, &[5], Control::Cancel, 91).await;
+    enqueue(&store, vec![keyed(6, "a")]).await;
+    store.recover_jobs(id(71), at(92)).await.expect("recovered");
+    assert_eq!(numbers(&claim(&store, 71, 9, 92).await), [6, 3]);
+}
+
+pub(super) async fn of_a_unique_key_the_newest_waits(database: Database) {
+    let store = database.open();
+    let unique = |number| {
+        let mut job = job(number, number as i64);
+        job.unique_key = Some("a".into());
+        job
+    };
+    enqueue(&store, vec![unique(1), job(9, 5)]).await;
+    enqueue(&store, vec![unique(10)]).await;
+    let old = one(&store, 1).await;
+    assert_eq!(old.status, JobStatus::Canceled);
+    assert!(old.error.expect("it says why").message.contains(&id(10).to_string()));
+    // At the place of the old one.
+    let [newest, _] = claim(&store, 70, 9, 0).await.try_into().expect("two");
+    assert_eq!((newest.id, newest.run_at), (id(10), at(1)));
+    // One that runs may have looked before: the next one waits beside it.
+    enqueue(&store, vec![unique(11)]).await;
+    assert_eq!(one(&store, 10).await.status, JobStatus::InProgress);
+    // Which then cannot go back to waiting.
+    settle(&store, vec![settlement(&newest, Outcome::Retry(at(99)))]).await;
+    assert_eq!(one(&store, 10).await.status, JobStatus::Canceled);
+    assert_eq!(control(&store, &[10], Control::Retry, 99).await, ["0x80044166"]);
+    // What an operator has put off stays put off.
+    control(&store, &[11], Control::Pause, 99).await;
+    enqueue(&store, vec![unique(12)]).await;
+    assert_eq!(one(&store, 12).await.suspension, Some(Suspension::Paused));
+    control(&store, &[12], Control::Resume, 99).await;
+    let [running] = claim(&store, 70, 9, 99).await.try_into().expect("one");
+    enqueue(&store, vec![unique(13)]).await;
+    store.recover_jobs(id(71), at(100)).await.expect("recovered");
+    assert_eq!(one(&store, running.id.as_u128()).await.status, JobStatus::Canceled);
+    assert_eq!(numbers(&claim(&store, 71, 9, 100).await), [13, 9]);
+}
+
+pub(super) async fn jobs_that_are_over_are_deleted(database: Database) {
+    let store = database.open();
+    enqueue(&store, (1..=5).map(|number| job(number, 0)).collect()).await;
+    let claimed = claim(&store, 70, 3, 5).await;
+    let ended =
+        |index: usize, outcome, on| Settlement { ended_on: at(on), ..settlement(&claimed[index], outcome) };
+    let settlements = vec![
+        ended(0, Outcome::Succeeded, 10),
+        ended(1, Outcome::Failed, 10),
+        ended(2, Outcome::Canceled, 20),
+    ];
+    settle(&store, settlements).await;
+    assert_eq!(store.prune_jobs(at(10), 9).await.expect("pruned"), 0);
+    assert_eq!(store.prune_jobs(at(30), 1).await.expect("pruned"), 1);
+    assert_eq!(store.prune_jobs(at(30), 9).await.expect("pruned"), 1);
+    assert_eq!(numbers(&all(&store).await), [2, 4, 5], "a dead letter stays");
+    let deleted = write(&store, |tx| async move { tx.delete_jobs(&[id(2), id(4), id(9)]).await }).await;
+    let codes: Vec<_> =
+        deleted.iter().map(|deleted| deleted.result.as_ref().map_err(Error::code).copied()).collect();
+    assert_eq!(codes, [Ok(JobStatus::Failed), Err(-2_147_204_758), Err(-2_147_220_969)]);
+    assert_eq!(numbers(&all(&store).await), [4, 5]);
+}
+
+pub(super) async fn jobs_are_counted_by_step_and_status(database: Database) {
+    let store = database.open();
+    let mut old = job_of("a", 1, 0);
+    old.created_on = at(-7);
+    let waits = job_of("b", 3, 0).postponed(at(9));
+    enqueue(&store, vec![old, job_of("a", 2, 0), waits, job_of("b", 4, 0)]).await;
+    claim_as(&store, 70, Claim { lane: Lane::Only(vec![step("b")]), ..any(9) }, 0).await;
+    let counts = store.job_counts().await.expect("counted");
+    let shown: Vec<_> = counts
+        .iter()
+        .map(|count| (count.step.step.as_str(), count.status, count.suspension, count.count, count.oldest.0))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("a", JobStatus::WaitingForResources, None, 2, -7),
+            ("b", JobStatus::Waiting, Some(Suspension::Postponed), 1, 100),
+            ("b", JobStatus::InProgress, None, 1, 100),
+        ]
+    );
+}
+
+pub(super) async fn jobs_are_read_oldest_first(database: Database) {
+    let store = database.open();
+    let made = |number: u128, correlation: u128, name: &str| {
+        let mut job = job_of(name, number, 0);
+        job.correlation_id = id(correlation);
+        job.regarding = Some(EntityReference::new("account", id(correlation)));
+        job
+    };
+    enqueue(&store, vec![made(1, 1, "a"), made(2, 2, "b"), made(3, 1, "a"), made(4, 2, "a")]).await;
+    claim(&store, 70, 1, 0).await;
+    let newest = JobFilter::newest;
     for (select, expected) in [
-        (JobSelect::Newest(99), vec![2, 3, 4, 1]),
-        (JobSelect::Newest(2), vec![4, 1]),
+        (JobSelect::Newest(99), vec![1, 2, 3, 4]),
+        (JobSelect::Newest(2), vec![3, 4]),
         (JobSelect::Newest(0), vec![]),
-        (JobSelect::Correlation(id(1)), vec![3, 1]),
+        (JobSelect::Correlation(id(1)), vec![1, 3]),
         (JobSelect::Correlation(id(9)), vec![]),
-        (JobSelect::Ids(vec![id(1), id(9), id(2), id(1)]), vec![2, 1]),
+        (JobSelect::Ids(vec![id(1), id(9), id(2), id(1)]), vec![1, 2]),
         (JobSelect::Ids(vec![]), vec![]),
+        (JobSelect::Filter(newest(9).of(&step("a"))), vec![1, 3, 4]),
+        (JobSelect::Filter(newest(2).of(&step("a"))), vec![3, 4]),
+        (JobSelect::Filter(newest(9).of(&step("c"))), vec![]),
+        (JobSelect::Filter(newest(9).in_status([JobStatus::InProgress, JobStatus::Failed])), vec![1]),
+        (JobSelect::Filter(JobFilter { before: Some(id(3)), ..newest(9) }), vec![1, 2]),
+        (
+            JobSelect::Filter(JobFilter {
+                regarding: Some(EntityReference::new("account", id(2))),
+                ..newest(9)
+            }),
+            vec![2, 4],
+        ),
     ] {
         let jobs: Result<Vec<Job>, Error> = store.jobs(select.clone()).await;
         assert_eq!(numbers(&jobs.expect("jobs are read")), expected, "{select:?}");
@@ -246,11 +662,102 @@ pub(super) async fn jobs_are_read_oldest_first(database: Database) {
 pub(super) async fn jobs_survive_a_reopening(database: Database) {
     let store = database.open();
     enqueue(&store, vec![job(1, 0), job(2, 0)]).await;
-    store.claim_jobs(id(70), 1, at(0)).await.expect("claimed");
+    claim(&store, 70, 1, 0).await;
+    let before = all(&store).await;
     store.close().await;
     drop(store);
     let store = database.open();
-    let pending = store.pending_jobs().await.expect("counted");
-    assert_eq!((pending.ready, pending.locked), (1, 1));
+    assert_eq!(all(&store).await, before);
     assert_eq!(store.recover_jobs(id(71), at(1)).await.expect("recovered"), 1);
+}
+
+/// A long series of everything at once, by chance but the same each time: after each step, what must always be true is.
+pub(super) async fn jobs_keep_their_rules_whatever_happens(database: Database) {
+    let store = database.open();
+    let mut chance = Chance(0x5eed);
+    let mut queued: u128 = 0;
+    for turn in 0..600_i64 {
+        let worker = 70 + u128::from(chance.below(2));
+        let known = 1 + u128::from(chance.below(u32::try_from(queued).unwrap_or(0) + 1));
+        match chance.below(8) {
+            0 | 1 => {
+                queued += 1;
+                let mut job = job_of(["a", "b"][chance.below(2) as usize], queued, turn);
+                job.priority = i32::try_from(chance.below(2)).unwrap_or(0);
+                job.order_key = [None, Some("x"), Some("y")][chance.below(3) as usize].map(Into::into);
+                job.unique_key = [None, None, Some("z")][chance.below(3) as usize].map(Into::into);
+                enqueue(&store, vec![job]).await;
+            }
+            2 => drop(claim(&store, worker, 1 + chance.below(3), turn).await),
+            3 | 4 => {
+                let running = all(&store).await.into_iter().filter(|job| job.worker == Some(id(worker)));
+                let ends = running.filter(|_| chance.below(2) == 0).collect::<Vec<_>>();
+                let settlements = ends.iter().map(|job| {
+                    let outcome = match chance.below(6) {
+                        0 => Outcome::Failed,
+                        1 => Outcome::Retry(at(turn + 20)),
+                        2 => Outcome::Postponed(at(turn + 40)),
+                        3 => Outcome::Released,
+                        4 => Outcome::Canceled,
+                        _ => Outcome::Succeeded,
+                    };
+                    settlement(job, outcome)
+                });
+                let settlements: Vec<_> = settlements.collect();
+                assert_eq!(settle(&store, settlements.clone()).await.len(), settlements.len());
+            }
+            5 => drop(store.recover_jobs(id(worker), at(turn)).await.expect("recovered")),
+            _ => {
+                let controls = [
+                    Control::Pause,
+                    Control::Resume,
+                    Control::Cancel,
+                    Control::Postpone(at(turn + 9)),
+                    Control::Retry,
+                ];
+                let one = controls[chance.below(5) as usize];
+                control(&store, &[known], one, turn).await;
+            }
+        }
+        check_rules(&all(&store).await, queued, turn);
+    }
+}
+
+fn check_rules(jobs: &[Job], queued: u128, turn: i64) {
+    assert_eq!(jobs.len() as u128, queued, "no job is lost, at {turn}");
+    let mut orders: BTreeMap<&str, (Vec<bool>, u32)> = BTreeMap::new();
+    let mut unique: BTreeMap<&str, u32> = BTreeMap::new();
+    for job in jobs {
+        let state = job.status.state();
+        assert_eq!(state == JobState::Locked, job.worker.is_some(), "{job:?} at {turn}");
+        assert_eq!(state == JobState::Suspended, job.suspension.is_some(), "{job:?} at {turn}");
+        assert_eq!(state == JobState::Completed, job.completed_on.is_some(), "{job:?} at {turn}");
+        assert!(!job.blocked || job.order_key.is_some(), "{job:?} at {turn}");
+        if let Some(key) = job.order_key.as_deref().filter(|_| state != JobState::Completed) {
+            let (blocked, locked) = orders.entry(key).or_default();
+            blocked.push(job.blocked);
+            *locked += u32::from(state == JobState::Locked);
+        }
+        if let Some(key) = job.unique_key.as_deref().filter(|_| state.number() < 2) {
+            *unique.entry(key).or_default() += 1;
+        }
+    }
+    for (key, (blocked, locked)) in orders {
+        assert_eq!(blocked.iter().filter(|blocked| !**blocked).count(), 1, "{key} goes on, at {turn}");
+        assert!(locked <= 1, "{key} never runs two at once, at {turn}");
+    }
+    assert!(unique.values().all(|waiting| *waiting == 1), "{unique:?} at {turn}");
+}
+
+/// Numbers by chance, the same each time (SplitMix64).
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, bound: u32) -> u32 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        u32::try_from((mixed ^ (mixed >> 31)) % u64::from(bound)).unwrap_or(0)
+    }
 }

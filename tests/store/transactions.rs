@@ -473,7 +473,7 @@ pub(super) async fn close_waits_and_then_refuses(database: Database) {
         expect_error(result, ErrorKind::ShuttingDown);
     }
     expect_error(store.define(vec![sample()].into()).await.map(drop), ErrorKind::ShuttingDown);
-    expect_error(store.pending_jobs().await, ErrorKind::ShuttingDown);
+    expect_error(store.is_idle().await, ErrorKind::ShuttingDown);
     store.close().await;
     drop(store);
     let store = database.open();

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use stagegate::model::job::Settlement;
+use stagegate::model::job::{Control, Controlled, JobCount, Report};
 use stagegate::model::registration::{StepRegistration, Update};
-use stagegate::store::{Begin, JobSelect, PendingJobs, Store, Timing, Transaction, Work};
+use stagegate::store::{
+    Begin, Exchange, Exchanged, JobAttempt, JobSelect, PausedStep, Store, Timing, Transaction, Work,
+};
 use stagegate::{
     Attributes, ColumnSet, DateTime, Definitions, Entity, EntityCollection, EntityDefinition,
-    EntityReference, Job, Query, Result, Schema,
+    EntityReference, Job, JobStatus, Query, Result, Schema,
 };
 use uuid::Uuid;
 
@@ -47,12 +49,8 @@ impl Store for NoStore {
         Ok(())
     }
 
-    async fn claim_jobs(&self, _: Uuid, _: u32, _: DateTime) -> Result<Vec<Job>> {
-        Ok(Vec::new())
-    }
-
-    async fn settle_jobs(&self, _: Vec<Settlement>) -> Result<Vec<Uuid>> {
-        Ok(Vec::new())
+    async fn exchange_jobs(&self, _: Exchange) -> Result<Exchanged> {
+        Ok(Exchanged::default())
     }
 
     async fn recover_jobs(&self, _: Uuid, _: DateTime) -> Result<u64> {
@@ -63,8 +61,28 @@ impl Store for NoStore {
         Ok(Vec::new())
     }
 
-    async fn pending_jobs(&self) -> Result<PendingJobs> {
-        Ok(PendingJobs::default())
+    async fn report_job(&self, _: JobAttempt, _: Report, _: DateTime) -> Result<Option<JobStatus>> {
+        Ok(None)
+    }
+
+    async fn job_counts(&self) -> Result<Vec<JobCount>> {
+        Ok(Vec::new())
+    }
+
+    async fn is_idle(&self) -> Result<bool> {
+        Ok(true)
+    }
+
+    async fn prune_jobs(&self, _: DateTime, _: u32) -> Result<u64> {
+        Ok(0)
+    }
+
+    async fn pause_step(&self, _: PausedStep, _: bool, _: DateTime) -> Result<bool> {
+        Ok(false)
+    }
+
+    async fn paused_steps(&self) -> Result<Vec<PausedStep>> {
+        Ok(Vec::new())
     }
 
     async fn close(&self) {}
@@ -100,6 +118,14 @@ impl Transaction for NoTransaction {
 
     async fn enqueue(&self, _: &[Job]) -> Result<()> {
         Ok(())
+    }
+
+    async fn control_jobs(&self, _: &[Uuid], _: Control, _: DateTime) -> Result<Vec<Controlled>> {
+        Ok(Vec::new())
+    }
+
+    async fn delete_jobs(&self, _: &[Uuid]) -> Result<Vec<Controlled>> {
+        Ok(Vec::new())
     }
 
     fn set_deadline(&self, _: Option<Instant>) {}

@@ -1,28 +1,34 @@
 //! The asynchronous service: claims the jobs that commits left behind, runs their steps, settles them.
 //!
-//! One task claims and settles in batches, since a transaction costs the same for one job as for a hundred; each claimed
-//! job runs in a task of its own. The doorbell after a commit wakes it; polling is the floor beneath lost rings.
+//! A job that is claimed is Locked by this run of the host, and every settlement says which attempt of whom it is about:
+//! a host that has lost a job cannot end it. A host that dies leaves its jobs Locked, and the next one on the database
+//! takes them over at once.
 
-use std::collections::HashMap;
+mod dispatcher;
+mod limits;
+mod outcome;
+mod pool;
+mod run;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore};
-use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
-use tokio::time::Instant;
-use uuid::Uuid;
+use tokio::task::JoinHandle;
 
-use crate::model::job::{JobError, Settlement};
+use crate::model::Job;
 use crate::model::trace::StepRun;
-use crate::model::{Error, ErrorKind, Job, JobStatus};
 use crate::pipeline::Pipeline;
+use dispatcher::Dispatcher;
 
 /// Jobs that run at once where the embedder does not say.
 pub const WORKERS_DEFAULT: u32 = 4;
-/// The longest that a job waits to be seen when no doorbell rang for it.
-const POLL: Duration = Duration::from_secs(1);
-/// The pause after the store failed.
-const BACK_OFF: Duration = Duration::from_secs(1);
+/// Jobs of background steps that run at once where the embedder does not say.
+pub const BACKGROUND_WORKERS_DEFAULT: u32 = 1;
+/// How long a host that shuts down waits for running jobs where the embedder does not say: as orchestrators do.
+pub const GRACE_DEFAULT: Duration = Duration::from_secs(30);
+/// How long jobs that succeeded or were canceled are kept where the embedder does not say: 30 days.
+pub const RETENTION_DEFAULT: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Is told of every run of an asynchronous step: the job as it was claimed, and what happened.
 pub type Observer = Arc<dyn Fn(&Job, StepRun) + Send + Sync>;
@@ -31,46 +37,47 @@ pub type Observer = Arc<dyn Fn(&Job, StepRun) + Send + Sync>;
 pub struct Settings {
     /// What every message request from outside passes: an asynchronous step holds a place in it like any other.
     pub admission: Arc<Semaphore>,
-    /// Asynchronous steps that run at once.
+    /// Jobs that run at once.
     pub workers: u32,
+    /// Jobs of background steps that run at once, besides.
+    pub background_workers: u32,
+    /// How long running jobs have to end when the service stops. Then they are stopped and handed back.
+    pub grace: Duration,
+    /// How long jobs that succeeded or were canceled are kept; none for ever.
+    pub retention: Option<Duration>,
     /// Who is told of their runs; without one, no traces are made.
     pub observer: Option<Observer>,
 }
 
+#[derive(Default)]
+struct Signals {
+    stop: Notify,
+    settled: Arc<Notify>,
+}
+
 /// The running service.
 pub struct Service {
-    stop: Arc<Notify>,
-    settled: Arc<Notify>,
+    signals: Arc<Signals>,
     task: JoinHandle<()>,
 }
 
 impl Service {
     /// Starts the service on the current runtime.
     pub fn start(pipeline: Arc<Pipeline>, settings: Settings) -> Self {
-        let stop = Arc::new(Notify::new());
-        let settled = Arc::new(Notify::new());
-        let worker = Worker {
-            id: Uuid::now_v7(),
-            pipeline,
-            settings: Arc::new(settings),
-            running: JoinSet::new(),
-            claimed: HashMap::new(),
-            finished: Vec::new(),
-            settled: Arc::clone(&settled),
-        };
-        let task = tokio::spawn(worker.run(Arc::clone(&stop)));
-        Self { stop, settled, task }
+        let signals = Arc::new(Signals::default());
+        let task = tokio::spawn(Dispatcher::new(pipeline, settings, Arc::clone(&signals)).run());
+        Self { signals, task }
     }
 
     /// Rung whenever jobs were settled.
     #[must_use]
     pub fn settled(&self) -> Arc<Notify> {
-        Arc::clone(&self.settled)
+        Arc::clone(&self.signals.settled)
     }
 
-    /// Stops claiming, lets what runs end, and settles it.
+    /// Stops claiming, lets what runs end within [`Settings::grace`], hands back what does not, and settles all of it.
     pub async fn stop(mut self) {
-        self.stop.notify_one();
+        self.signals.stop.notify_one();
         if let Err(error) = (&mut self.task).await {
             tracing::error!(%error, "the asynchronous service broke down");
         }
@@ -83,143 +90,4 @@ impl Drop for Service {
     fn drop(&mut self) {
         self.task.abort();
     }
-}
-
-struct Worker {
-    id: Uuid,
-    pipeline: Arc<Pipeline>,
-    settings: Arc<Settings>,
-    running: JoinSet<Settlement>,
-    /// What a task runs, for the case that it breaks down without saying.
-    claimed: HashMap<Id, (Uuid, u32)>,
-    finished: Vec<Settlement>,
-    settled: Arc<Notify>,
-}
-
-impl Worker {
-    async fn run(mut self, stop: Arc<Notify>) {
-        let store = Arc::clone(&self.pipeline.store);
-        if let Err(error) = store.recover_jobs(self.id, self.pipeline.clock.now()).await {
-            tracing::error!(%error, "cannot take over the jobs of earlier runs");
-        }
-        let doorbell = Arc::clone(&self.pipeline.doorbell);
-        loop {
-            let next = self.turn().await;
-            tokio::select! {
-                () = doorbell.notified() => {}
-                Some(result) = self.running.join_next_with_id() => self.collect(result),
-                () = tokio::time::sleep_until(next) => {}
-                () = stop.notified() => break,
-            }
-        }
-        while let Some(result) = self.running.join_next_with_id().await {
-            self.collect(result);
-        }
-        self.settle().await;
-    }
-
-    /// Settles what has ended, claims as much as there are free workers, and says when to look again at the latest.
-    async fn turn(&mut self) -> Instant {
-        while let Some(result) = self.running.try_join_next_with_id() {
-            self.collect(result);
-        }
-        if !self.settle().await {
-            return Instant::now() + BACK_OFF;
-        }
-        let busy = u32::try_from(self.running.len()).unwrap_or(u32::MAX);
-        let free = self.settings.workers.saturating_sub(busy);
-        if free == 0 {
-            return Instant::now() + POLL;
-        }
-        let now = self.pipeline.clock.now();
-        match self.pipeline.store.claim_jobs(self.id, free, now).await {
-            Ok(jobs) => {
-                for job in jobs {
-                    self.start(job);
-                }
-                Instant::now() + POLL
-            }
-            Err(error) if error.kind() == ErrorKind::ShuttingDown => Instant::now() + POLL,
-            Err(error) => {
-                tracing::error!(%error, "cannot claim jobs");
-                Instant::now() + BACK_OFF
-            }
-        }
-    }
-
-    fn start(&mut self, job: Job) {
-        let claimed = (job.id, job.attempt);
-        let run = attempt(Arc::clone(&self.pipeline), Arc::clone(&self.settings), self.id, job);
-        let task = self.running.spawn(run);
-        self.claimed.insert(task.id(), claimed);
-    }
-
-    fn collect(&mut self, result: Result<(Id, Settlement), JoinError>) {
-        match result {
-            Ok((task, settlement)) => {
-                self.claimed.remove(&task);
-                self.finished.push(settlement);
-            }
-            Err(error) => {
-                let Some((id, attempt)) = self.claimed.remove(&error.id()) else { return };
-                let message = format!("the host broke down while it ran the job: {error}");
-                let failure = Error::new(ErrorKind::Internal, message);
-                let now = self.pipeline.clock.now();
-                let settlement = Settlement {
-                    id,
-                    attempt,
-                    worker: self.id,
-                    status: JobStatus::Failed,
-                    error: Some(JobError { code: failure.code(), message: failure.to_string() }),
-                    trace: Vec::new(),
-                    completed_on: now,
-                };
-                self.finished.push(settlement);
-            }
-        }
-    }
-
-    /// Writes the ends of attempts in one transaction. What cannot be written now is kept for the next turn.
-    async fn settle(&mut self) -> bool {
-        if self.finished.is_empty() {
-            return true;
-        }
-        match self.pipeline.store.settle_jobs(self.finished.clone()).await {
-            Ok(counted) => {
-                for lost in self.finished.drain(..).filter(|settlement| !counted.contains(&settlement.id)) {
-                    tracing::warn!(job = %lost.id, attempt = lost.attempt, "somebody else has taken this job over");
-                }
-                self.settled.notify_waiters();
-                true
-            }
-            Err(error) => {
-                tracing::error!(%error, "cannot settle jobs");
-                false
-            }
-        }
-    }
-}
-
-/// One attempt at a job.
-async fn attempt(pipeline: Arc<Pipeline>, settings: Arc<Settings>, worker: Uuid, job: Job) -> Settlement {
-    // Only a host that is going down closes the admission; its jobs are handed back.
-    let place = settings.admission.acquire().await;
-    let (status, error, trace) = if place.is_err() {
-        (JobStatus::WaitingForResources, None, Vec::new())
-    } else {
-        let run = pipeline.run_job(&job, settings.observer.is_some()).await;
-        if let (Some(observer), Some(trace)) = (&settings.observer, run.trace) {
-            observer(&job, trace);
-        }
-        match run.result {
-            Ok(()) => (JobStatus::Succeeded, None, run.lines),
-            Err(error) => {
-                tracing::warn!(job = %job.id, step = %job.step, %error, "an asynchronous step failed");
-                let error = JobError { code: error.code(), message: error.to_string() };
-                (JobStatus::Failed, Some(error), run.lines)
-            }
-        }
-    };
-    let completed_on = pipeline.clock.now();
-    Settlement { id: job.id, attempt: job.attempt, worker, status, error, trace, completed_on }
 }

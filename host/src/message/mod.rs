@@ -13,6 +13,7 @@ mod delete;
 mod retrieve;
 mod retrieve_multiple;
 mod set_state;
+mod system_job;
 mod targets;
 mod update;
 mod upsert;

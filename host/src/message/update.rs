@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::targets::{self, Targets, without_identifier};
 use super::{
     Cascaded, CoreOperation, Done, Operation, Subject, Traits, assign, check_names, entity_target, invalid,
-    missing, not_found,
+    missing, not_found, system_job,
 };
 use crate::model::definition::MODIFIED_BY;
 use crate::model::definition::{MODIFIED_ON, OWNER_ID, STATE_CODE, STATUS_CODE, VERSION_NUMBER};
@@ -44,7 +44,7 @@ impl CoreOperation for Update {
             &[parameter::TARGET, parameter::ROW_VERSION, parameter::CONCURRENCY_BEHAVIOR],
         )?;
         let target = entity_target(message, input)?;
-        let definition = targets::writable(schema, message, &target.logical_name)?;
+        let definition = targets::writable_or_job(schema, message, &target.logical_name)?;
         if target.id.is_none() {
             return Err(without_identifier(message, &target.logical_name));
         }
@@ -81,7 +81,7 @@ impl CoreOperation for UpdateMultiple {
     fn check(&self, schema: &Schema, message: &str, input: &Parameters) -> Result<Subject> {
         check_names(message, input, &[parameter::TARGETS])?;
         let targets = Targets::of(message, input)?;
-        let definition = targets::writable(schema, message, targets.entity)?;
+        let definition = targets::writable_or_job(schema, message, targets.entity)?;
         targets.check_identifiers(message)?;
         targets.check_values(definition)?;
         Ok(Subject::new(definition, None))
@@ -106,6 +106,12 @@ async fn write(
     target: &Entity,
     version: Option<i64>,
 ) -> Result<Vec<Cascaded>> {
+    if definition.is_system_job() {
+        if version.is_some() {
+            check_version(definition, id, &current(cx, definition, id, false, false).await?, version)?;
+        }
+        return system_job::update(cx, id, target).await.map(|()| Vec::new());
+    }
     cx.check_references(definition, target).await?;
     let carries = |name: &str| target.attributes.contains_key(name);
     let (changes_state, changes_owner) =

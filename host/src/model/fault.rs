@@ -115,4 +115,18 @@ pub mod code {
     pub const INVALID_MESSAGE_PROPERTY: i32 = 0x8004_416B_u32 as i32;
     /// A step could not be registered for lack of a message (`InvalidSdkMessage`, 0x8006088a).
     pub const UNKNOWN_MESSAGE: i32 = 0x8006_088A_u32 as i32;
+    /// A job cannot be moved there (0x80044162).
+    pub const INVALID_JOB_STATE: i32 = 0x8004_4162_u32 as i32;
+    /// A job cannot be changed to Completed by hand, but by canceling it (0x80044165).
+    pub const JOB_NOT_TO_COMPLETED: i32 = 0x8004_4165_u32 as i32;
+    /// A job cannot be changed to Ready (0x80044166).
+    pub const JOB_NOT_TO_READY: i32 = 0x8004_4166_u32 as i32;
+    /// A job cannot be changed to Suspended (0x80044167).
+    pub const JOB_NOT_TO_SUSPENDED: i32 = 0x8004_4167_u32 as i32;
+    /// A job that is not Completed cannot be deleted (0x8004416a).
+    pub const CANNOT_DELETE_JOB: i32 = 0x8004_416A_u32 as i32;
+    /// A job cannot be canceled (0x80044f00).
+    pub const CANNOT_CANCEL_JOB: i32 = 0x8004_4F00_u32 as i32;
+    /// A job cannot be paused (0x80044f01).
+    pub const CANNOT_PAUSE_JOB: i32 = 0x8004_4F01_u32 as i32;
 }

@@ -13,7 +13,8 @@ use crate::pipeline::options::Bypass;
 use crate::pipeline::plan::{Choice, Part, Plan};
 use crate::pipeline::recorder::Record;
 use crate::pipeline::registry::Step;
-use crate::pipeline::{Pipeline, bulk, open_scope};
+use crate::pipeline::runner::SystemJob;
+use crate::pipeline::{Pipeline, StepRan, bulk, open_scope};
 
 /// How long the depth of a correlation counts, as on the platform: a chain of jobs that goes on for longer is a process and
 /// no loop.
@@ -27,24 +28,34 @@ pub struct JobRun {
     pub lines: Vec<String>,
     /// What happened in it, if that was asked for and it began.
     pub trace: Option<StepRun>,
+    /// The guest's memory at its largest.
+    pub memory_bytes: u64,
 }
 
 impl Pipeline {
     /// Runs the asynchronous step of a claimed job.
-    pub async fn run_job(self: &Arc<Self>, job: &Job, traced: bool) -> JobRun {
+    pub async fn run_job(
+        self: &Arc<Self>,
+        job: &Job,
+        traced: bool,
+        system_job: Arc<dyn SystemJob>,
+    ) -> JobRun {
         let (step, mut execution) = match self.execution_of(job) {
             Ok(found) => found,
-            Err(error) => return JobRun { result: Err(error), lines: Vec::new(), trace: None },
+            Err(error) => {
+                return JobRun { result: Err(error), lines: Vec::new(), trace: None, memory_bytes: 0 };
+            }
         };
+        execution.job = Some(system_job);
         let record = traced.then(|| Record::new().request(&execution.context));
         execution.record.clone_from(&record);
-        let (result, lines) = self.run_step(&step, execution).await;
+        let StepRan { result, lines, memory_bytes } = self.run_step(&step, execution).await;
         let events = record.and_then(|record| record.finish()).into_iter().flat_map(|trace| trace.events);
         let trace = events.into_iter().find_map(|event| match event {
             Event::Step(run) => Some(run),
             _ => None,
         });
-        JobRun { result: result.map(drop), lines, trace }
+        JobRun { result: result.map(drop), lines, trace, memory_bytes }
     }
 
     /// Asynchronous steps become jobs in the effects of the transaction, each with a snapshot of the context.
@@ -100,6 +111,15 @@ impl Pipeline {
         job.owner = step.definition.run_as.unwrap_or(context.user);
         job.correlation_id = context.correlation_id;
         job.depth = context.depth;
+        let policy = &step.definition.jobs;
+        let key = || match &job.regarding {
+            Some(record) => format!("{} {record}", step.key),
+            None => step.key.to_string(),
+        };
+        job.order_key = policy.ordered.then(key);
+        job.unique_key = policy.unique.then(key);
+        job.priority = policy.priority;
+        job.auto_delete = policy.auto_delete;
         job.context = serde_json::to_vec(&snapshot).map_err(|error| {
             Error::new(ErrorKind::Internal, format!("cannot write the context of a job of step {}", step.key))
                 .with_source(error)
@@ -131,7 +151,9 @@ impl Pipeline {
             context.depth = 1;
             context.correlated_since = now;
         }
-        let deadline = Deadline::after(self.time_limit);
+        // A background step has no more time than any other unless an operator grants it.
+        let budget = step.definition.jobs.budget.filter(|_| step.definition.jobs.background);
+        let deadline = Deadline::after(budget.unwrap_or(self.time_limit));
         let execution = Execution {
             context: Box::new(context),
             schema,

@@ -1,6 +1,7 @@
 //! The execution of one message: what a step is told, what it may change, and what all of one transaction share.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -243,12 +244,20 @@ pub struct Scope {
     doom: OnceLock<Error>,
     /// The records whose Delete has begun: a cascade that comes back to one of them ends there.
     deleting: Mutex<BTreeSet<EntityReference>>,
+    /// Whether a system job was written, which the asynchronous service may be running.
+    controls: AtomicBool,
 }
 
 impl Scope {
     /// A fresh scope over an open transaction.
     pub fn new(transaction: Arc<dyn Transaction>) -> Self {
-        Self { transaction, jobs: Mutex::default(), doom: OnceLock::new(), deleting: Mutex::default() }
+        Self {
+            transaction,
+            jobs: Mutex::default(),
+            doom: OnceLock::new(),
+            deleting: Mutex::default(),
+            controls: AtomicBool::new(false),
+        }
     }
 
     /// Notes a job to be written at the end.
@@ -259,6 +268,16 @@ impl Scope {
     /// The jobs noted so far.
     pub fn take_jobs(&self) -> Vec<Job> {
         std::mem::take(&mut *self.jobs.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Notes that a system job is written.
+    pub(crate) fn note_control(&self) {
+        self.controls.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a system job was written.
+    pub(crate) fn has_control(&self) -> bool {
+        self.controls.load(Ordering::Relaxed)
     }
 
     /// Notes that the Delete of a record has begun.

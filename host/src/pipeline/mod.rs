@@ -58,8 +58,17 @@ pub struct Pipeline {
     pub depth_limit: u32,
     /// The time of a message request.
     pub time_limit: Duration,
-    /// Rung after a commit that left jobs behind.
-    pub doorbell: Arc<Notify>,
+    /// Rung after a commit that left something for the asynchronous service.
+    pub doorbell: Doorbell,
+}
+
+/// Wakes the asynchronous service.
+#[derive(Default)]
+pub struct Doorbell {
+    /// There are new jobs.
+    pub queued: Notify,
+    /// An operator wants something of a job that may be running.
+    pub controlled: Notify,
 }
 
 impl Pipeline {
@@ -194,14 +203,17 @@ impl Pipeline {
                 Event::RolledBack { took: timing.ended }
             });
         }
-        let (execution, has_jobs) = match outcome {
+        let (execution, effects) = match outcome {
             // What the work says counts more than what became of the rollback.
             Some(Err(error)) => return Err(error),
             Some(Ok(done)) => timing.map(|_| done)?,
             None => return Err(timing.err().unwrap_or_else(lost)),
         };
-        if has_jobs {
-            self.doorbell.notify_one();
+        if effects.queued {
+            self.doorbell.queued.notify_one();
+        }
+        if effects.controlled {
+            self.doorbell.controlled.notify_one();
         }
         Ok(execution)
     }
@@ -340,7 +352,7 @@ impl Pipeline {
     ) -> Result<Execution> {
         for choice in plan.choose(part, stage, Mode::Synchronous, &execution, self.clock.now())? {
             match choice {
-                Choice::Run(step) => execution = self.run_step(&step, execution).await.0?,
+                Choice::Run(step) => execution = self.run_step(&step, execution).await.result?,
                 Choice::Skip(step, reason) => {
                     if let Some(record) = &execution.record {
                         record.event(Event::Skipped { step: step.key.clone(), stage, reason });
@@ -352,11 +364,7 @@ impl Pipeline {
     }
 
     /// Runs one step, as the user that it acts as, and puts its place and its trace into the error if it fails.
-    async fn run_step(
-        self: &Arc<Self>,
-        step: &Arc<Step>,
-        mut execution: Execution,
-    ) -> (Result<Execution>, Vec<String>) {
+    async fn run_step(self: &Arc<Self>, step: &Arc<Step>, mut execution: Execution) -> StepRan {
         // The execution moves into the step and is gone if that fails, so what names the place is kept; a step that
         // succeeds has no use for it, so as little as possible is copied yet.
         let entity = execution.subject.entity.clone();
@@ -399,7 +407,7 @@ impl Pipeline {
                 error: result.as_ref().err().cloned(),
             });
         }
-        (result, ran.lines)
+        StepRan { result, lines: ran.lines, memory_bytes: ran.memory_bytes }
     }
 
     async fn run_main_operation(
@@ -411,7 +419,7 @@ impl Pipeline {
         execution.context.stage = Stage::MainOperation;
         if execution.operation.traits().course == Course::Custom {
             return match plan.main_operation() {
-                Some(step) => self.run_step(step, execution).await.0,
+                Some(step) => self.run_step(step, execution).await.result,
                 None => Ok(execution),
             };
         }
@@ -422,6 +430,9 @@ impl Pipeline {
         }
         if matches!(execution.context.message.as_str(), Message::DELETE | Message::DELETE_MULTIPLE) {
             self.refuse_newcomers(&scope, &execution).await?;
+        }
+        if execution.subject.entity.as_ref().is_some_and(|entity| entity.is_system_job()) {
+            scope.note_control();
         }
         let started = Instant::now();
         let result = {
@@ -452,20 +463,36 @@ impl Pipeline {
     }
 }
 
+/// How a run of a step ended, with its place in the error.
+struct StepRan {
+    result: Result<Execution>,
+    lines: Vec<String>,
+    memory_bytes: u64,
+}
+
 impl Organization for Pipeline {
     fn execute(self: Arc<Self>, origin: Origin, request: Request) -> BoxFuture<'static, Result<Response>> {
         self.dispatch(origin, request)
     }
 }
 
-/// What the transaction leaves behind, written at its end; whether there are jobs among it.
-async fn write_effects(scope: &Scope) -> Result<bool> {
+/// What a transaction leaves behind for the asynchronous service.
+struct Effects {
+    /// Jobs, or jobs that may go on.
+    queued: bool,
+    /// What an operator asks of a job.
+    controlled: bool,
+}
+
+/// Writes what the transaction leaves behind, at its end.
+async fn write_effects(scope: &Scope) -> Result<Effects> {
     scope.check()?;
     let jobs = scope.take_jobs();
     if !jobs.is_empty() {
         scope.transaction.enqueue(&jobs).await?;
     }
-    Ok(!jobs.is_empty())
+    let controlled = scope.has_control();
+    Ok(Effects { queued: controlled || !jobs.is_empty(), controlled })
 }
 
 /// Gives the records that are about to be created their identifiers.

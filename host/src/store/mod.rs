@@ -15,11 +15,12 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::model::job::Settlement;
+use crate::model::job::{Control, Controlled, JobCount, Report, Settlement};
 use crate::model::registration::{StepRegistration, Update};
+use crate::model::step::StepKey;
 use crate::model::{
     Attributes, ColumnSet, DateTime, Definitions, Entity, EntityCollection, EntityDefinition,
-    EntityReference, Job, Query, Schema,
+    EntityReference, Job, JobStatus, Query, Schema,
 };
 
 #[cfg(feature = "sqlite")]
@@ -93,27 +94,112 @@ pub trait Store: Send + Sync + 'static {
     /// one without a secure configuration loses what it had.
     async fn update_registrations(&self, update: Update) -> Result<()>;
 
-    /// Locks up to `limit` jobs that are ready for `worker` and returns them, oldest first, with `attempt` raised.
-    /// Await it to its end: a caller that is dropped may leave jobs locked that nobody runs, until the next
-    /// [`Store::recover_jobs`].
-    async fn claim_jobs(&self, worker: Uuid, limit: u32, now: DateTime) -> Result<Vec<Job>>;
+    /// Ends attempts and begins others, in one transaction: a commit costs the same for one job as for hundreds. Await it
+    /// to its end: a caller that is dropped may leave jobs locked that nobody runs, until [`Store::recover_jobs`].
+    async fn exchange_jobs(&self, exchange: Exchange) -> Result<Exchanged>;
 
-    /// Ends attempts, all in one transaction, and returns the jobs whose settlement counted: those still locked by
-    /// that worker in that attempt.
-    async fn settle_jobs(&self, settlements: Vec<Settlement>) -> Result<Vec<Uuid>>;
-
-    /// Hands the jobs back that other runs of the host had locked when they died, and returns how many. Called once
-    /// at start: a store that one process owns knows that every other worker is gone.
+    /// Hands the jobs back that other runs of the host had locked when they died, and returns how many. A job under which
+    /// that has happened [`CRASHES_MAX`](crate::model::job::CRASHES_MAX) times is suspended. Called once at start: a
+    /// store that one process owns knows that every other worker is gone.
     async fn recover_jobs(&self, worker: Uuid, now: DateTime) -> Result<u64>;
+
+    /// Keeps what a running job reports, in a commit of its own, and returns the job's status. None if the job is not
+    /// that worker's in that attempt any more: then nothing is kept.
+    async fn report_job(&self, run: JobAttempt, report: Report, now: DateTime) -> Result<Option<JobStatus>>;
 
     /// Jobs, oldest first.
     async fn jobs(&self, select: JobSelect) -> Result<Vec<Job>>;
 
-    /// Counts the jobs that are not completed, and says when the next one that is ready may start.
-    async fn pending_jobs(&self) -> Result<PendingJobs>;
+    /// How many jobs there are, by step and status.
+    async fn job_counts(&self) -> Result<Vec<JobCount>>;
+
+    /// Whether no job is running or could be run now.
+    async fn is_idle(&self) -> Result<bool>;
+
+    /// Deletes the oldest of the jobs that succeeded or were canceled before that moment, at most `limit`, and returns
+    /// how many. Those that failed stay.
+    async fn prune_jobs(&self, before: DateTime, limit: u32) -> Result<u64>;
+
+    /// Keeps the jobs of a step, or of a whole plugin, from being claimed, or lets them go again. Those that run go on.
+    /// False if it was so before.
+    async fn pause_step(&self, step: PausedStep, paused: bool, now: DateTime) -> Result<bool>;
+
+    /// What is paused.
+    async fn paused_steps(&self) -> Result<Vec<PausedStep>>;
 
     /// Ends the store: waits for the transaction that is open, refuses new ones, closes the files.
     async fn close(&self);
+}
+
+/// What the asynchronous service gives and takes.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    /// Attempts that have ended.
+    pub settlements: Vec<Settlement>,
+    /// What to begin.
+    pub claims: Vec<Claim>,
+    /// Who begins it.
+    pub worker: Uuid,
+    /// The name of its machine.
+    pub host: String,
+    /// The host's time.
+    pub now: DateTime,
+}
+
+/// Which jobs to begin: those that are ready, smaller priorities first, among equals the oldest. Steps that are paused
+/// are passed over.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// At most so many.
+    pub limit: u32,
+    /// Of which steps.
+    pub lane: Lane,
+    /// Of these steps at most so many.
+    pub limits: Vec<(StepKey, u32)>,
+    /// Whether one may be among them under which a host has died.
+    pub suspect: bool,
+}
+
+/// Which steps a claim is for.
+#[derive(Clone, Debug)]
+pub enum Lane {
+    /// These.
+    Only(Vec<StepKey>),
+    /// All but these.
+    AllBut(Vec<StepKey>),
+}
+
+/// What came of an [`Exchange`].
+#[derive(Clone, Debug, Default)]
+pub struct Exchanged {
+    /// The jobs whose settlement counted: those still locked by that worker in that attempt.
+    pub settled: Vec<Uuid>,
+    /// For each claim its jobs, locked, with `attempt` raised, in the order in which they are to be started.
+    pub claimed: Vec<Vec<Job>>,
+    /// Jobs of the worker that are Pausing or Canceling.
+    pub stopping: Vec<(Uuid, JobStatus)>,
+    /// When the next job that is put off is due.
+    pub next_due: Option<DateTime>,
+}
+
+/// One run of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JobAttempt {
+    /// The job.
+    pub id: Uuid,
+    /// Its attempt.
+    pub attempt: u32,
+    /// Who runs it.
+    pub worker: Uuid,
+}
+
+/// A step whose jobs wait until it is resumed, or a whole plugin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PausedStep {
+    /// The plugin.
+    pub plugin: String,
+    /// The step; none for all of them.
+    pub step: Option<String>,
 }
 
 /// Which jobs to read.
@@ -125,17 +211,46 @@ pub enum JobSelect {
     Correlation(Uuid),
     /// The newest, at most this many.
     Newest(u32),
+    /// Those that a filter selects.
+    Filter(JobFilter),
 }
 
-/// The jobs that are not completed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PendingJobs {
-    /// Ready to be claimed, now or later.
-    pub ready: u64,
-    /// Being run.
-    pub locked: u64,
-    /// When the first that is ready may start.
-    pub next_run_at: Option<DateTime>,
+/// Selects jobs: those that meet all of it, the newest first as far as the limit goes.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct JobFilter {
+    /// Of this plugin.
+    pub plugin: Option<String>,
+    /// Of steps with this name.
+    pub step: Option<String>,
+    /// In one of these statuses; empty for any.
+    pub statuses: Vec<JobStatus>,
+    /// About this record.
+    pub regarding: Option<EntityReference>,
+    /// Queued before this job.
+    pub before: Option<Uuid>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+impl JobFilter {
+    /// The newest jobs, at most `limit`.
+    pub fn newest(limit: u32) -> Self {
+        Self { plugin: None, step: None, statuses: Vec::new(), regarding: None, before: None, limit }
+    }
+
+    /// Only those of a step.
+    pub fn of(mut self, step: &StepKey) -> Self {
+        self.plugin = Some(step.plugin.clone());
+        self.step = Some(step.step.clone());
+        self
+    }
+
+    /// Only those in one of these statuses.
+    pub fn in_status(mut self, statuses: impl IntoIterator<Item = JobStatus>) -> Self {
+        self.statuses = statuses.into_iter().collect();
+        self
+    }
 }
 
 /// An open transaction. Used by one request at a time; `&self` because its steps share it.
@@ -176,8 +291,16 @@ pub trait Transaction: Send + Sync {
         target: &EntityReference,
     ) -> Result<bool>;
 
-    /// Writes jobs: they exist if the transaction commits.
+    /// Writes jobs: they exist if the transaction commits. One with the `order_key` of another that is not over is
+    /// blocked; one with the `unique_key` of another that waits takes its place, and that one is canceled.
     async fn enqueue(&self, jobs: &[Job]) -> Result<()>;
+
+    /// Does to each job what an operator asks. A job that cannot go there is left as it is and says so in its result; it
+    /// does not fail the transaction.
+    async fn control_jobs(&self, ids: &[Uuid], control: Control, now: DateTime) -> Result<Vec<Controlled>>;
+
+    /// Deletes jobs that are over. One that is not is left as it is and says so in its result.
+    async fn delete_jobs(&self, ids: &[Uuid]) -> Result<Vec<Controlled>>;
 
     /// Moves the moment at which a running statement is interrupted, from [`Begin::deadline`]: while exempt native code
     /// runs, the request's clock stands still.

@@ -8,9 +8,10 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use crate::model::error::Result;
+use crate::model::job::{Control, Controlled};
 use crate::model::{
-    Attributes, Change, ColumnSet, Entity, EntityCollection, EntityDefinition, EntityReference, Job, Query,
-    Schema, Value,
+    Attributes, Change, ColumnSet, DateTime, Entity, EntityCollection, EntityDefinition, EntityReference,
+    Job, Query, Schema, Value,
 };
 use crate::store::Transaction;
 
@@ -122,6 +123,14 @@ impl Transaction for Watching {
 
     async fn enqueue(&self, jobs: &[Job]) -> Result<()> {
         self.inner.enqueue(jobs).await
+    }
+
+    async fn control_jobs(&self, ids: &[Uuid], control: Control, now: DateTime) -> Result<Vec<Controlled>> {
+        self.inner.control_jobs(ids, control, now).await
+    }
+
+    async fn delete_jobs(&self, ids: &[Uuid]) -> Result<Vec<Controlled>> {
+        self.inner.delete_jobs(ids).await
     }
 
     fn set_deadline(&self, deadline: Option<Instant>) {

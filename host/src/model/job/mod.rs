@@ -1,8 +1,12 @@
-//! System jobs: asynchronous steps, written in the transaction that caused them.
+//! System jobs: work that is queued in a transaction and run after its commit.
 
+mod control;
+mod entity;
 mod policy;
+mod settlement;
+mod status;
 
-use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -10,115 +14,19 @@ use uuid::Uuid;
 use crate::model::step::StepKey;
 use crate::model::{DateTime, EntityReference};
 
+pub use control::{Control, Controlled, Standing};
+pub use entity::{POSTPONE_UNTIL, SYSTEM_JOB_ENTITY};
 pub use policy::{JobPolicy, JobPolicyOverride, RETRIES_DEFAULT, RETRY_DELAY_DEFAULT, Rate};
+pub(crate) use settlement::Place;
+pub use settlement::{Outcome, RETRY_DELAY_MAX, Settlement, backoff};
+pub use status::{JobState, JobStatus, Suspension};
 
-/// The platform's states of a system job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum JobState {
-    /// 0: may be claimed.
-    Ready,
-    /// 1: waits for a time or for somebody.
-    Suspended,
-    /// 2: a host runs it.
-    Locked,
-    /// 3: over.
-    Completed,
-}
-
-/// The platform's statuses of a system job; each belongs to one state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum JobStatus {
-    /// 0
-    WaitingForResources,
-    /// 10
-    Waiting,
-    /// 20
-    InProgress,
-    /// 21
-    Pausing,
-    /// 22
-    Canceling,
-    /// 30
-    Succeeded,
-    /// 31
-    Failed,
-    /// 32
-    Canceled,
-}
-
-impl JobStatus {
-    /// Every status.
-    pub const ALL: [Self; 8] = [
-        Self::WaitingForResources,
-        Self::Waiting,
-        Self::InProgress,
-        Self::Pausing,
-        Self::Canceling,
-        Self::Succeeded,
-        Self::Failed,
-        Self::Canceled,
-    ];
-
-    /// The platform's number.
-    #[must_use]
-    pub fn number(self) -> i32 {
-        match self {
-            Self::WaitingForResources => 0,
-            Self::Waiting => 10,
-            Self::InProgress => 20,
-            Self::Pausing => 21,
-            Self::Canceling => 22,
-            Self::Succeeded => 30,
-            Self::Failed => 31,
-            Self::Canceled => 32,
-        }
-    }
-
-    /// The status with that number.
-    #[must_use]
-    pub fn from_number(number: i32) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.number() == number)
-    }
-
-    /// The state that the status belongs to.
-    #[must_use]
-    pub fn state(self) -> JobState {
-        match self {
-            Self::WaitingForResources => JobState::Ready,
-            Self::Waiting => JobState::Suspended,
-            Self::InProgress | Self::Pausing | Self::Canceling => JobState::Locked,
-            Self::Succeeded | Self::Failed | Self::Canceled => JobState::Completed,
-        }
-    }
-}
-
-impl JobState {
-    /// The platform's number.
-    #[must_use]
-    pub fn number(self) -> i32 {
-        match self {
-            Self::Ready => 0,
-            Self::Suspended => 1,
-            Self::Locked => 2,
-            Self::Completed => 3,
-        }
-    }
-}
-
-impl fmt::Display for JobStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::WaitingForResources => "waiting for resources",
-            Self::Waiting => "waiting",
-            Self::InProgress => "in progress",
-            Self::Pausing => "pausing",
-            Self::Canceling => "canceling",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Canceled => "canceled",
-        })
-    }
-}
+/// The bytes of a checkpoint at most: it is written anew each time, in a commit of its own.
+pub const CHECKPOINT_BYTES_MAX: usize = 1 << 20;
+/// The bytes of a progress note at most: it is for one line of a list.
+pub const NOTE_BYTES_MAX: usize = 1000;
+/// How often the host may die under a job: after that the job waits for somebody to look, since it may be the cause.
+pub const CRASHES_MAX: u32 = 3;
 
 /// A system job.
 #[derive(Clone, Debug, PartialEq)]
@@ -142,24 +50,51 @@ pub struct Job {
     pub context: Vec<u8>,
     /// Where it stands.
     pub status: JobStatus,
+    /// Why it is Suspended, if it is.
+    pub suspension: Option<Suspension>,
+    /// Whether it waits for an earlier job with the same `order_key`.
+    pub blocked: bool,
+    /// Smaller runs first.
+    pub priority: i32,
+    /// Jobs with the same key run one after another, in the order of queueing.
+    pub order_key: Option<String>,
+    /// Of the jobs with the same key only the newest waits; it takes the place of the one before.
+    pub unique_key: Option<String>,
+    /// Whether it is deleted when it has succeeded.
+    pub auto_delete: bool,
     /// How often it was started.
     pub attempt: u32,
-    /// How often its host died while it ran. Apart from `attempt`: a job that kills its host is not merely unlucky.
+    /// How often it was put off to be run again after a failure, since it was queued or an operator had it retried.
+    pub retries: u32,
+    /// How often its host died while it ran, since it was queued, saved a checkpoint, or an operator had it go on. Apart
+    /// from `attempt`: a job that kills its host is not merely unlucky.
     pub crash_count: u32,
     /// The run of the host that has it locked.
     pub worker: Option<Uuid>,
+    /// The name of the machine that ran it last.
+    pub host: Option<String>,
     /// The error of the last attempt.
     pub error: Option<JobError>,
     /// The lines that the last attempt traced.
     pub trace: Vec<String>,
+    /// How far it is, as its step said last.
+    pub progress: Option<Progress>,
+    /// What its step saved last.
+    pub checkpoint: Option<Vec<u8>>,
     /// When it was queued.
     pub created_on: DateTime,
-    /// It does not start before this moment.
+    /// Since when it may run: the oldest runs first.
     pub run_at: DateTime,
+    /// It is put off to this moment.
+    pub postpone_until: Option<DateTime>,
     /// When the last attempt started.
     pub started_on: Option<DateTime>,
     /// When it ended.
     pub completed_on: Option<DateTime>,
+    /// The time that all its attempts took.
+    pub execution_time: Duration,
+    /// The guest's memory at its largest, over all its attempts.
+    pub memory_bytes: u64,
 }
 
 impl Job {
@@ -175,16 +110,38 @@ impl Job {
             depth: 1,
             context: Vec::new(),
             status: JobStatus::WaitingForResources,
+            suspension: None,
+            blocked: false,
+            priority: 0,
+            order_key: None,
+            unique_key: None,
+            auto_delete: false,
             attempt: 0,
+            retries: 0,
             crash_count: 0,
             worker: None,
+            host: None,
             error: None,
             trace: Vec::new(),
+            progress: None,
+            checkpoint: None,
             created_on,
             run_at: created_on,
+            postpone_until: None,
             started_on: None,
             completed_on: None,
+            execution_time: Duration::ZERO,
+            memory_bytes: 0,
         }
+    }
+
+    /// Puts the job off to a moment.
+    #[must_use]
+    pub fn postponed(mut self, until: DateTime) -> Self {
+        self.status = JobStatus::Waiting;
+        self.suspension = Some(Suspension::Postponed);
+        self.postpone_until = Some(until);
+        self
     }
 }
 
@@ -197,29 +154,6 @@ pub struct JobError {
     pub message: String,
 }
 
-/// The end of one attempt. It counts only if the job is still locked by `worker` in this `attempt`; otherwise somebody
-/// else has taken the job over and this result is dropped.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Settlement {
-    /// The job.
-    pub id: Uuid,
-    /// The attempt that ended.
-    pub attempt: u32,
-    /// Who ran it.
-    pub worker: Uuid,
-    /// A status of the state Completed, or `WaitingForResources` to hand the job back.
-    pub status: JobStatus,
-    /// Why it failed.
-    pub error: Option<JobError>,
-    /// What it traced.
-    pub trace: Vec<String>,
-    /// When it ended.
-    pub completed_on: DateTime,
-}
-
-/// The bytes of a checkpoint at most: it is written anew each time, in a commit of its own.
-pub const CHECKPOINT_BYTES_MAX: usize = 1 << 20;
-
 /// How far a job is, as its step reports it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
@@ -229,5 +163,41 @@ pub struct Progress {
     pub note: String,
 }
 
-/// The bytes of a progress note at most: it is for one line of a list.
-pub const NOTE_BYTES_MAX: usize = 1000;
+/// What a running step tells of its job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// Where it is, to go on from there.
+    Checkpoint(Vec<u8>),
+    /// How far it is.
+    Progress(Progress),
+}
+
+/// How many jobs of a step are in a status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct JobCount {
+    /// The step.
+    pub step: StepKey,
+    /// The status.
+    pub status: JobStatus,
+    /// Why they are Suspended, if they are.
+    pub suspension: Option<Suspension>,
+    /// How many.
+    pub count: u64,
+    /// When the oldest of them was queued.
+    pub oldest: DateTime,
+}
+
+impl JobCount {
+    /// A count.
+    #[must_use]
+    pub fn new(
+        step: StepKey,
+        status: JobStatus,
+        suspension: Option<Suspension>,
+        count: u64,
+        oldest: DateTime,
+    ) -> Self {
+        Self { step, status, suspension, count, oldest }
+    }
+}

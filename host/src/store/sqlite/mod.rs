@@ -29,10 +29,13 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::model::error::Result;
-use crate::model::job::Settlement;
+use crate::model::job::{JobCount, Report};
 use crate::model::registration::{StepRegistration, Update};
-use crate::model::{DateTime, Definitions, Job, Schema};
-use crate::store::{Access, Begin, JobSelect, PendingJobs, Store, Timing, Transaction, Verdict, Work};
+use crate::model::{DateTime, Definitions, Job, JobStatus, Schema};
+use crate::store::{
+    Access, Begin, Exchange, Exchanged, JobAttempt, JobSelect, PausedStep, Store, Timing, Transaction,
+    Verdict, Work,
+};
 
 use session::Session;
 use thread::Lane;
@@ -206,25 +209,44 @@ impl Store for SqliteStore {
         self.call(Access::Write, "the registration of steps", write).await
     }
 
-    async fn claim_jobs(&self, worker: Uuid, limit: u32, now: DateTime) -> Result<Vec<Job>> {
-        self.call(Access::Write, JOBS_LABEL, move |connection| job::claim(connection, worker, limit, now))
-            .await
-    }
-
-    async fn settle_jobs(&self, settlements: Vec<Settlement>) -> Result<Vec<Uuid>> {
-        self.call(Access::Write, JOBS_LABEL, move |connection| job::settle(connection, &settlements)).await
+    async fn exchange_jobs(&self, exchange: Exchange) -> Result<Exchanged> {
+        self.call(Access::Write, JOBS_LABEL, move |connection| job::exchange(connection, &exchange)).await
     }
 
     async fn recover_jobs(&self, worker: Uuid, now: DateTime) -> Result<u64> {
         self.call(Access::Write, JOBS_LABEL, move |connection| job::recover(connection, worker, now)).await
     }
 
+    async fn report_job(&self, run: JobAttempt, report: Report, now: DateTime) -> Result<Option<JobStatus>> {
+        self.call(Access::Write, JOBS_LABEL, move |connection| job::report(connection, run, &report, now))
+            .await
+    }
+
     async fn jobs(&self, select: JobSelect) -> Result<Vec<Job>> {
         self.call(Access::Read, JOBS_LABEL, move |connection| job::read(connection, &select)).await
     }
 
-    async fn pending_jobs(&self) -> Result<PendingJobs> {
-        self.call(Access::Read, JOBS_LABEL, job::pending).await
+    async fn job_counts(&self) -> Result<Vec<JobCount>> {
+        self.call(Access::Read, JOBS_LABEL, job::counts).await
+    }
+
+    async fn is_idle(&self) -> Result<bool> {
+        self.call(Access::Read, JOBS_LABEL, job::is_idle).await
+    }
+
+    async fn prune_jobs(&self, before: DateTime, limit: u32) -> Result<u64> {
+        self.call(Access::Write, JOBS_LABEL, move |connection| job::prune(connection, before, limit)).await
+    }
+
+    async fn pause_step(&self, step: PausedStep, paused: bool, now: DateTime) -> Result<bool> {
+        self.call(Access::Write, JOBS_LABEL, move |connection| {
+            job::pause_step(connection, &step, paused, now)
+        })
+        .await
+    }
+
+    async fn paused_steps(&self) -> Result<Vec<PausedStep>> {
+        self.call(Access::Read, JOBS_LABEL, job::paused_steps).await
     }
 
     async fn close(&self) {

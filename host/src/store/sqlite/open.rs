@@ -15,10 +15,11 @@ use super::{Options, Synchronous, definition, table};
 const APPLICATION_ID: u32 = 0x5354_4754;
 
 /// The scripts that make a file's tables, each building on those before. The number of them is the file's version.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
+    include_str!("migrations/0004.sql"),
 ];
 const VERSION: u32 = MIGRATIONS.len() as u32;
 
@@ -106,7 +107,9 @@ pub(super) fn writer(options: &Options) -> Result<Connection> {
             script.push_str(migration);
         }
         run("bring the tables to this version", &script)?;
-        for definition in definition::load(&connection)?.entities.values() {
+        for definition in
+            definition::load(&connection)?.entities.values().filter(|entity| !entity.is_system_job())
+        {
             table::add_system_columns(&connection, definition)?;
         }
         let marks =

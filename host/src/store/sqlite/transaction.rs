@@ -7,9 +7,10 @@ use rusqlite::{Connection, params_from_iter};
 use uuid::Uuid;
 
 use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::job::{Control, Controlled};
 use crate::model::{
-    Attributes, ColumnSet, Entity, EntityCollection, EntityDefinition, EntityReference, Job, Query, Schema,
-    Value,
+    Attributes, ColumnSet, DateTime, Entity, EntityCollection, EntityDefinition, EntityReference, Job, Query,
+    Schema, Value,
 };
 use crate::store::{Access, Transaction};
 
@@ -109,6 +110,14 @@ impl Transaction for SqliteTransaction {
 
     async fn enqueue(&self, jobs: &[Job]) -> Result<()> {
         self.call(Access::Write, |connection| job::insert(connection, jobs))
+    }
+
+    async fn control_jobs(&self, ids: &[Uuid], control: Control, now: DateTime) -> Result<Vec<Controlled>> {
+        self.call(Access::Write, |connection| job::control(connection, ids, control, now))
+    }
+
+    async fn delete_jobs(&self, ids: &[Uuid]) -> Result<Vec<Controlled>> {
+        self.call(Access::Write, |connection| job::delete(connection, ids))
     }
 
     fn set_deadline(&self, deadline: Option<Instant>) {

@@ -1,0 +1,39 @@
+//! From the error of a run to what becomes of its job.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::model::job::{JobError, JobPolicy, Outcome, backoff};
+use crate::model::{DateTime, Error, ErrorKind, Job, OperationStatus};
+
+/// How a run that failed ends, and the error to keep.
+pub(super) fn of(error: &Error, job: &Job, policy: &JobPolicy, now: DateTime) -> (Outcome, Option<JobError>) {
+    let kept = |text: String| Some(JobError { code: error.code(), message: text });
+    let outcome = match error.status() {
+        OperationStatus::Succeeded => return (Outcome::Succeeded, None),
+        OperationStatus::Canceled => Outcome::Canceled,
+        OperationStatus::Suspended => Outcome::Suspended,
+        // A host that goes down hands its jobs back.
+        _ if error.kind() == ErrorKind::ShuttingDown => return (Outcome::Released, None),
+        _ if !may_be_retried(error) => Outcome::Failed,
+        _ if job.retries >= policy.retries => {
+            let text = format!("{error}; given up after {} retries", job.retries);
+            return (Outcome::Failed, kept(text));
+        }
+        _ => {
+            let random = Uuid::new_v4().as_u64_pair().0;
+            Outcome::Retry(later(now, backoff(policy.retry_delay, job.retries, random)))
+        }
+    };
+    (outcome, kept(error.to_string()))
+}
+
+/// Whether the step asks for it, or what failed may work a moment later.
+fn may_be_retried(error: &Error) -> bool {
+    error.is_retryable() || error.kind() == ErrorKind::Store
+}
+
+fn later(now: DateTime, wait: Duration) -> DateTime {
+    DateTime(now.0.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)))
+}
