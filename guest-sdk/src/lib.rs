@@ -75,7 +75,7 @@
 //! | [`AnyMessage<E>`] | `target`, `before`, `after`, `id()`, for a message that the attribute names |
 //!
 //! All of them dereference to [`Context`]: the user, the depth, the clock, the time that is left, the configuration,
-//! the shared variables, and [every parameter by its name](Context::input_parameter).
+//! the shared variables, the [system job](Context::job), and [every parameter by its name](Context::input_parameter).
 //!
 //! # Records
 //!

@@ -9,7 +9,7 @@ use stagegate_sdk::testing::{Fake, Progress};
 #[step(PostOperation, async, background)]
 fn count(ctx: &mut Create<Record>) -> Result {
     let job = ctx.job();
-    let done = job.checkpoint().map_or(0, |checkpoint| checkpoint[0]);
+    let done = job.checkpoint().and_then(|checkpoint| checkpoint.first().copied()).unwrap_or_default();
     trace!("attempt {} from {done}", job.attempt());
     for number in done + 1..=3 {
         job.save_checkpoint([number])?;

@@ -8,7 +8,7 @@ use crate::model::DateTime;
 use crate::model::error::Result;
 use crate::model::job::Progress;
 use crate::pipeline::execution::Execution;
-use crate::store::BoxFuture;
+use crate::pipeline::runner::BoxFuture;
 use crate::wasm::run::State;
 
 impl system_job::Host for State {
