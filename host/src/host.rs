@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::jobs::{self, Service};
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::model::job::{Control, Controlled, JobCount};
+use crate::model::job::{Control, Controlled, JobCount, Schedule};
 use crate::model::registration::{Diff, Manifest, Override};
 use crate::model::step::StepKey;
 use crate::model::trace::StepRun;
@@ -176,6 +176,19 @@ impl Host {
     /// System jobs, oldest first.
     pub async fn jobs(&self, select: JobSelect) -> Result<Vec<Job>> {
         self.inner.pipeline.store.jobs(select).await
+    }
+
+    /// Queues a message request to be run by the asynchronous service, once or again and again, and returns the identifier
+    /// of its system job. Fails at once if the request is not well formed.
+    pub async fn schedule(&self, request: Request, schedule: Schedule) -> Result<Uuid> {
+        let job = self.inner.pipeline.schedule(&request, &schedule)?;
+        let id = job.id;
+        self.write(format!("schedule {}", request.message), move |transaction| {
+            Box::pin(async move { transaction.enqueue(&[job]).await })
+        })
+        .await?;
+        self.inner.pipeline.doorbell.queued.notify_one();
+        Ok(id)
     }
 
     /// Does to system jobs what an operator asks, and returns for each what became of it. All is written in one

@@ -6,9 +6,10 @@ use uuid::Uuid;
 
 use crate::message;
 use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::job::{JobKind, Schedule};
 use crate::model::trace::{Event, StepRun};
-use crate::model::{EntityReference, Job, Mode, Stage};
-use crate::pipeline::execution::{Context, Deadline, Execution, OperationContext};
+use crate::model::{EntityReference, Job, Mode, Request, Stage};
+use crate::pipeline::execution::{Context, Deadline, Execution, OperationContext, Origin};
 use crate::pipeline::options::Bypass;
 use crate::pipeline::plan::{Choice, Part, Plan};
 use crate::pipeline::recorder::Record;
@@ -40,6 +41,10 @@ impl Pipeline {
         traced: bool,
         system_job: Arc<dyn SystemJob>,
     ) -> JobRun {
+        if job.kind == JobKind::Request {
+            let result = self.run_request(job).await;
+            return JobRun { result, lines: Vec::new(), trace: None, memory_bytes: 0 };
+        }
         let (step, mut execution) = match self.execution_of(job) {
             Ok(found) => found,
             Err(error) => {
@@ -56,6 +61,30 @@ impl Pipeline {
             _ => None,
         });
         JobRun { result: result.map(drop), lines, trace, memory_bytes }
+    }
+
+    /// A job that will run `request`, if that is well formed.
+    pub fn schedule(&self, request: &Request, schedule: &Schedule) -> Result<Job> {
+        let schema = self.store.schema();
+        message::find(&schema, &request.message)?.check(&schema, &request.message, &request.parameters)?;
+        Job::for_request(request, schedule, self.clock.now())
+    }
+
+    /// Runs the request of a claimed job, in a transaction of its own.
+    async fn run_request(self: &Arc<Self>, job: &Job) -> Result<()> {
+        let request: Request = serde_json::from_slice(&job.context).map_err(|error| {
+            let problem = format!("the request of system job {} ({}) is not readable", job.id, job.message);
+            Error::new(ErrorKind::Internal, problem).with_source(error)
+        })?;
+        let outside = Origin::outside(self.store.schema());
+        let now = self.clock.now();
+        let (depth, since) = match now.0 - job.created_on.0 >= DEPTH_WINDOW_MS {
+            true => (1, now),
+            false => (job.depth, job.created_on),
+        };
+        let correlation = Some((job.correlation_id, since));
+        let origin = Origin { user: job.owner, depth, correlation, ..outside };
+        self.dispatch(origin, request).await.map(drop)
     }
 
     /// Asynchronous steps become jobs in the effects of the transaction, each with a snapshot of the context.

@@ -123,6 +123,36 @@ impl fmt::Display for JobState {
     }
 }
 
+/// What a job does, with the platform's numbers of its operation type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum JobKind {
+    /// 1: it runs an asynchronous step.
+    Step,
+    /// 54: it runs a message request.
+    Request,
+}
+
+impl JobKind {
+    /// Every one.
+    pub const ALL: [Self; 2] = [Self::Step, Self::Request];
+
+    /// The platform's number.
+    #[must_use]
+    pub fn number(self) -> i32 {
+        match self {
+            Self::Step => 1,
+            Self::Request => 54,
+        }
+    }
+
+    /// The one with that number.
+    #[must_use]
+    pub fn from_number(number: i32) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.number() == number)
+    }
+}
+
 /// Why a job is Suspended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

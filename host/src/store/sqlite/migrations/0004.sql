@@ -3,6 +3,7 @@
 CREATE TABLE system_job_4 (
     sequence       INTEGER PRIMARY KEY AUTOINCREMENT, -- the order of queueing
     id             BLOB NOT NULL UNIQUE CHECK (length(id) = 16),
+    operation_type INTEGER NOT NULL DEFAULT 1, -- 1 a step, 54 a request
     state          INTEGER NOT NULL,
     status         INTEGER NOT NULL,
     suspension     INTEGER,  -- why it is Suspended: 1 retry, 2 postponed, 3 paused, 4 crashed
@@ -34,6 +35,8 @@ CREATE TABLE system_job_4 (
     modified_on    INTEGER NOT NULL,
     started_on     INTEGER,
     completed_on   INTEGER,
+    recurrence     TEXT, -- a rule of RFC 5545, which counts from recurrence_start
+    recurrence_start INTEGER,
     execution_us   INTEGER NOT NULL DEFAULT 0, -- microseconds, of all attempts
     memory_bytes   INTEGER NOT NULL DEFAULT 0, -- at its largest, of all attempts
     version        INTEGER NOT NULL DEFAULT 1,
@@ -109,6 +112,9 @@ CREATE VIEW e_asyncoperation AS SELECT
     retries AS c_retrycount,
     crash_count AS c_crashcount,
     host COLLATE NOCASE AS c_hostid,
+    operation_type AS c_operationtype,
+    recurrence COLLATE NOCASE AS c_recurrencepattern,
+    recurrence_start AS c_recurrencestarttime,
     error_code AS c_errorcode,
     error_text COLLATE NOCASE AS c_message,
     progress ->> '$.percent' AS c_progress,
