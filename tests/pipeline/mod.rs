@@ -23,6 +23,7 @@ mod registration;
 mod relations;
 mod requests;
 mod shared_variables;
+mod system_jobs;
 mod trace;
 mod transaction;
 mod upsert;

@@ -18,6 +18,7 @@ pub mod plan;
 pub mod recorder;
 pub mod registry;
 pub mod runner;
+mod system_job;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -27,6 +27,8 @@ pub use status::{JobKind, JobState, JobStatus, Suspension};
 
 /// The bytes of a checkpoint at most: it is written anew each time, in a commit of its own.
 pub const CHECKPOINT_BYTES_MAX: usize = 1 << 20;
+/// The bytes of a progress note at most: it is for one line of a list.
+pub const NOTE_BYTES_MAX: usize = 1000;
 /// How often the host may die under a job: after that the job waits for somebody to look, since it may be the cause.
 pub const CRASHES_MAX: u32 = 3;
 
