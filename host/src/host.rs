@@ -24,7 +24,7 @@ use crate::pipeline::host_job::CascadeThresholds;
 use crate::pipeline::native::NativeStep;
 use crate::pipeline::runner::Runner;
 use crate::pipeline::{DEPTH_LIMIT_DEFAULT, Doorbell, Pipeline, TIME_LIMIT_DEFAULT};
-use crate::store::{Access, Begin, BoxFuture, JobSelect, PausedStep, Store, Transaction, transact};
+use crate::store::{JobSelect, PausedStep, Store};
 use crate::wasm::Plugin;
 pub use registration::Planned;
 use registration::{Entry, Registered};
@@ -182,14 +182,7 @@ impl Host {
     /// Queues a message request to be run by the asynchronous service, once or again and again, and returns the identifier
     /// of its system job. Fails at once if the request is not well formed.
     pub async fn schedule(&self, request: Request, schedule: Schedule) -> Result<Uuid> {
-        let job = self.inner.pipeline.schedule(&request, &schedule)?;
-        let id = job.id;
-        self.write(format!("schedule {}", request.message), move |transaction| {
-            Box::pin(async move { transaction.enqueue(&[job]).await })
-        })
-        .await?;
-        self.inner.pipeline.doorbell.queued.notify_one();
-        Ok(id)
+        self.inner.pipeline.schedule(request, &schedule).await
     }
 
     /// Does to system jobs what an operator asks, and returns for each what became of it. All is written in one
@@ -197,7 +190,7 @@ impl Host {
     pub async fn control_jobs(&self, ids: &[Uuid], control: Control) -> Result<Vec<Controlled>> {
         let (ids, now) = (ids.to_vec(), self.inner.pipeline.clock.now());
         let label = format!("{control} system jobs");
-        let controlled = self.write(label, move |transaction| {
+        let controlled = self.inner.pipeline.write(label, move |transaction| {
             Box::pin(async move { transaction.control_jobs(&ids, control, now).await })
         });
         let controlled = controlled.await?;
@@ -209,10 +202,12 @@ impl Host {
     /// Deletes system jobs that are over, and returns for each what became of it.
     pub async fn delete_jobs(&self, ids: &[Uuid]) -> Result<Vec<Controlled>> {
         let ids = ids.to_vec();
-        self.write("delete system jobs".into(), move |transaction| {
-            Box::pin(async move { transaction.delete_jobs(&ids).await })
-        })
-        .await
+        self.inner
+            .pipeline
+            .write("delete system jobs".into(), move |transaction| {
+                Box::pin(async move { transaction.delete_jobs(&ids).await })
+            })
+            .await
     }
 
     /// How many system jobs there are, by step and status, and since when the oldest of them: what a service exports as
@@ -268,22 +263,6 @@ impl Host {
         self.inner.admission.close();
         drop(all);
         self.inner.pipeline.store.close().await;
-    }
-
-    /// Runs `work` in a transaction of its own, of no message.
-    async fn write<T, F>(&self, label: String, work: F) -> Result<T>
-    where
-        T: Send + 'static,
-        F: FnOnce(Arc<dyn Transaction>) -> BoxFuture<'static, Result<T>> + Send + 'static,
-    {
-        let deadline = Instant::now().checked_add(self.inner.pipeline.time_limit);
-        let begin = Begin { access: Access::Write, deadline, label };
-        let (outcome, timing) = transact(&*self.inner.pipeline.store, begin, Result::is_ok, work).await;
-        match outcome {
-            Some(Err(error)) => Err(error),
-            Some(Ok(value)) => timing.map(|_| value),
-            None => Err(timing.err().unwrap_or_else(crate::store::closed)),
-        }
     }
 
     async fn admit(&self, request: &Request) -> Result<OwnedSemaphorePermit> {

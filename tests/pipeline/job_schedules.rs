@@ -103,3 +103,28 @@ async fn a_schedule_with_a_name_takes_the_place_of_the_one_before() {
     let third = nightly("c", 9).await;
     assert_eq!(job(&world, third).await.suspension, Some(Suspension::Paused));
 }
+
+/// Work of the service's own, in the transaction that caused it.
+#[tokio::test]
+async fn a_step_schedules_a_request_in_its_transaction() {
+    let world = World::new(|host| {
+        let schedules = NativeStep::new(|cx| async move {
+            let inner = stagegate::Entity::new("inner").with("name", stagegate::Value::from("follows"));
+            cx.schedule(Request::create(inner), Schedule::now()).await?;
+            match cx.target()?.map(|target| stagegate_tests::text(&target, "name")).as_deref() {
+                Some("bad") => Err(Fault::new("and then it fails")),
+                _ => Ok(()),
+            }
+        });
+        host.native_step("p", on_create("schedules", Stage::PostOperation), schedules)
+    })
+    .await;
+    world.create("bad").await.unwrap_err();
+    world.host.idle().await.unwrap();
+    assert_eq!(world.host.jobs(JobSelect::Newest(9)).await.unwrap(), []);
+    world.create("good").await.unwrap();
+    world.host.idle().await.unwrap();
+    assert_eq!(world.names("inner").await, ["follows"]);
+    let job = world.host.jobs(JobSelect::Newest(1)).await.unwrap().remove(0);
+    assert_eq!(job.depth, 2, "one deeper than the request that it comes from");
+}

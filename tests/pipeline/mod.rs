@@ -8,6 +8,7 @@ mod custom;
 mod dry_runs;
 mod filters;
 mod images;
+mod job_background;
 mod job_cascades;
 mod job_control;
 mod job_order;

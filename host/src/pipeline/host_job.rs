@@ -1,6 +1,7 @@
 //! The host's own jobs: message requests that were scheduled, and cascades that are too long for one transaction.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -14,7 +15,7 @@ use crate::pipeline::asynchronous::depth_now;
 use crate::pipeline::execution::{Execution, Origin, Scope};
 use crate::pipeline::runner::SystemJob;
 use crate::pipeline::{Pipeline, lost};
-use crate::store::{Access, Begin, transact};
+use crate::store::{Access, Begin, BoxFuture, Transaction, transact};
 
 /// Children of a cascade that are worked through between two looks at whether the job is to stop.
 const BATCH: usize = 100;
@@ -36,11 +37,53 @@ impl Default for CascadeThresholds {
 }
 
 impl Pipeline {
-    /// A job that will run `request`, if that is well formed.
-    pub fn schedule(&self, request: &Request, schedule: &Schedule) -> Result<Job> {
-        let schema = self.store.schema();
-        message::find(&schema, &request.message)?.check(&schema, &request.message, &request.parameters)?;
-        Job::for_request(request, schedule, self.clock.now())
+    /// Queues a request as a job, in the transaction of its origin or in one of its own.
+    pub(super) async fn queue_request(
+        self: &Arc<Self>,
+        origin: Origin,
+        mut request: Request,
+        schedule: &Schedule,
+    ) -> Result<Uuid> {
+        if let Some(scope) = &origin.scope {
+            scope.check()?;
+        }
+        let (schema, message) = (&origin.schema, &request.message);
+        message::find(schema, message)?.check(schema, message, &request.parameters)?;
+        request.user.get_or_insert(origin.user);
+        let mut job = Job::for_request(&request, schedule, self.clock.now())?;
+        job.depth = origin.depth;
+        if let Some((id, _)) = origin.correlation {
+            job.correlation_id = id;
+        }
+        let id = job.id;
+        match &origin.scope {
+            Some(scope) => scope.queue(job),
+            None => self.enqueue(job).await?,
+        }
+        Ok(id)
+    }
+
+    async fn enqueue(&self, job: Job) -> Result<()> {
+        let label = format!("schedule {}", job.message);
+        self.write(label, move |transaction| Box::pin(async move { transaction.enqueue(&[job]).await }))
+            .await?;
+        self.doorbell.queued.notify_one();
+        Ok(())
+    }
+
+    /// Runs `work` in a transaction of no message.
+    pub(crate) async fn write<T, F>(&self, label: String, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(Arc<dyn Transaction>) -> BoxFuture<'static, Result<T>> + Send + 'static,
+    {
+        let deadline = Instant::now().checked_add(self.time_limit);
+        let begin = Begin { access: Access::Write, deadline, label };
+        match transact(&*self.store, begin, Result::is_ok, work).await {
+            (Some(Ok(value)), timing) => timing.map(|_| value),
+            (Some(Err(error)), _) => Err(error),
+            (None, timing) => Err(timing.err().unwrap_or_else(lost)),
+        }
     }
 
     pub(super) async fn run_host_job(

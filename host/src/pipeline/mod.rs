@@ -29,6 +29,7 @@ use uuid::Uuid;
 
 use crate::message::{self, Course, Operation};
 use crate::model::error::{Error, ErrorKind, Location, Result};
+use crate::model::job::Schedule;
 use crate::model::request::parameter;
 use crate::model::trace::{Event, OperationRun, Trace};
 use crate::model::{Clock, Fault, Message, Mode, Parameter, Request, Response, Stage, Value};
@@ -100,6 +101,11 @@ impl Pipeline {
             }
         };
         (result, record.finish())
+    }
+
+    /// Queues a request from outside as a job.
+    pub async fn schedule(self: &Arc<Self>, request: Request, schedule: &Schedule) -> Result<Uuid> {
+        self.queue_request(Origin::outside(self.store.schema()), request, schedule).await
     }
 
     /// Runs a request from anywhere: in a transaction that can still go on, where there is one.
@@ -497,6 +503,15 @@ struct StepRan {
 impl Organization for Pipeline {
     fn execute(self: Arc<Self>, origin: Origin, request: Request) -> BoxFuture<'static, Result<Response>> {
         self.dispatch(origin, request)
+    }
+
+    fn schedule(
+        self: Arc<Self>,
+        origin: Origin,
+        request: Request,
+        schedule: Schedule,
+    ) -> BoxFuture<'static, Result<Uuid>> {
+        Box::pin(async move { self.queue_request(origin, request, &schedule).await })
     }
 }
 

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::job::Progress;
+use crate::model::job::Schedule;
 use crate::model::step::StepKey;
 use crate::model::{
     Attributes, ColumnSet, DateTime, Entity, EntityReference, Fault, Message, Mode, Parameter, Parameters,
@@ -377,6 +378,13 @@ impl StepContext {
     pub async fn execute(&self, request: Request) -> Result<Response> {
         let origin = self.cell.lock().as_ref().map(Execution::nested).ok_or_else(ended)?;
         self.remember(Arc::clone(&self.cell.organization).execute(origin, request).await)
+    }
+
+    /// Queues a request to be run by the asynchronous service, and returns the identifier of its system job. In a
+    /// transaction the job is part of it: there is none if it is rolled back.
+    pub async fn schedule(&self, request: Request, schedule: Schedule) -> Result<Uuid> {
+        let origin = self.cell.lock().as_ref().map(Execution::nested).ok_or_else(ended)?;
+        Arc::clone(&self.cell.organization).schedule(origin, request, schedule).await
     }
 
     /// Creates a record and returns its identifier.

@@ -4,8 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use crate::model::error::Result;
-use crate::model::job::Progress;
+use crate::model::job::{Progress, Schedule};
 use crate::model::{DateTime, Request, Response};
 use crate::pipeline::execution::{Execution, Origin};
 use crate::pipeline::registry::Step;
@@ -44,6 +46,15 @@ pub trait Organization: Send + Sync {
     /// Runs a request through the whole pipeline, one deeper than the step that issues it. Dropping the future stops
     /// it; what it wrote is then rolled back with the transaction that it was part of.
     fn execute(self: Arc<Self>, origin: Origin, request: Request) -> BoxFuture<'static, Result<Response>>;
+
+    /// Queues a request to be run as a system job, in the step's transaction where it has one, and returns the job's
+    /// identifier.
+    fn schedule(
+        self: Arc<Self>,
+        origin: Origin,
+        request: Request,
+        schedule: Schedule,
+    ) -> BoxFuture<'static, Result<Uuid>>;
 }
 
 /// The system job that an asynchronous step runs in, as far as the step may touch it.
