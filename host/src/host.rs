@@ -219,7 +219,10 @@ impl Host {
     /// Keeps the jobs of a step, or of a whole plugin, from being started until it is resumed; those that run go on. Kept
     /// in the database. False if it was paused already.
     pub async fn pause_step(&self, step: PausedStep) -> Result<bool> {
-        self.inner.pipeline.store.pause_step(step, true, self.inner.pipeline.clock.now()).await
+        let pipeline = &self.inner.pipeline;
+        let paused = pipeline.store.pause_step(step, true, pipeline.clock.now()).await;
+        pipeline.doorbell.controlled.notify_one();
+        paused
     }
 
     /// Lets the jobs of a step, or of a whole plugin, go again. False if it was not paused.

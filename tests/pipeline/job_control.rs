@@ -177,3 +177,25 @@ async fn counts_are_by_step_and_status() {
     ];
     assert_eq!(shown, expected);
 }
+
+/// Whoever waits for the host to be idle learns that nothing is left to wait for.
+#[tokio::test]
+async fn a_host_is_idle_when_what_was_ready_is_called_off_or_paused() {
+    let waiting = Waiting::new();
+    let world = world(&waiting).await;
+    let plugin = || stagegate::store::PausedStep { plugin: "p".into(), step: None };
+    world.host.pause_step(plugin()).await.unwrap();
+    world.create("a").await.unwrap();
+    world.host.resume_step(plugin()).await.unwrap();
+    waiting.began().await;
+    world.create("b").await.unwrap();
+    let ids: Vec<Uuid> =
+        world.host.jobs(JobSelect::Newest(2)).await.unwrap().iter().map(|job| job.id).collect();
+    let idle = tokio::spawn({
+        let host = world.host.clone();
+        async move { host.idle().await }
+    });
+    tokio::task::yield_now().await;
+    world.host.control_jobs(&ids, Control::Cancel).await.unwrap();
+    idle.await.unwrap().unwrap();
+}

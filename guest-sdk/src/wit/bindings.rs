@@ -1030,7 +1030,7 @@ pub mod stagegate {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// Milliseconds until the message's deadline. Past it the step is stopped and everything is rolled back.
+            /// Milliseconds until the message's deadline, or the end of the time that a background step was granted. Past it the step is stopped and everything is rolled back.
             #[allow(async_fn_in_trait)]
             pub fn remaining_ms() -> u64 {
                 unsafe {

@@ -93,6 +93,8 @@ impl Dispatcher {
         let mut trade: Option<Trade> = None;
         // Whether there may be jobs to claim, and whether an operator may want something.
         let (mut look, mut listen) = (true, false);
+        // What an operator did may leave nothing to wait for.
+        let mut listened = false;
         let mut next = Instant::now() + POLL;
         let mut not_before = Instant::now();
         loop {
@@ -103,6 +105,7 @@ impl Dispatcher {
             let wanted = listen || !self.finished.is_empty() || (look && self.has_room());
             if trade.is_none() && wanted && now >= not_before {
                 trade = Some(self.exchange(look));
+                listened |= listen;
                 (look, listen) = (false, false);
             }
             tokio::select! {
@@ -114,6 +117,9 @@ impl Dispatcher {
                     let now = Instant::now();
                     match self.apply(settlements, result) {
                         Ok(arrived) => {
+                            if std::mem::take(&mut listened) {
+                                signals.settled.notify_waiters();
+                            }
                             look |= arrived.may_have_more;
                             next = arrived.next;
                         }

@@ -37,3 +37,42 @@ fn may_be_retried(error: &Error) -> bool {
 fn later(now: DateTime, wait: Duration) -> DateTime {
     DateTime(now.0.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Fault;
+    use crate::model::step::StepKey;
+
+    #[test]
+    fn what_may_work_a_moment_later_is_run_again_as_often_as_it_may() {
+        let step = StepKey { plugin: "p".into(), step: "s".into() };
+        let policy = JobPolicy { retry_delay: Duration::ZERO, ..JobPolicy::default() };
+        let now = DateTime(7);
+        let again = Outcome::Retry(now);
+        let error = |kind| Error::new(kind, "down");
+        let asks = |status| Error::rejected(Fault { status, ..Fault::new("down") });
+        for (error, retries, expected) in [
+            (error(ErrorKind::Store), 0, again),
+            (error(ErrorKind::Saturated), 3, again),
+            (error(ErrorKind::Saturated), 4, Outcome::Failed),
+            (error(ErrorKind::ShuttingDown), 9, Outcome::Released),
+            (error(ErrorKind::Timeout), 0, Outcome::Failed),
+            (error(ErrorKind::Trapped), 0, Outcome::Failed),
+            (error(ErrorKind::InvalidRegistration), 0, Outcome::Failed),
+            (asks(OperationStatus::Retry), 0, again),
+            (asks(OperationStatus::Retry), 4, Outcome::Failed),
+            (asks(OperationStatus::Failed), 0, Outcome::Failed),
+            (asks(OperationStatus::Canceled), 0, Outcome::Canceled),
+            (asks(OperationStatus::Suspended), 0, Outcome::Suspended),
+            (asks(OperationStatus::Succeeded), 0, Outcome::Succeeded),
+        ] {
+            let mut job = Job::new(Uuid::nil(), step.clone(), now);
+            job.retries = retries;
+            let (outcome, kept) = of(&error, &job, &policy, now);
+            assert_eq!(outcome, expected, "{error:?} after {retries}");
+            let tells = !matches!(outcome, Outcome::Succeeded | Outcome::Released);
+            assert_eq!(kept.is_some(), tells, "{error:?}");
+        }
+    }
+}

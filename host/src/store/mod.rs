@@ -96,6 +96,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// Ends attempts and begins others, in one transaction: a commit costs the same for one job as for hundreds. Await it
     /// to its end: a caller that is dropped may leave jobs locked that nobody runs, until [`Store::recover_jobs`].
+    ///
+    /// A host calls it at least once a second while it runs. So a store that several hosts share renews the worker's lease
+    /// with it, by the database's clock, and hands over what workers hold whose lease is over; one process owns the file of
+    /// an embedded store, which has no leases.
     async fn exchange_jobs(&self, exchange: Exchange) -> Result<Exchanged>;
 
     /// Hands the jobs back that other runs of the host had locked when they died, and returns how many. A job under which
