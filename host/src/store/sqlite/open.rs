@@ -61,6 +61,20 @@ pub(super) fn inspect(path: &Path) -> Result<()> {
     }
 }
 
+/// As [`inspect`], where the file has to be there.
+pub(super) fn inspect_existing(path: &Path) -> Result<()> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.len() > 0 || metadata.is_dir() => inspect(path),
+        Ok(_) => Err(unusable(path, "is empty; start a host on it, which makes its tables, or correct the path")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(unusable(path, "does not exist; correct the path, or start a host, which makes it"))
+        }
+        Err(error) => {
+            Err(unusable(path, &format!("cannot be read: {error}; choose another path or allow it")))
+        }
+    }
+}
+
 /// Locks the database for this process. The lock is on a file beside it, since SQLite has its own on the database.
 pub(super) fn lock(path: &Path) -> Result<Lock> {
     let mut lock_path = path.as_os_str().to_owned();
@@ -90,7 +104,7 @@ pub(super) fn lock(path: &Path) -> Result<Lock> {
 /// Opens the connection that writes, and brings the tables to this version.
 pub(super) fn writer(options: &Options) -> Result<Connection> {
     let path = &options.path;
-    let connection = connect(options)?;
+    let connection = connect(options, OpenFlags::SQLITE_OPEN_CREATE)?;
     let run = |what: &str, sql: &str| {
         connection.execute_batch(sql).map_err(|error| failed_on(&path.to_string_lossy(), what, error))
     };
@@ -118,21 +132,40 @@ pub(super) fn writer(options: &Options) -> Result<Connection> {
     Ok(connection)
 }
 
+/// Opens a connection that writes to a file that another process may own: what is not as it should be is refused.
+pub(super) fn guest(options: &Options) -> Result<Connection> {
+    let path = &options.path;
+    let connection = connect(options, OpenFlags::empty())?;
+    let application_id = pragma(&connection, path, "application_id")?;
+    let version = pragma(&connection, path, "user_version")?;
+    check_marks(path, application_id, version)?;
+    if version < VERSION {
+        return Err(unusable(
+            path,
+            &format!(
+                "was written by an older version of the host (its tables are of version {version}, this program needs \
+                 {VERSION}); start a host of this version on it once, which brings them up, or use that version's \
+                 program"
+            ),
+        ));
+    }
+    Ok(connection)
+}
+
 /// Opens a connection that reads, beside the one that writes.
 pub(super) fn reader(options: &Options) -> Result<Connection> {
-    let connection = connect(options)?;
+    let connection = connect(options, OpenFlags::empty())?;
     connection
         .execute_batch("PRAGMA query_only = ON")
         .map_err(|error| failed_on(&options.path.to_string_lossy(), "open a connection to read", error))?;
     Ok(connection)
 }
 
-fn connect(options: &Options) -> Result<Connection> {
+fn connect(options: &Options, create: OpenFlags) -> Result<Connection> {
     let path = options.path.to_string_lossy();
     let fail = |error| failed_on(&path, "open a connection", error);
     // Each connection is used by one thread at a time, behind a lock of ours.
-    let flags =
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create;
     let connection = Connection::open_with_flags(&options.path, flags).map_err(fail)?;
     connection.busy_timeout(options.busy_timeout).map_err(fail)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
