@@ -10,7 +10,8 @@ use async_trait::async_trait;
 use stagegate::model::job::{Control, Controlled, JobCount, Report};
 use stagegate::model::registration::{StepRegistration, Update};
 use stagegate::store::{
-    Begin, Exchange, Exchanged, JobAttempt, JobFilter, JobSelect, PausedStep, Store, Timing, Transaction, Work,
+    Begin, Exchange, Exchanged, JobAttempt, JobFilter, JobSelect, PausedStep, Store, Timing, Transaction,
+    Work,
 };
 use stagegate::{
     Attributes, ColumnSet, DateTime, Definitions, Entity, EntityCollection, EntityDefinition,

@@ -33,8 +33,8 @@ use crate::model::job::{JobCount, Report};
 use crate::model::registration::{StepRegistration, Update};
 use crate::model::{DateTime, Definitions, Job, JobStatus, Schema};
 use crate::store::{
-    Access, Begin, Exchange, Exchanged, JobAttempt, JobFilter, JobSelect, PausedStep, Store, Timing, Transaction,
-    Verdict, Work,
+    Access, Begin, Exchange, Exchanged, JobAttempt, JobFilter, JobSelect, PausedStep, Store, Timing,
+    Transaction, Verdict, Work,
 };
 
 use session::Session;

@@ -65,7 +65,9 @@ pub(super) fn inspect(path: &Path) -> Result<()> {
 pub(super) fn inspect_existing(path: &Path) -> Result<()> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.len() > 0 || metadata.is_dir() => inspect(path),
-        Ok(_) => Err(unusable(path, "is empty; start a host on it, which makes its tables, or correct the path")),
+        Ok(_) => {
+            Err(unusable(path, "is empty; start a host on it, which makes its tables, or correct the path"))
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(unusable(path, "does not exist; correct the path, or start a host, which makes it"))
         }

@@ -39,7 +39,11 @@ struct State {
 }
 
 impl Session {
-    pub(super) fn new(connection: Connection, access: Access, file_lock: Option<Arc<open::Lock>>) -> Arc<Self> {
+    pub(super) fn new(
+        connection: Connection,
+        access: Access,
+        file_lock: Option<Arc<open::Lock>>,
+    ) -> Arc<Self> {
         Arc::new(Self(Mutex::new(State {
             connection: Some(connection),
             access,
