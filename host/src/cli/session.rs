@@ -331,3 +331,35 @@ fn goes_on(jobs: &[Job], paused: &[PausedStep], before: DateTime) -> bool {
         JobState::Completed => false,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::JobStatus;
+    use crate::model::step::StepKey;
+
+    #[test]
+    fn a_wait_ends_when_nothing_comes_of_it_in_time() {
+        let key = StepKey { plugin: "p".into(), step: "s".into() };
+        let job = |status, until: Option<i64>| {
+            let mut job = Job::new(Uuid::nil(), key.clone(), DateTime(0));
+            (job.status, job.postpone_until) = (status, until.map(DateTime));
+            job
+        };
+        let mut blocked = job(JobStatus::WaitingForResources, None);
+        blocked.blocked = true;
+        let paused = [PausedStep { plugin: "p".into(), step: None }];
+        for (job, paused, expected) in [
+            (job(JobStatus::Waiting, Some(10)), &[][..], true),
+            (job(JobStatus::Waiting, Some(11)), &[], false),
+            (job(JobStatus::Waiting, None), &[], false),
+            (job(JobStatus::InProgress, None), &[], true),
+            (job(JobStatus::WaitingForResources, None), &[], true),
+            (job(JobStatus::WaitingForResources, None), &paused, false),
+            (blocked, &[], false),
+            (job(JobStatus::Failed, None), &[], false),
+        ] {
+            assert_eq!(goes_on(std::slice::from_ref(&job), paused, DateTime(10)), expected, "{job:?}");
+        }
+    }
+}

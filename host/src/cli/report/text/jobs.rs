@@ -13,7 +13,7 @@ use crate::model::{DateTime, Job, JobState, JobStatus};
 use crate::store::PausedStep;
 
 /// Characters of an error in a list at most: `show` has all of it.
-const ERROR_MAX: usize = 80;
+const ERROR_MAX: usize = 160;
 
 /// A job's status with its reason: `waiting: retry at 2026-11-25T13:20:00Z`.
 pub(super) fn standing(job: &Job) -> String {
