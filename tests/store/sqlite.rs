@@ -185,6 +185,30 @@ async fn a_guest_acts_on_jobs_beside_the_host() {
     host.close().await;
 }
 
+/// SQLite's locks on a file are this process's: closing the file anywhere in the process would give all of them up, and
+/// another process that is done with the database would then think that it is the last and take its log away.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_host_keeps_its_locks_whatever_else_is_opened() {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let folder = TempDir::new().expect("a folder");
+    let path = filled(folder.path()).await;
+    let host = open(&path).expect("it opens");
+    assert!(retrieve(&host, "account", id(1)).await.is_some());
+    let inode = fs::metadata(&path).expect("a file").ino();
+    let locks = || {
+        let all = fs::read_to_string("/proc/locks").expect("the locks");
+        all.lines().filter(|line| line.contains(&format!(":{inode} "))).count()
+    };
+    assert!(locks() > 0, "an open database is locked");
+    refusal(&path);
+    assert!(locks() > 0, "after a second host");
+    attach(&path, Duration::ZERO).expect("beside the host").close().await;
+    assert!(locks() > 0, "after a guest");
+    host.close().await;
+}
+
 #[tokio::test]
 async fn a_guest_that_the_host_does_not_let_in_says_so() {
     let folder = TempDir::new().expect("a folder");
@@ -226,8 +250,8 @@ async fn a_guest_makes_nothing_and_brings_nothing_up() {
     fs::write(&path, "").expect("written");
     refusal(&path, &["is empty", "start a host"]);
     fs::write(&path, "a text").expect("written");
-    refusal(&path, &["not a SQLite database"]);
-    refusal(folder.path(), &["cannot be read"]);
+    refusal(&path, &["file is not a database", "choose another path"]);
+    refusal(folder.path(), &["is a folder"]);
     for (version, reason) in [(2_u32, "older version"), (9_999, "newer version")] {
         let path = filled(folder.path()).await;
         let mut content = fs::read(&path).expect("read");

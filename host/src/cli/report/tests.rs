@@ -396,7 +396,7 @@ fn a_job_that_is_not_over_says_what_it_waits_for() {
             (status, suspension, Some(until), blocked);
         let report = report(vec![request]);
         assert_eq!(report.exit(), Exit::Done);
-        let words = words(&report);
+        let words = words(&report).replace('\n', " ");
         assert!(words.contains(&format!("follow_up credit-guard → {text}")), "{words}");
         assert!(words.contains(&format!("job 0000…00000b {text}")), "{words}");
         assert!(words.contains("1 job not over yet"), "{words}");

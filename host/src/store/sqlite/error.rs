@@ -62,8 +62,11 @@ fn classify(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
         ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen => {
             (UnusableDatabase, "; the file and its folder must be writable")
         }
-        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => {
+        ErrorCode::DatabaseCorrupt => {
             (UnusableDatabase, "; the file is damaged, so restore it from a backup")
+        }
+        ErrorCode::NotADatabase => {
+            (UnusableDatabase, "; choose another path, or if it was a database restore it from a backup")
         }
         _ => (Store, ""),
     }

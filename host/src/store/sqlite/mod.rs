@@ -101,10 +101,9 @@ impl SqliteStore {
     #[allow(clippy::needless_pass_by_value, reason = "options are made for this call alone")]
     pub fn open(options: Options) -> Result<Arc<Self>> {
         let options = Options { path: open::resolve(&options.path), ..options };
-        open::inspect(&options.path)?;
-        let lock = Arc::new(open::lock(&options.path)?);
+        let lock = Arc::new(open::own(&options.path)?);
         let connection = open::writer(&options)?;
-        Self::start(&options, connection, Some(lock))
+        Self::start(&options, connection, Some(&lock))
     }
 
     /// Opens a file beside the host that may run on it, to look at its system jobs and to act on them. Blocks for as long
@@ -123,12 +122,12 @@ impl SqliteStore {
     #[allow(clippy::needless_pass_by_value, reason = "options are made for this call alone")]
     pub fn attach(options: Options) -> Result<Arc<Self>> {
         let options = Options { path: open::resolve(&options.path), ..options };
-        open::inspect_existing(&options.path)?;
+        open::check_exists(&options.path)?;
         let connection = open::guest(&options)?;
         Self::start(&options, connection, None)
     }
 
-    fn start(options: &Options, connection: Connection, lock: Option<Arc<open::Lock>>) -> Result<Arc<Self>> {
+    fn start(options: &Options, connection: Connection, lock: Option<&Arc<open::Lock>>) -> Result<Arc<Self>> {
         let schema = definition::load(&connection)?;
         let count = options.readers.max(1);
         let (write_alive, writing) = mpsc::channel(1);
@@ -141,10 +140,10 @@ impl SqliteStore {
             reading: tokio::sync::Mutex::new(reading),
             attached: lock.is_none(),
         };
-        let session = Session::new(connection, Access::Write, lock.clone());
+        let session = Session::new(connection, Access::Write, lock.cloned());
         store.writer.start(0, "stagegate-write".into(), session, write_alive)?;
         for index in 0..count {
-            let session = Session::new(open::reader(options)?, Access::Read, lock.clone());
+            let session = Session::new(open::reader(options)?, Access::Read, lock.cloned());
             store.readers.start(index, format!("stagegate-read-{index}"), session, read_alive.clone())?;
         }
         Ok(Arc::new(store))

@@ -32,7 +32,7 @@ pub(super) struct Lock {
 }
 
 /// An error that says why a file cannot be used, without SQLite having touched it.
-pub(super) fn inspect(path: &Path) -> Result<()> {
+fn inspect(path: &Path) -> Result<()> {
     let mut header = [0; 100];
     let read = match File::open(path).and_then(|file| {
         if file.metadata()?.is_dir() {
@@ -61,13 +61,15 @@ pub(super) fn inspect(path: &Path) -> Result<()> {
     }
 }
 
-/// As [`inspect`], where the file has to be there.
-pub(super) fn inspect_existing(path: &Path) -> Result<()> {
+/// An error unless there is a file. It is not opened here: where this process has the database open already, closing it
+/// would give up SQLite's locks on it.
+pub(super) fn check_exists(path: &Path) -> Result<()> {
     match fs::metadata(path) {
-        Ok(metadata) if metadata.len() > 0 || metadata.is_dir() => inspect(path),
-        Ok(_) => {
-            Err(unusable(path, "is empty; start a host on it, which makes its tables, or correct the path"))
+        Ok(metadata) if metadata.is_dir() => Err(unusable(path, "is a folder; choose another path")),
+        Ok(metadata) if metadata.len() == 0 => {
+            Err(unusable(path, "is empty; correct the path, or start a host on it, which makes its tables"))
         }
+        Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(unusable(path, "does not exist; correct the path, or start a host, which makes it"))
         }
@@ -77,13 +79,26 @@ pub(super) fn inspect_existing(path: &Path) -> Result<()> {
     }
 }
 
-/// Locks the database for this process. The lock is on a file beside it, since SQLite has its own on the database.
-pub(super) fn lock(path: &Path) -> Result<Lock> {
+/// Inspects the file and locks the database for this process. The lock is on a file beside it, since SQLite has its own
+/// on the database.
+pub(super) fn own(path: &Path) -> Result<Lock> {
     let mut lock_path = path.as_os_str().to_owned();
     lock_path.push(".lock");
     let lock_path = PathBuf::from(lock_path);
+    // The first time the file may be another program's, beside which nothing is left. Later the lock comes first: if it is
+    // this process that has it, opening and closing the database would give up SQLite's locks on it.
+    if lock_path.exists() {
+        let lock = lock(path, &lock_path)?;
+        inspect(path)?;
+        return Ok(lock);
+    }
+    inspect(path)?;
+    lock(path, &lock_path)
+}
+
+fn lock(path: &Path, lock_path: &Path) -> Result<Lock> {
     let file =
-        OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path).map_err(|error| {
+        OpenOptions::new().create(true).truncate(false).write(true).open(lock_path).map_err(|error| {
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
             let way_out = match folder {
                 Some(folder) if !folder.exists() => format!("create the folder `{}` first", folder.display()),

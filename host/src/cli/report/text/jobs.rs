@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
+use super::count;
 use super::request::hex;
 use super::style::{BAD, DIM, GOOD, NAME, Page, WARNING, Width, bytes, clean, duration};
-use super::{count, plural};
 use crate::cli::report::jobs::{Acted, Counted, Listed, Look, Shown, StepActed, holding, written};
 use crate::model::job::{Controlled, JobError, Progress, Suspension};
 use crate::model::{DateTime, Job, JobState, JobStatus};
@@ -112,12 +112,7 @@ impl Shown<'_> {
         add("completed", job.completed_on.map(|completed| since(completed, *now)));
         add("ran for", (job.attempt > 0).then(|| duration(job.execution_time)));
         add("memory", (job.memory_bytes > 0).then(|| bytes(job.memory_bytes)));
-        let crashes = job.crash_count as usize;
-        let crashes =
-            if crashes > 0 { format!(", {} of its host", count(crashes, "death")) } else { String::new() };
-        let (attempts, retries) = (job.attempt as usize, job.retries as usize);
-        let retries = format!("{retries} of them {}", plural(retries, "retry").replace("retrys", "retries"));
-        add("attempts", Some(format!("{attempts}, {retries}{crashes}")));
+        add("attempts", Some(attempts(job)));
         add("host", job.host.as_ref().map(|host| clean(host)));
         add("progress", job.progress.as_ref().map(progress));
         add("checkpoint", job.checkpoint.as_ref().map(|checkpoint| bytes(checkpoint.len() as u64)));
@@ -333,6 +328,22 @@ fn progress(progress: &Progress) -> String {
         Some(percent) => format!("{percent} %, {note}"),
         None => note,
     }
+}
+
+/// How often it was started, and what of that was not its first try.
+fn attempts(job: &Job) -> String {
+    let mut text = job.attempt.to_string();
+    if job.retries > 0 {
+        text.push_str(&format!(", failed and to be retried {}", times(job.retries)));
+    }
+    if job.crash_count > 0 {
+        text.push_str(&format!(", its host died under it {}", times(job.crash_count)));
+    }
+    text
+}
+
+fn times(number: u32) -> String {
+    if number == 1 { "once".to_owned() } else { format!("{number} times") }
 }
 
 fn group(status: JobStatus, suspension: Option<Suspension>) -> String {
