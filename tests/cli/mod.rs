@@ -4,6 +4,7 @@ pub(crate) mod program;
 
 mod arguments;
 mod bad_input;
+mod jobs;
 mod registration;
 mod requests_file;
 mod runs;

@@ -49,6 +49,11 @@ impl Program {
 
     /// Runs the program with these arguments.
     pub(crate) fn run<A: AsRef<Path>>(&self, args: impl IntoIterator<Item = A>) -> Ran {
+        tokio::runtime::Runtime::new().unwrap().block_on(self.start(args))
+    }
+
+    /// The same beside something else that runs.
+    pub(crate) async fn start<A: AsRef<Path>>(&self, args: impl IntoIterator<Item = A>) -> Ran {
         let (output, errors) = (Captured::default(), Captured::default());
         let mut surroundings = Surroundings {
             input: Box::new(Cursor::new(self.input.clone())),
@@ -64,8 +69,7 @@ impl Program {
         };
         let args = args.into_iter().map(|arg| arg.as_ref().as_os_str().to_owned());
         let args: Vec<OsString> = std::iter::once("stagegate".into()).chain(args).collect();
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        let exit = runtime.block_on(cli::run(args, &mut surroundings));
+        let exit = cli::run(args, &mut surroundings).await;
         Ran { exit, output: output.text(), errors: errors.text() }
     }
 }

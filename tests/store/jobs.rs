@@ -646,6 +646,7 @@ pub(super) async fn jobs_are_read_oldest_first(database: Database) {
         (JobSelect::Filter(newest(9).of(&step("c"))), vec![]),
         (JobSelect::Filter(newest(9).in_status([JobStatus::InProgress, JobStatus::Failed])), vec![1]),
         (JobSelect::Filter(JobFilter { before: Some(id(3)), ..newest(9) }), vec![1, 2]),
+        (JobSelect::Filter(JobFilter { ids: Some(id(2)..=id(3)), ..newest(9) }), vec![2, 3]),
         (
             JobSelect::Filter(JobFilter {
                 regarding: Some(EntityReference::new("account", id(2))),
@@ -656,6 +657,10 @@ pub(super) async fn jobs_are_read_oldest_first(database: Database) {
     ] {
         let jobs: Result<Vec<Job>, Error> = store.jobs(select.clone()).await;
         assert_eq!(numbers(&jobs.expect("jobs are read")), expected, "{select:?}");
+        if let JobSelect::Filter(filter) = select {
+            let expected: Vec<Uuid> = expected.into_iter().map(id).collect();
+            assert_eq!(store.job_ids(filter.clone()).await.expect("they are read"), expected, "{filter:?}");
+        }
     }
 }
 

@@ -6,8 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use stagegate::model::error::{Error, ErrorKind};
+use stagegate::model::job::Control;
+use stagegate::model::step::StepKey;
 use stagegate::store::sqlite::{Options, SqliteStore, Synchronous};
-use stagegate::store::{Access, Store, Verdict};
+use stagegate::store::{Access, Exchange, JobSelect, PausedStep, Store, Verdict};
+use stagegate::{Job, JobStatus};
 use tempfile::TempDir;
 
 use super::support::*;
@@ -134,6 +137,130 @@ async fn a_file_has_one_host() {
     assert!(retrieve(&store, "account", id(1)).await.is_some(), "the first works on");
     store.close().await;
     open(&path).expect("it is free").close().await;
+}
+
+fn attach(path: &Path, busy_timeout: Duration) -> Result<Arc<dyn Store>, Error> {
+    let mut options = Options::new(path);
+    options.busy_timeout = busy_timeout;
+    SqliteStore::attach(options).map(|store| store as Arc<dyn Store>)
+}
+
+#[tokio::test]
+async fn a_guest_acts_on_jobs_beside_the_host() {
+    let folder = TempDir::new().expect("a folder");
+    let path = filled(folder.path()).await;
+    let host = open(&path).expect("it opens");
+    let step = StepKey { plugin: "p".into(), step: "s".into() };
+    let job = Job::new(id(1), step, at(0));
+    write(&host, move |tx| async move { tx.enqueue(&[job]).await }).await;
+    let guest = attach(&path, Duration::from_secs(5)).expect("beside the host");
+    let canceled = write(&guest, |tx| async move { tx.control_jobs(&[id(1)], Control::Cancel, at(1)).await });
+    assert!(canceled.await[0].result.is_ok());
+    let seen = host.jobs(JobSelect::Newest(9)).await.expect("jobs");
+    assert_eq!(seen[0].status, JobStatus::Canceled);
+    let paused = PausedStep { plugin: "p".into(), step: None };
+    assert!(guest.pause_step(paused.clone(), true, at(2)).await.expect("written"));
+    assert_eq!(host.paused_steps().await.expect("read"), [paused]);
+
+    let exchange = Exchange {
+        settlements: Vec::new(),
+        claims: Vec::new(),
+        worker: id(70),
+        host: "here".into(),
+        now: at(3),
+    };
+    expect_error(guest.define(vec![account()].into()).await, ErrorKind::InvalidRequest);
+    expect_error(guest.exchange_jobs(exchange).await.map(drop), ErrorKind::InvalidRequest);
+    let refused = expect_error(guest.recover_jobs(id(70), at(3)).await, ErrorKind::InvalidRequest);
+    assert!(refused.message().contains("is attached"), "{refused}");
+    guest.close().await;
+    host.close().await;
+    assert_eq!(files(folder.path()), ["filled.db", "filled.db.lock"]);
+
+    // Also when no host runs; the next one is not kept out.
+    let guest = attach(&path, Duration::ZERO).expect("alone");
+    let host = open(&path).expect("it is free");
+    assert_eq!(guest.jobs(JobSelect::Newest(9)).await.expect("jobs").len(), 1);
+    guest.close().await;
+    host.close().await;
+}
+
+/// SQLite's locks on a file are this process's: closing the file anywhere in the process would give all of them up, and
+/// another process that is done with the database would then think that it is the last and take its log away.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_host_keeps_its_locks_whatever_else_is_opened() {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let folder = TempDir::new().expect("a folder");
+    let path = filled(folder.path()).await;
+    let host = open(&path).expect("it opens");
+    assert!(retrieve(&host, "account", id(1)).await.is_some());
+    let inode = fs::metadata(&path).expect("a file").ino();
+    let locks = || {
+        let all = fs::read_to_string("/proc/locks").expect("the locks");
+        all.lines().filter(|line| line.contains(&format!(":{inode} "))).count()
+    };
+    assert!(locks() > 0, "an open database is locked");
+    refusal(&path);
+    assert!(locks() > 0, "after a second host");
+    attach(&path, Duration::ZERO).expect("beside the host").close().await;
+    assert!(locks() > 0, "after a guest");
+    host.close().await;
+}
+
+#[tokio::test]
+async fn a_guest_that_the_host_does_not_let_in_says_so() {
+    let folder = TempDir::new().expect("a folder");
+    let path = filled(folder.path()).await;
+    let host = open(&path).expect("it opens");
+    let guest = attach(&path, Duration::from_millis(20)).expect("beside the host");
+    let work: stagegate::store::Work = Box::new(move |_| {
+        Box::pin(async move {
+            // Reading waits for nobody.
+            assert!(guest.jobs(JobSelect::Newest(9)).await.expect("jobs").is_empty());
+            let refused = guest
+                .run(begin(Access::Write, "cancel system jobs"), Box::new(|_| panic!("it must not run")));
+            let error = expect_error(refused.await, ErrorKind::Timeout);
+            for part in ["`cancel system jobs` waited 0.0 s", "the host's transaction", "try again"] {
+                assert!(error.message().contains(part), "{error}");
+            }
+            guest.close().await;
+            Verdict::Rollback
+        })
+    });
+    host.run(begin(Access::Write, "a long plugin"), work).await.expect("it ends");
+    host.close().await;
+}
+
+#[tokio::test]
+async fn a_guest_makes_nothing_and_brings_nothing_up() {
+    let folder = TempDir::new().expect("a folder");
+    let refusal = |path: &Path, parts: &[&str]| {
+        let before = fs::read(path).ok();
+        let error = attach(path, Duration::ZERO).map(drop).expect_err("it is not usable");
+        assert_eq!(error.kind(), ErrorKind::UnusableDatabase, "{error}");
+        for part in parts {
+            assert!(error.message().contains(part), "{part}: {error}");
+        }
+        assert_eq!(fs::read(path).ok(), before);
+    };
+    let path = folder.path().join("some.db");
+    refusal(&path, &["some.db", "does not exist", "start a host"]);
+    fs::write(&path, "").expect("written");
+    refusal(&path, &["is empty", "start a host"]);
+    fs::write(&path, "a text").expect("written");
+    refusal(&path, &["file is not a database", "choose another path"]);
+    refusal(folder.path(), &["is a folder"]);
+    for (version, reason) in [(2_u32, "older version"), (9_999, "newer version")] {
+        let path = filled(folder.path()).await;
+        let mut content = fs::read(&path).expect("read");
+        content[60..64].copy_from_slice(&version.to_be_bytes());
+        fs::write(&path, &content).expect("written");
+        refusal(&path, &[reason, &version.to_string()]);
+        fs::remove_file(&path).expect("removed");
+    }
+    assert_eq!(files(folder.path()), ["filled.db.lock", "some.db"]);
 }
 
 #[tokio::test]

@@ -10,7 +10,8 @@ use async_trait::async_trait;
 use stagegate::model::job::{Control, Controlled, JobCount, Report};
 use stagegate::model::registration::{StepRegistration, Update};
 use stagegate::store::{
-    Begin, Exchange, Exchanged, JobAttempt, JobSelect, PausedStep, Store, Timing, Transaction, Work,
+    Begin, Exchange, Exchanged, JobAttempt, JobFilter, JobSelect, PausedStep, Store, Timing, Transaction,
+    Work,
 };
 use stagegate::{
     Attributes, ColumnSet, DateTime, Definitions, Entity, EntityCollection, EntityDefinition,
@@ -58,6 +59,10 @@ impl Store for NoStore {
     }
 
     async fn jobs(&self, _: JobSelect) -> Result<Vec<Job>> {
+        Ok(Vec::new())
+    }
+
+    async fn job_ids(&self, _: JobFilter) -> Result<Vec<Uuid>> {
         Ok(Vec::new())
     }
 

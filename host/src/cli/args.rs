@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
 
+use super::jobs::args::JobsArguments;
+
 /// Run Stagegate plugins: WebAssembly components as steps of a transactional message pipeline.
 ///
 /// Loads each plugin, shows which steps run on which message and why in this order, runs the requests and reports what
@@ -37,6 +39,7 @@ impl Arguments {
             Some(Command::Plan(plan)) => plan.described.format,
             Some(Command::Diff(diff)) => diff.described.format,
             Some(Command::Apply(apply)) => apply.described.format,
+            Some(Command::Jobs(jobs)) => jobs.format(),
             None => self.run.format,
         }
     }
@@ -54,6 +57,8 @@ pub(super) enum Command {
     Diff(DiffArguments),
     /// Bring a database's registration to what plugins and manifests describe.
     Apply(ApplyArguments),
+    /// Look at the system jobs in a database and act on them, also while a host runs on it.
+    Jobs(JobsArguments),
 }
 
 #[derive(Debug, Args)]
@@ -242,7 +247,7 @@ pub(super) enum Format {
     Json,
 }
 
-fn positive_duration(text: &str) -> Result<Duration, String> {
+pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
     if text.trim().parse::<f64>().is_ok() {
         return Err(format!("the unit is missing: write `{0}s` or `{0}ms`", text.trim()));
     }

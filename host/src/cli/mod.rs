@@ -1,11 +1,12 @@
 //! The command line: `stagegate --plugin PATH` runs plugins, `stagegate inspect FILE` looks into one, `stagegate test
-//! PATH` runs scenarios, and `stagegate plan`, `diff` and `apply` are about which steps are registered.
+//! PATH` runs scenarios, `stagegate plan`, `diff` and `apply` are about which steps are registered, and `stagegate jobs` is
+//! about system jobs.
 //!
 //! [`run`] is the whole program with its surroundings passed in, so that tests call it in their own process. A command
 //! collects what happened as plain data (`report`), which is written as text while it grows, or as JSON at the end.
 //!
-//! Exit codes: 0 done; 1 a request, or a job that it queued, or a case of a scenario failed, or `diff` found a difference; 2
-//! usage, or a plugin, file or database that cannot be used; 130 interrupted.
+//! Exit codes: 0 done; 1 a request, a job or a case of a scenario failed, `diff` found a difference, or a job was refused
+//! what was asked; 2 usage, or a plugin, file or database that cannot be used; 130 interrupted.
 
 mod apply;
 mod args;
@@ -15,6 +16,7 @@ mod diff;
 mod fact;
 mod failure;
 mod inspect;
+mod jobs;
 mod label;
 mod load;
 mod plan;
@@ -44,8 +46,10 @@ use args::{Arguments, Command};
 pub enum Exit {
     /// 0: everything went as the requests expected.
     Done,
-    /// 1: a request, a job that one queued, or a case of a scenario, did not.
+    /// 1: a request, a job that one queued or that was watched, or a case of a scenario, did not.
     RequestFailed,
+    /// 1: a system job was refused what was asked.
+    Refused,
     /// 1: a database's registration is not what is described.
     Different,
     /// 2: nothing ran: wrong usage, or a plugin, a file or a database that cannot be used.
@@ -60,7 +64,7 @@ impl Exit {
     pub fn code(self) -> u8 {
         match self {
             Self::Done => 0,
-            Self::RequestFailed | Self::Different => 1,
+            Self::RequestFailed | Self::Refused | Self::Different => 1,
             Self::Unusable => 2,
             Self::Interrupted => 130,
         }
@@ -89,6 +93,7 @@ pub async fn run(args: impl IntoIterator<Item = OsString>, surroundings: &mut Su
         Some(Command::Plan(arguments)) => plan::run(&arguments, surroundings).await,
         Some(Command::Diff(arguments)) => diff::run(&arguments, surroundings).await,
         Some(Command::Apply(arguments)) => apply::run(&arguments, surroundings).await,
+        Some(Command::Jobs(arguments)) => jobs::run(&arguments, surroundings).await,
         None => run::run(&arguments.run, surroundings).await,
     };
     result.unwrap_or_else(|failure| {

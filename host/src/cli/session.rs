@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::args::{Format, RunArguments};
 use super::failure::Failure;
+use super::report::jobs::holding;
 use super::report::plan::{self, Registered};
 use super::report::totals::Totals;
 use super::report::{JobReport, Report, RequestReport, Verdict, json, scale, text};
@@ -19,12 +20,13 @@ use super::requests::{Document, Scripted};
 use super::surroundings::Output;
 use super::{Exit, load, sample};
 use crate::host::Host;
+use crate::model::clock::{Clock as _, SystemClock};
 use crate::model::registration::Manifest;
 use crate::model::step::SYSTEM_USER;
 use crate::model::trace::StepRun;
-use crate::model::{Definitions, Error, ErrorKind, Job, JobState, Schema};
+use crate::model::{DateTime, Definitions, Error, ErrorKind, Job, JobState, Schema};
 use crate::store::sqlite::{Options, SqliteStore};
-use crate::store::{JobSelect, Store};
+use crate::store::{JobSelect, PausedStep, Store};
 use crate::wasm::{Engine, Plugin};
 
 /// How long jobs are waited for after each request.
@@ -294,7 +296,8 @@ pub(super) fn with_messages_of(plugins: &[Plugin], schema: Schema) -> Schema {
     })
 }
 
-/// The jobs that a request led to, after they have ended or the time is up.
+/// The jobs that a request led to, after they have ended, or the time is up, or nothing can come of them in time: those
+/// that wait for a later moment or for somebody are told as they stand.
 async fn jobs(host: &Host, correlation: Uuid, wait: Duration) -> Result<Vec<Job>, Error> {
     let deadline = tokio::time::Instant::now() + wait;
     loop {
@@ -307,9 +310,56 @@ async fn jobs(host: &Host, correlation: Uuid, wait: Duration) -> Result<Vec<Job>
         if let Ok(idle) = tokio::time::timeout_at(deadline, host.idle()).await {
             idle?;
             let jobs = host.jobs(JobSelect::Correlation(correlation)).await?;
-            if jobs.iter().any(|job| job.status.state() != JobState::Completed) {
-                tokio::time::sleep(JOBS_POLL).await;
+            let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+            let left = i64::try_from(left.as_millis()).unwrap_or(i64::MAX);
+            let paused = host.paused_steps().await?;
+            if !goes_on(&jobs, &paused, DateTime(SystemClock.now().0.saturating_add(left))) {
+                return Ok(jobs);
             }
+            tokio::time::sleep(JOBS_POLL).await;
+        }
+    }
+}
+
+/// Whether a job of these runs before that moment, on a host that is idle now: one that waits and is due by then, or one
+/// that has become ready since the host was idle.
+fn goes_on(jobs: &[Job], paused: &[PausedStep], before: DateTime) -> bool {
+    jobs.iter().any(|job| match job.status.state() {
+        JobState::Suspended => job.postpone_until.is_some_and(|moment| moment <= before),
+        JobState::Locked => true,
+        JobState::Ready => !job.blocked && holding(paused, &job.step).is_none(),
+        JobState::Completed => false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::JobStatus;
+    use crate::model::step::StepKey;
+
+    #[test]
+    fn a_wait_ends_when_nothing_comes_of_it_in_time() {
+        let key = StepKey { plugin: "p".into(), step: "s".into() };
+        let job = |status, until: Option<i64>| {
+            let mut job = Job::new(Uuid::nil(), key.clone(), DateTime(0));
+            (job.status, job.postpone_until) = (status, until.map(DateTime));
+            job
+        };
+        let mut blocked = job(JobStatus::WaitingForResources, None);
+        blocked.blocked = true;
+        let paused = [PausedStep { plugin: "p".into(), step: None }];
+        for (job, paused, expected) in [
+            (job(JobStatus::Waiting, Some(10)), &[][..], true),
+            (job(JobStatus::Waiting, Some(11)), &[], false),
+            (job(JobStatus::Waiting, None), &[], false),
+            (job(JobStatus::InProgress, None), &[], true),
+            (job(JobStatus::WaitingForResources, None), &[], true),
+            (job(JobStatus::WaitingForResources, None), &paused, false),
+            (blocked, &[], false),
+            (job(JobStatus::Failed, None), &[], false),
+        ] {
+            assert_eq!(goes_on(std::slice::from_ref(&job), paused, DateTime(10)), expected, "{job:?}");
         }
     }
 }

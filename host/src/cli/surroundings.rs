@@ -20,7 +20,7 @@ pub struct Surroundings {
     pub output: Output,
     /// Gets errors and progress.
     pub errors: Output,
-    /// Ready when the program is to stop. Waited for once, while requests run.
+    /// Ready when the program is to stop. Waited for once, while requests run or jobs are watched.
     pub interrupt: Pin<Box<dyn Future<Output = ()> + Send>>,
     /// What builds plugin crates.
     pub tools: Tools,
@@ -97,6 +97,11 @@ impl Output {
     /// Whether escape sequences for colour are welcome.
     pub(super) fn colour(&self) -> bool {
         self.colour
+    }
+
+    /// Whether what was written can be written over: on a terminal that takes escape sequences.
+    pub(super) fn redraws(&self) -> bool {
+        self.terminal && self.colour
     }
 
     /// How wide a page may be.

@@ -7,6 +7,7 @@
 //! can be dropped at any moment; the store then drops the work and rolls back.
 
 use std::future::Future;
+use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -113,6 +114,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Jobs, oldest first.
     async fn jobs(&self, select: JobSelect) -> Result<Vec<Job>>;
+
+    /// The identifiers of jobs, oldest first: what is done to all that a filter selects begins with them.
+    async fn job_ids(&self, filter: JobFilter) -> Result<Vec<Uuid>>;
 
     /// How many jobs there are, by step and status.
     async fn job_counts(&self) -> Result<Vec<JobCount>>;
@@ -223,6 +227,8 @@ pub enum JobSelect {
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct JobFilter {
+    /// With an identifier in this range.
+    pub ids: Option<RangeInclusive<Uuid>>,
     /// Of this plugin.
     pub plugin: Option<String>,
     /// Of steps with this name.
@@ -240,7 +246,15 @@ pub struct JobFilter {
 impl JobFilter {
     /// The newest jobs, at most `limit`.
     pub fn newest(limit: u32) -> Self {
-        Self { plugin: None, step: None, statuses: Vec::new(), regarding: None, before: None, limit }
+        Self {
+            ids: None,
+            plugin: None,
+            step: None,
+            statuses: Vec::new(),
+            regarding: None,
+            before: None,
+            limit,
+        }
     }
 
     /// Only those of a step.

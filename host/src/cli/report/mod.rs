@@ -1,7 +1,9 @@
 //! What a run of the program shows, as plain data; `text` and `json` write it.
 
 pub(super) mod inspection;
+pub(super) mod jobs;
 pub(super) mod json;
+pub(super) mod open_metrics;
 pub(super) mod plan;
 pub(super) mod registration;
 pub(super) mod scale;

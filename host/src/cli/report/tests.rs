@@ -10,7 +10,7 @@ use super::totals::Totals;
 use super::{JobReport, PluginReport, Report, RequestReport, Verdict, json, text};
 use crate::cli::Exit;
 use crate::cli::requests::{Expect, Fault as ExpectedFault};
-use crate::model::job::JobError;
+use crate::model::job::{JobError, Suspension};
 use crate::model::step::StepKey;
 use crate::model::trace::{Change, Event, OperationRun, StepRun, Trace};
 use crate::model::{
@@ -369,6 +369,46 @@ fn a_failed_job_makes_the_program_fail_and_says_why() {
     let words = words(&report);
     assert!(words.contains("failed at attempt 3 1.20 ms"), "{words}");
     assert!(words.contains("the mail server is down 0xffffffff (-1)"), "{words}");
+}
+
+#[test]
+fn a_job_that_is_not_over_says_what_it_waits_for() {
+    let until = DateTime(1_800_000_000_000);
+    for (status, suspension, blocked, text, json) in [
+        (
+            JobStatus::Waiting,
+            Some(Suspension::Retry),
+            false,
+            "waiting: retry at 2027-01-15T08:00:00Z",
+            "retry",
+        ),
+        (
+            JobStatus::Waiting,
+            Some(Suspension::Postponed),
+            true,
+            "waiting: postponed until 2027-01-15T08:00:00Z, blocked",
+            "postponed",
+        ),
+    ] {
+        let mut request = accepted();
+        let job = &mut request.jobs[0].job;
+        (job.status, job.suspension, job.postpone_until, job.blocked) =
+            (status, suspension, Some(until), blocked);
+        let report = report(vec![request]);
+        assert_eq!(report.exit(), Exit::Done);
+        let words = words(&report).replace('\n', " ");
+        assert!(words.contains(&format!("follow_up credit-guard → {text}")), "{words}");
+        assert!(words.contains(&format!("job 0000…00000b {text}")), "{words}");
+        assert!(words.contains("1 job not over yet"), "{words}");
+        let document = json::render(&report, &Totals::of(&report.requests)).unwrap();
+        let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+        let job = &document["requests"][0]["jobs"][0];
+        assert_eq!(job["status"], "waiting");
+        assert_eq!(job["suspension"], json);
+        assert_eq!(job["postpone_until"], until.to_string());
+        assert_eq!(job["blocked"], blocked);
+        assert_eq!(job["runs"][0]["step"], "follow_up");
+    }
 }
 
 #[test]

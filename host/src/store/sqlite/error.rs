@@ -40,6 +40,11 @@ pub(super) fn is_interrupted(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted)
 }
 
+/// Whether another process held the lock for longer than the wait for it.
+pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+}
+
 fn classify(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
     use ErrorKind::{Duplicate, InvalidRequest, Store, Timeout, UnusableDatabase};
     let Some(code) = error.sqlite_error_code() else {
@@ -57,8 +62,11 @@ fn classify(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
         ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen => {
             (UnusableDatabase, "; the file and its folder must be writable")
         }
-        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => {
+        ErrorCode::DatabaseCorrupt => {
             (UnusableDatabase, "; the file is damaged, so restore it from a backup")
+        }
+        ErrorCode::NotADatabase => {
+            (UnusableDatabase, "; choose another path, or if it was a database restore it from a backup")
         }
         _ => (Store, ""),
     }

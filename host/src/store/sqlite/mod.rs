@@ -28,13 +28,13 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use crate::model::error::Result;
+use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::job::{JobCount, Report};
 use crate::model::registration::{StepRegistration, Update};
 use crate::model::{DateTime, Definitions, Job, JobStatus, Schema};
 use crate::store::{
-    Access, Begin, Exchange, Exchanged, JobAttempt, JobSelect, PausedStep, Store, Timing, Transaction,
-    Verdict, Work,
+    Access, Begin, Exchange, Exchanged, JobAttempt, JobFilter, JobSelect, PausedStep, Store, Timing,
+    Transaction, Verdict, Work,
 };
 
 use session::Session;
@@ -53,8 +53,8 @@ pub struct Options {
     pub synchronous: Synchronous,
     /// Threads that read, at least one. Each that is busy occupies a connection.
     pub readers: usize,
-    /// How long to wait for a lock that another program holds on the file: a shell, a backup. The host itself never
-    /// waits for one.
+    /// How long to wait for a lock that another program holds on the file: a shell, a backup, `stagegate jobs`. Of one
+    /// that is [attached](SqliteStore::attach): how long a change waits for the host's transactions.
     pub busy_timeout: Duration,
 }
 
@@ -90,6 +90,8 @@ pub struct SqliteStore {
     /// Each yields nothing, and ends when the last thread of its lane has ended.
     writing: tokio::sync::Mutex<mpsc::Receiver<()>>,
     reading: tokio::sync::Mutex<mpsc::Receiver<()>>,
+    /// Whether it is a guest in the file, which a host may have open.
+    attached: bool,
 }
 
 impl SqliteStore {
@@ -99,9 +101,33 @@ impl SqliteStore {
     #[allow(clippy::needless_pass_by_value, reason = "options are made for this call alone")]
     pub fn open(options: Options) -> Result<Arc<Self>> {
         let options = Options { path: open::resolve(&options.path), ..options };
-        open::inspect(&options.path)?;
-        let lock = Arc::new(open::lock(&options.path)?);
+        let lock = Arc::new(open::own(&options.path)?);
         let connection = open::writer(&options)?;
+        Self::start(&options, connection, Some(&lock))
+    }
+
+    /// Opens a file beside the host that may run on it, to look at its system jobs and to act on them. Blocks for as long
+    /// as the disk takes. Takes no lock that lasts and changes nothing by being opened.
+    ///
+    /// That is safe, since whether a job may be changed is decided in the transaction that changes it, by where the job
+    /// stands then; whatever the host does to the job at the same moment comes before or after. A running host looks for
+    /// such changes once a second. What only the owner of a file may do, [`Store::define`], [`Store::exchange_jobs`] and
+    /// [`Store::recover_jobs`], is refused: so no host can be built on it.
+    ///
+    /// A change waits at most [`Options::busy_timeout`] for the host's transaction that is open, then it fails with
+    /// [`ErrorKind::Timeout`], and nothing was done.
+    ///
+    /// `UnusableDatabase` if the file does not exist, is something else, or was written by another version: only a host
+    /// makes files, and brings them to its version.
+    #[allow(clippy::needless_pass_by_value, reason = "options are made for this call alone")]
+    pub fn attach(options: Options) -> Result<Arc<Self>> {
+        let options = Options { path: open::resolve(&options.path), ..options };
+        open::check_exists(&options.path)?;
+        let connection = open::guest(&options)?;
+        Self::start(&options, connection, None)
+    }
+
+    fn start(options: &Options, connection: Connection, lock: Option<&Arc<open::Lock>>) -> Result<Arc<Self>> {
         let schema = definition::load(&connection)?;
         let count = options.readers.max(1);
         let (write_alive, writing) = mpsc::channel(1);
@@ -112,11 +138,12 @@ impl SqliteStore {
             schema: Arc::new(RwLock::new(Arc::new(schema))),
             writing: tokio::sync::Mutex::new(writing),
             reading: tokio::sync::Mutex::new(reading),
+            attached: lock.is_none(),
         };
-        let session = Session::new(connection, Access::Write, Arc::clone(&lock));
+        let session = Session::new(connection, Access::Write, lock.cloned());
         store.writer.start(0, "stagegate-write".into(), session, write_alive)?;
         for index in 0..count {
-            let session = Session::new(open::reader(&options)?, Access::Read, Arc::clone(&lock));
+            let session = Session::new(open::reader(options)?, Access::Read, lock.cloned());
             store.readers.start(index, format!("stagegate-read-{index}"), session, read_alive.clone())?;
         }
         Ok(Arc::new(store))
@@ -139,6 +166,18 @@ impl SqliteStore {
                 result
             })
             .await
+    }
+
+    /// An error if it is not this process that owns the file. `what` completes "cannot ...".
+    fn check_owner(&self, what: &str) -> Result<()> {
+        if !self.attached {
+            return Ok(());
+        }
+        let message = format!(
+            "cannot {what} through a store that is attached: its host would not learn of it; open the database with \
+             `SqliteStore::open`"
+        );
+        Err(Error::new(ErrorKind::InvalidRequest, message))
     }
 
     fn lane(&self, access: Access) -> &Arc<Lane> {
@@ -177,6 +216,7 @@ impl Store for SqliteStore {
     }
 
     async fn define(&self, definitions: Definitions) -> Result<Arc<Schema>> {
+        self.check_owner("define entities")?;
         let shared = Arc::clone(&self.schema);
         let label = "the change of entity definitions".to_owned();
         self.writer
@@ -210,10 +250,12 @@ impl Store for SqliteStore {
     }
 
     async fn exchange_jobs(&self, exchange: Exchange) -> Result<Exchanged> {
+        self.check_owner("run system jobs")?;
         self.call(Access::Write, JOBS_LABEL, move |connection| job::exchange(connection, &exchange)).await
     }
 
     async fn recover_jobs(&self, worker: Uuid, now: DateTime) -> Result<u64> {
+        self.check_owner("take over system jobs")?;
         self.call(Access::Write, JOBS_LABEL, move |connection| job::recover(connection, worker, now)).await
     }
 
@@ -224,6 +266,10 @@ impl Store for SqliteStore {
 
     async fn jobs(&self, select: JobSelect) -> Result<Vec<Job>> {
         self.call(Access::Read, JOBS_LABEL, move |connection| job::read(connection, &select)).await
+    }
+
+    async fn job_ids(&self, filter: JobFilter) -> Result<Vec<Uuid>> {
+        self.call(Access::Read, JOBS_LABEL, move |connection| job::ids(connection, &filter)).await
     }
 
     async fn job_counts(&self) -> Result<Vec<JobCount>> {

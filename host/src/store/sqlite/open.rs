@@ -32,7 +32,7 @@ pub(super) struct Lock {
 }
 
 /// An error that says why a file cannot be used, without SQLite having touched it.
-pub(super) fn inspect(path: &Path) -> Result<()> {
+fn inspect(path: &Path) -> Result<()> {
     let mut header = [0; 100];
     let read = match File::open(path).and_then(|file| {
         if file.metadata()?.is_dir() {
@@ -61,13 +61,44 @@ pub(super) fn inspect(path: &Path) -> Result<()> {
     }
 }
 
-/// Locks the database for this process. The lock is on a file beside it, since SQLite has its own on the database.
-pub(super) fn lock(path: &Path) -> Result<Lock> {
+/// An error unless there is a file. It is not opened here: where this process has the database open already, closing it
+/// would give up SQLite's locks on it.
+pub(super) fn check_exists(path: &Path) -> Result<()> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => Err(unusable(path, "is a folder; choose another path")),
+        Ok(metadata) if metadata.len() == 0 => {
+            Err(unusable(path, "is empty; correct the path, or start a host on it, which makes its tables"))
+        }
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(unusable(path, "does not exist; correct the path, or start a host, which makes it"))
+        }
+        Err(error) => {
+            Err(unusable(path, &format!("cannot be read: {error}; choose another path or allow it")))
+        }
+    }
+}
+
+/// Inspects the file and locks the database for this process. The lock is on a file beside it, since SQLite has its own
+/// on the database.
+pub(super) fn own(path: &Path) -> Result<Lock> {
     let mut lock_path = path.as_os_str().to_owned();
     lock_path.push(".lock");
     let lock_path = PathBuf::from(lock_path);
+    // The first time the file may be another program's, beside which nothing is left. Later the lock comes first: if it is
+    // this process that has it, opening and closing the database would give up SQLite's locks on it.
+    if lock_path.exists() {
+        let lock = lock(path, &lock_path)?;
+        inspect(path)?;
+        return Ok(lock);
+    }
+    inspect(path)?;
+    lock(path, &lock_path)
+}
+
+fn lock(path: &Path, lock_path: &Path) -> Result<Lock> {
     let file =
-        OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path).map_err(|error| {
+        OpenOptions::new().create(true).truncate(false).write(true).open(lock_path).map_err(|error| {
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
             let way_out = match folder {
                 Some(folder) if !folder.exists() => format!("create the folder `{}` first", folder.display()),
@@ -90,7 +121,7 @@ pub(super) fn lock(path: &Path) -> Result<Lock> {
 /// Opens the connection that writes, and brings the tables to this version.
 pub(super) fn writer(options: &Options) -> Result<Connection> {
     let path = &options.path;
-    let connection = connect(options)?;
+    let connection = connect(options, OpenFlags::SQLITE_OPEN_CREATE)?;
     let run = |what: &str, sql: &str| {
         connection.execute_batch(sql).map_err(|error| failed_on(&path.to_string_lossy(), what, error))
     };
@@ -120,21 +151,40 @@ pub(super) fn writer(options: &Options) -> Result<Connection> {
     Ok(connection)
 }
 
+/// Opens a connection that writes to a file that another process may own: what is not as it should be is refused.
+pub(super) fn guest(options: &Options) -> Result<Connection> {
+    let path = &options.path;
+    let connection = connect(options, OpenFlags::empty())?;
+    let application_id = pragma(&connection, path, "application_id")?;
+    let version = pragma(&connection, path, "user_version")?;
+    check_marks(path, application_id, version)?;
+    if version < VERSION {
+        return Err(unusable(
+            path,
+            &format!(
+                "was written by an older version of the host (its tables are of version {version}, this program needs \
+                 {VERSION}); start a host of this version on it once, which brings them up, or use that version's \
+                 program"
+            ),
+        ));
+    }
+    Ok(connection)
+}
+
 /// Opens a connection that reads, beside the one that writes.
 pub(super) fn reader(options: &Options) -> Result<Connection> {
-    let connection = connect(options)?;
+    let connection = connect(options, OpenFlags::empty())?;
     connection
         .execute_batch("PRAGMA query_only = ON")
         .map_err(|error| failed_on(&options.path.to_string_lossy(), "open a connection to read", error))?;
     Ok(connection)
 }
 
-fn connect(options: &Options) -> Result<Connection> {
+fn connect(options: &Options, create: OpenFlags) -> Result<Connection> {
     let path = options.path.to_string_lossy();
     let fail = |error| failed_on(&path, "open a connection", error);
     // Each connection is used by one thread at a time, behind a lock of ours.
-    let flags =
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create;
     let connection = Connection::open_with_flags(&options.path, flags).map_err(fail)?;
     connection.busy_timeout(options.busy_timeout).map_err(fail)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);

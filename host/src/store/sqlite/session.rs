@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::store::{Access, Timing, Verdict, closed};
 
-use super::error::{failed, is_interrupted};
+use super::error::{failed, is_busy, is_interrupted};
 use super::open;
 use super::thread::{Turn, lock};
 
@@ -32,16 +32,23 @@ struct State {
     /// The first failure of a verb in it: SQLite may have rolled back, and PostgreSQL refuses everything after one, so
     /// whatever follows fails in every store.
     doomed: Option<Error>,
-    /// Given back with the last connection.
+    /// Given back with the last connection. None for a guest in the file.
     file_lock: Option<Arc<open::Lock>>,
+    /// Whether a host may have the file open too.
+    is_guest: bool,
 }
 
 impl Session {
-    pub(super) fn new(connection: Connection, access: Access, file_lock: Arc<open::Lock>) -> Arc<Self> {
+    pub(super) fn new(
+        connection: Connection,
+        access: Access,
+        file_lock: Option<Arc<open::Lock>>,
+    ) -> Arc<Self> {
         Arc::new(Self(Mutex::new(State {
             connection: Some(connection),
             access,
-            file_lock: Some(file_lock),
+            is_guest: file_lock.is_none(),
+            file_lock,
             number: 0,
             open: false,
             doomed: None,
@@ -71,11 +78,12 @@ impl Session {
         Ok((value, Timing { waited, ended: ending.elapsed() }))
     }
 
-    /// Closes the connection; the one that writes brings the log into the file before.
+    /// Closes the connection; the one that writes brings the log into the file before, unless that is the host's to do.
     pub(super) fn close(&self) {
         let mut state = lock(&self.0);
         if let Some(connection) = state.connection.take()
             && state.access == Access::Write
+            && !state.is_guest
         {
             // What cannot be brought over now is brought over at the next opening.
             let _ = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
@@ -97,14 +105,15 @@ impl Session {
                 Some(move || watched.is_abandoned() || watched.is_expired()),
             )
             .map_err(|error| failed(connection, "watch the time limit", error))?;
-        control(
-            connection,
-            match turn.begin.access {
-                Access::Read => "BEGIN",
-                // Never deferred: a transaction that reads first and then writes fails if another wrote meanwhile.
-                Access::Write => "BEGIN IMMEDIATE",
-            },
-        )?;
+        let begin = match turn.begin.access {
+            Access::Read => "BEGIN",
+            // Never deferred: a transaction that reads first and then writes fails if another wrote meanwhile.
+            Access::Write => "BEGIN IMMEDIATE",
+        };
+        execute(connection, begin).map_err(|error| match error {
+            error if state.is_guest && is_busy(&error) => busy(turn).with_source(error),
+            error => failed(connection, begin, error),
+        })?;
         state.number += 1;
         state.open = true;
         state.doomed = None;
@@ -194,11 +203,24 @@ impl SqliteTransaction {
 }
 
 fn control(connection: &Connection, sql: &str) -> Result<()> {
-    connection
-        .prepare_cached(sql)
-        .and_then(|mut statement| statement.execute([]))
-        .map(drop)
-        .map_err(|error| failed(connection, sql, error))
+    execute(connection, sql).map_err(|error| failed(connection, sql, error))
+}
+
+fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(drop)
+}
+
+/// The error of a guest whose host did not let it in.
+fn busy(turn: &Turn) -> Error {
+    Error::new(
+        ErrorKind::Timeout,
+        format!(
+            "`{}` waited {:.1} s for the host's transaction that is open, which may be a long one of a plugin; nothing \
+             of it was done, so try again",
+            turn.begin.label,
+            turn.asked.elapsed().as_secs_f64()
+        ),
+    )
 }
 
 fn late(turn: &Turn) -> Error {

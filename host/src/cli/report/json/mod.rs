@@ -4,6 +4,7 @@
 //! `_us`, sizes whole bytes in members that end in `_bytes`, values are spelled as requests files spell them, and an
 //! absent member means "there is none", never "unknown to this version".
 
+pub(super) mod jobs;
 mod trace;
 
 use std::borrow::Cow;
@@ -14,8 +15,8 @@ use serde::Serialize;
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-pub(in crate::cli) use self::trace::job_status;
-use self::trace::{ErrorJson, JobJson, TraceJson};
+pub(in crate::cli) use self::jobs::job_status;
+use self::trace::{ErrorJson, RanJson, TraceJson};
 use super::totals::Totals;
 use super::{PluginReport, Report, RequestReport, plan};
 use crate::cli::fact;
@@ -193,7 +194,7 @@ struct Request<'a> {
     error: Option<ErrorJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace: Option<TraceJson<'a>>,
-    jobs: Vec<JobJson<'a>>,
+    jobs: Vec<RanJson<'a>>,
 }
 
 impl<'a> From<&'a RequestReport> for Request<'a> {

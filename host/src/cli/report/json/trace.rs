@@ -4,13 +4,12 @@ use serde::Serialize;
 use serde_json::Value as Json;
 use uuid::Uuid;
 
+use super::jobs::JobJson;
 use super::us;
 use crate::cli::json::to_json;
 use crate::cli::report::JobReport;
 use crate::model::trace::{Change, Event, StepRun};
-use crate::model::{
-    DateTime, Error, JobStatus, Location, Mode, OperationStatus, Stage, Trace, Value, ValueType,
-};
+use crate::model::{Error, Location, Mode, OperationStatus, Stage, Trace, Value, ValueType};
 
 #[derive(Serialize)]
 pub(super) struct ErrorJson<'a> {
@@ -218,56 +217,16 @@ impl<'a> From<&'a Change> for ChangeJson<'a> {
     }
 }
 
+/// A job, and what its runs did.
 #[derive(Serialize)]
-pub(super) struct JobJson<'a> {
-    id: Uuid,
-    plugin: &'a str,
-    step: &'a str,
-    status: &'static str,
-    status_code: i32,
-    attempt: u32,
-    crash_count: u32,
-    created_on: DateTime,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    started_on: Option<DateTime>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    completed_on: Option<DateTime>,
-    lines: &'a [String],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a crate::model::job::JobError>,
+pub(super) struct RanJson<'a> {
+    #[serde(flatten)]
+    job: JobJson<'a>,
     runs: Vec<StepJson<'a>>,
 }
 
-impl<'a> From<&'a JobReport> for JobJson<'a> {
+impl<'a> From<&'a JobReport> for RanJson<'a> {
     fn from(JobReport { job, runs }: &'a JobReport) -> Self {
-        Self {
-            id: job.id,
-            plugin: &job.step.plugin,
-            step: &job.step.step,
-            status: job_status(job.status),
-            status_code: job.status.number(),
-            attempt: job.attempt,
-            crash_count: job.crash_count,
-            created_on: job.created_on,
-            started_on: job.started_on,
-            completed_on: job.completed_on,
-            lines: &job.trace,
-            error: job.error.as_ref(),
-            runs: runs.iter().map(Into::into).collect(),
-        }
-    }
-}
-
-/// The name of a job's status.
-pub(in crate::cli) fn job_status(status: JobStatus) -> &'static str {
-    match status {
-        JobStatus::WaitingForResources => "waiting_for_resources",
-        JobStatus::Waiting => "waiting",
-        JobStatus::InProgress => "in_progress",
-        JobStatus::Pausing => "pausing",
-        JobStatus::Canceling => "canceling",
-        JobStatus::Succeeded => "succeeded",
-        JobStatus::Failed => "failed",
-        JobStatus::Canceled => "canceled",
+        Self { job: job.into(), runs: runs.iter().map(Into::into).collect() }
     }
 }

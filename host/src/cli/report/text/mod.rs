@@ -1,5 +1,6 @@
 //! The report for people. Colour is written always, and taken out by the stream where it is not welcome.
 
+mod jobs;
 mod request;
 mod style;
 
@@ -9,6 +10,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use super::totals::Totals;
 use super::{PluginReport, Report, RequestReport, Verdict, plan};
 use crate::model::{JobStatus, Mode};
+pub(in crate::cli) use jobs::hint;
 use style::{BAD, CHANGE, DIM, GOOD, HEADING, NAME, WARNING, columns, short_path};
 pub(in crate::cli) use style::{Page, Width, bytes, clean, duration};
 
@@ -212,10 +214,12 @@ fn outcome(requests: &[RequestReport]) -> String {
     if !jobs.is_empty() {
         let with = |status| jobs.iter().filter(|other| **other == status).count();
         let (done, failed) = (with(JobStatus::Succeeded), with(JobStatus::Failed));
+        let canceled = with(JobStatus::Canceled);
         part(done, &format!("{} succeeded", plural(done, "job")), GOOD);
         part(failed, &format!("{} failed", plural(failed, "job")), BAD);
-        let rest = jobs.len() - done - failed;
-        part(rest, &format!("{} not ended well or not yet", plural(rest, "job")), BAD);
+        part(canceled, &format!("{} canceled", plural(canceled, "job")), BAD);
+        let rest = jobs.len() - done - failed - canceled;
+        part(rest, &format!("{} not over yet", plural(rest, "job")), WARNING);
     }
     parts.join(", ")
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anstyle::Style;
 
+use super::jobs;
 use super::style::{BAD, CHANGE, DIM, GOOD, NAME, Page, WARNING, clean, duration, short};
 use crate::cli::fact::{self, Fact};
 use crate::cli::label::Labels;
@@ -13,7 +14,7 @@ use crate::cli::requests::Expect;
 use crate::model::request::parameter;
 use crate::model::step::StepKey;
 use crate::model::trace::{Change, Event, OperationRun, StepRun};
-use crate::model::{Entity, Error, Job, JobStatus, Message, Response, Stage, Trace, Value};
+use crate::model::{Entity, Error, Job, Message, Response, Stage, Trace, Value};
 
 /// Lines of a guest's backtrace at most: its own frames are first.
 const BACKTRACE_LINES_MAX: usize = 24;
@@ -26,7 +27,7 @@ pub(super) fn render(page: &mut Page, request: &RequestReport) {
     if let Some(trace) = &request.trace {
         let indent = Indent { level: 1, jobs: &request.jobs };
         events(page, indent, trace);
-        jobs(page, indent);
+        jobs_of_request(page, indent);
     }
     match &request.result {
         Ok(response) => {
@@ -264,13 +265,13 @@ fn operation(page: &mut Page, level: usize, trace: &Trace, run: &OperationRun) {
 fn queued(page: &mut Page, indent: Indent<'_>, id: uuid::Uuid, step: &StepKey) {
     let left = format!("{CHANGE}»{CHANGE:#} queued job {DIM}{}{DIM:#}  {}", short(id), name(step));
     match indent.jobs.iter().map(|report| &report.job).find(|job| job.id == id) {
-        Some(job) => page.line(indent.level, &format!("{left} → {}", status(job))),
+        Some(job) => page.line(indent.level, &format!("{left} → {}", jobs::standing(job))),
         None => page.line(indent.level, &left),
     }
 }
 
 /// What the jobs did, once the request was over.
-fn jobs(page: &mut Page, indent: Indent<'_>) {
+fn jobs_of_request(page: &mut Page, indent: Indent<'_>) {
     if indent.jobs.is_empty() {
         return;
     }
@@ -281,12 +282,9 @@ fn jobs(page: &mut Page, indent: Indent<'_>) {
 }
 
 fn job(page: &mut Page, indent: Indent<'_>, JobReport { job, runs }: &JobReport) {
-    let mark = match job.status {
-        JobStatus::Succeeded => format!("{GOOD}✓{GOOD:#}"),
-        JobStatus::Failed | JobStatus::Canceled => format!("{BAD}✗{BAD:#}"),
-        _ => "·".to_owned(),
-    };
-    let mut left = format!("{mark} {}  job {DIM}{}{DIM:#} {}", name(&job.step), short(job.id), status(job));
+    let mark = jobs::mark(job.status);
+    let mut left =
+        format!("{mark} {}  job {DIM}{}{DIM:#} {}", name(&job.step), short(job.id), jobs::standing(job));
     if job.attempt > 1 {
         let _ = write!(left, " at attempt {}", job.attempt);
     }
@@ -309,15 +307,6 @@ fn job(page: &mut Page, indent: Indent<'_>, JobReport { job, runs }: &JobReport)
         let message = clean(&error.message);
         page.line(indent.level + 1, &format!("{BAD}{message}{BAD:#}  {DIM}{code}{DIM:#}"));
     }
-}
-
-fn status(job: &Job) -> String {
-    let style = match job.status {
-        JobStatus::Succeeded => GOOD,
-        JobStatus::Failed | JobStatus::Canceled => BAD,
-        _ => WARNING,
-    };
-    format!("{style}{}{style:#}", job.status)
 }
 
 /// How long a job waited for its first attempt, in milliseconds: to which the host's clock counts. None after further
@@ -383,7 +372,7 @@ fn is_backtrace(diagnostic: &str) -> bool {
     diagnostic.lines().all(|line| line.starts_with("    at "))
 }
 
-fn hex(code: i32) -> String {
+pub(super) fn hex(code: i32) -> String {
     format!("0x{code:08x} ({code})")
 }
 

@@ -215,13 +215,37 @@ pub(super) fn read(connection: &Connection, which: &JobSelect) -> Result<Vec<Job
 }
 
 fn filtered(connection: &Connection, filter: &JobFilter) -> Result<Vec<Job>> {
-    let JobFilter { plugin, step, statuses, regarding, before, limit } = filter;
+    let (conditions, parameters) = newest_first(filter);
+    let sql = format!(concat!("SELECT ", columns!(), " FROM system_job {}"), conditions);
+    let mut jobs = select(connection, &sql, params_from_iter(parameters))?;
+    jobs.reverse();
+    Ok(jobs)
+}
+
+pub(super) fn ids(connection: &Connection, filter: &JobFilter) -> Result<Vec<Uuid>> {
+    let (conditions, parameters) = newest_first(filter);
+    let read = |row: &Row<'_>| row.get(0).map(Uuid::from_bytes);
+    let mut ids: Vec<Uuid> = connection
+        .prepare_cached(&format!("SELECT id FROM system_job {conditions}"))
+        .and_then(|mut statement| statement.query_map(params_from_iter(parameters), read)?.collect())
+        .map_err(|error| failed(connection, "read system jobs", error))?;
+    ids.reverse();
+    Ok(ids)
+}
+
+/// A filter as conditions, order and limit.
+fn newest_first(filter: &JobFilter) -> (String, Vec<Parameter<'static>>) {
+    let JobFilter { ids, plugin, step, statuses, regarding, before, limit } = filter;
     let mut conditions = vec!["TRUE".to_owned()];
     let mut parameters: Vec<Parameter<'static>> = Vec::new();
     let mut add = |condition: &str, parameter: Parameter<'static>| {
         conditions.push(condition.to_owned());
         parameters.push(parameter);
     };
+    if let Some(ids) = ids {
+        add("id >= ?", Parameter::from(ids.start().as_bytes().to_vec()));
+        add("id <= ?", Parameter::from(ids.end().as_bytes().to_vec()));
+    }
     if let Some(plugin) = plugin {
         add("plugin = ?", Parameter::from(plugin.clone()));
     }
@@ -241,13 +265,7 @@ fn filtered(connection: &Connection, filter: &JobFilter) -> Result<Vec<Job>> {
         conditions.push(format!("status IN ({})", statuses.join(",")));
     }
     parameters.push(Parameter::from(i64::from(*limit)));
-    let sql = format!(
-        concat!("SELECT ", columns!(), " FROM system_job WHERE {} ORDER BY sequence DESC LIMIT ?"),
-        conditions.join(" AND ")
-    );
-    let mut jobs = select(connection, &sql, params_from_iter(parameters))?;
-    jobs.reverse();
-    Ok(jobs)
+    (format!("WHERE {} ORDER BY sequence DESC LIMIT ?", conditions.join(" AND ")), parameters)
 }
 
 pub(super) fn counts(connection: &Connection) -> Result<Vec<JobCount>> {
