@@ -88,7 +88,7 @@ impl Child {
             // Held open as long as the parent lives.
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::inherit())
             .spawn()
             .unwrap();
         let output = BufReader::new(process.stdout.take().unwrap());
@@ -157,7 +157,7 @@ async fn live(step: Step, ends_at: EndsAt, database: PathBuf) {
     let store = Interposed::on(open(&database), move |store, given| {
         exchange(ends_at, store, given, Arc::clone(&settled))
     });
-    let is_new = store.schema().entities.is_empty();
+    let is_new = store.schema().entity("probe").is_err();
     let runs = Arc::new(AtomicUsize::new(0));
     let works = NativeStep::new(move |cx| {
         let run = runs.fetch_add(1, Ordering::Relaxed);

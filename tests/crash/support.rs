@@ -35,11 +35,6 @@ pub(super) async fn jobs(host: &Host) -> Vec<Job> {
     host.jobs(JobSelect::Newest(10_000)).await.unwrap()
 }
 
-/// The statuses of all jobs, oldest first.
-pub(super) async fn statuses(host: &Host) -> Vec<JobStatus> {
-    jobs(host).await.iter().map(|job| job.status).collect()
-}
-
 /// What a job leaves behind: a record with the job's own identifier, so that it is there once, however often the job runs.
 pub(super) async fn write_effect(cx: &StepContext) -> Result<(), Fault> {
     let id = cx.operation_id()?.unwrap();
