@@ -10,6 +10,7 @@
 
 mod cli;
 mod contract;
+mod crash;
 mod pipeline;
 mod registration;
 mod rules;

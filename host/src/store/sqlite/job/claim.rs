@@ -15,8 +15,9 @@ use crate::model::{DateTime, Job, JobStatus};
 use crate::store::sqlite::error::failed;
 use crate::store::{Claim, Exchange, Lane, PausedStep};
 
-/// Jobs that were put off and are due become ready, at most so many at once: the others follow with the next exchange.
-const DUE_MAX: u32 = 1000;
+/// Jobs that were put off and are due become ready, of retries and of others at most so many at once: the rest follow with
+/// the next exchange. Each kind by itself, since SQLite would sort all that are due to find the first of both.
+const DUE_MAX: u32 = 500;
 
 /// Where a job was put off for a retry, a moment further away than any retry waits comes from a clock that went back.
 const RESUME_DUE: &str = "UPDATE system_job
@@ -26,7 +27,11 @@ const RESUME_DUE: &str = "UPDATE system_job
          SELECT sequence FROM system_job WHERE state = 1 AND suspension = ?3 AND postpone_until > ?2 AND postpone_until IS NOT NULL
          UNION ALL
          SELECT * FROM (SELECT sequence FROM system_job
-             WHERE state = 1 AND suspension IN (?3, ?4) AND postpone_until <= ?1 AND postpone_until IS NOT NULL
+             WHERE state = 1 AND suspension = ?3 AND postpone_until <= ?1 AND postpone_until IS NOT NULL
+             ORDER BY postpone_until LIMIT ?5)
+         UNION ALL
+         SELECT * FROM (SELECT sequence FROM system_job
+             WHERE state = 1 AND suspension = ?4 AND postpone_until <= ?1 AND postpone_until IS NOT NULL
              ORDER BY postpone_until LIMIT ?5))";
 
 const NEXT_DUE: &str = "SELECT min(moment) FROM (
@@ -36,9 +41,13 @@ const NEXT_DUE: &str = "SELECT min(moment) FROM (
          SELECT min(postpone_until) FROM system_job
          WHERE state = 1 AND suspension = ?2 AND postpone_until IS NOT NULL)";
 
-/// The next step that has jobs ready.
-const NEXT_STEP: &str = "SELECT plugin, step FROM system_job
-     WHERE state = 0 AND blocked = 0 AND crash_count = 0 AND (plugin, step) > (?1, ?2)
+/// The next step that has jobs ready. In two halves, since SQLite goes through all jobs of the last step to find one with
+/// `(plugin, step) > (?1, ?2)`.
+const NEXT_STEP: &str = "SELECT * FROM (SELECT plugin, step FROM system_job
+         WHERE state = 0 AND blocked = 0 AND crash_count = 0 AND plugin = ?1 AND step > ?2 ORDER BY step LIMIT 1)
+     UNION ALL
+     SELECT * FROM (SELECT plugin, step FROM system_job
+         WHERE state = 0 AND blocked = 0 AND crash_count = 0 AND plugin > ?1 ORDER BY plugin, step LIMIT 1)
      ORDER BY plugin, step LIMIT 1";
 
 /// The head of a step.
@@ -60,6 +69,10 @@ const LOCK: &str = concat!(
 const STOPPING: &str =
     "SELECT id, status FROM system_job WHERE state = 2 AND status IN (21, 22) AND worker_id = ?1
      ORDER BY sequence";
+
+/// For the test of their plans.
+#[cfg(test)]
+pub(super) const STATEMENTS: [&str; 7] = [RESUME_DUE, NEXT_DUE, NEXT_STEP, HEAD, SUSPECTS, LOCK, STOPPING];
 
 pub(super) fn resume_due(connection: &Connection, now: DateTime) -> Result<()> {
     let longest = i64::try_from(RETRY_DELAY_MAX.as_millis()).unwrap_or(i64::MAX);

@@ -58,6 +58,11 @@ const PRUNE: &str = "DELETE FROM system_job WHERE sequence IN (
      SELECT sequence FROM system_job WHERE state = 3 AND completed_on < ?1 AND status <> 31
      ORDER BY completed_on LIMIT ?2)";
 
+/// For the test of their plans.
+#[cfg(test)]
+pub(super) const STATEMENTS: [&str; 8] =
+    [STANDING, MOVE, SUPERSEDE, NEWER, HAS_HEAD, NEXT_IN_ORDER, RECOVER, PRUNE];
+
 pub(in crate::store::sqlite) fn control(
     connection: &Connection,
     ids: &[Uuid],

@@ -4,6 +4,8 @@
 mod claim;
 mod control;
 mod settle;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

@@ -31,6 +31,10 @@ const SETTLE: &str = "UPDATE system_job
          run_at = CASE WHEN ?14 THEN ?7 ELSE run_at END
      WHERE id = ?1";
 
+/// For the test of their plans.
+#[cfg(test)]
+pub(super) const STATEMENTS: [&str; 4] = [SUCCEED, SUCCEED_AND_GO, LOCKED, SETTLE];
+
 /// The jobs whose settlement counted.
 pub(super) fn settle(connection: &Connection, settlements: &[Settlement]) -> Result<Vec<Uuid>> {
     let mut settled = Vec::with_capacity(settlements.len());
