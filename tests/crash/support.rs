@@ -11,7 +11,7 @@ use stagegate::model::registration::{StepRegistration, Update};
 use stagegate::model::{DateTime, Definitions, Job, JobStatus, Schema};
 use stagegate::store::sqlite::{Options, SqliteStore, Synchronous};
 use stagegate::store::{
-    Begin, BoxFuture, Exchange, Exchanged, JobAttempt, JobSelect, PausedStep, Store, Timing, Work,
+    Begin, BoxFuture, Exchange, Exchanged, JobAttempt, JobFilter, JobSelect, PausedStep, Store, Timing, Work,
 };
 use stagegate::{Entity, EntityCollection, ErrorKind, Fault, Host, Request, StepContext};
 use stagegate_tests::probe;
@@ -98,6 +98,10 @@ impl Store for Interposed {
 
     async fn jobs(&self, select: JobSelect) -> Result<Vec<Job>> {
         self.store.jobs(select).await
+    }
+
+    async fn job_ids(&self, filter: JobFilter) -> Result<Vec<Uuid>> {
+        self.store.job_ids(filter).await
     }
 
     async fn job_counts(&self) -> Result<Vec<JobCount>> {
