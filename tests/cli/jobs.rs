@@ -429,3 +429,40 @@ fn a_run_does_not_wait_for_jobs_whose_step_is_paused() {
     let listed = run(&["jobs", "list", "--database", "@data"]);
     says(&listed, Exit::Done, &["credit-guard/follow_up  waiting for resources"]);
 }
+
+/// The program queues; the host runs, as soon as it looks.
+#[tokio::test]
+async fn requests_are_scheduled_for_the_host_to_run() {
+    let beside = Beside::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, requests: Json| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, json!({ "requests": requests }).to_string()).unwrap();
+        path.display().to_string()
+    };
+    let create = |name: &str| json!({"message": "Create", "target": {"entity": "inner", "attributes": {"name": name}}});
+    let one = file("one.json", json!([create("later")]));
+    let nightly = "FREQ=DAILY;BYHOUR=3;BYMINUTE=0;BYSECOND=0";
+    let ran = beside.run(&format!("schedule --requests {one} --recurrence {nightly} --name nightly")).await;
+    says(&ran, Exit::Done, &["stagegate/request  waiting: postponed to", "T03:00:00"]);
+    // Again, as a script would.
+    beside.run(&format!("schedule --requests {one} --recurrence {nightly} --name nightly")).await;
+    assert_eq!(beside.statuses().await, ["canceled", "waiting"]);
+    let two = file("two.json", json!([create("a"), create("b")]));
+    beside.run(&format!("schedule --requests {two} --at 2020-01-01T00:00:00Z")).await;
+    while beside.world.names("inner").await != ["a", "b"] {
+        tokio::task::yield_now().await;
+    }
+
+    let unknown = json!([{"message": "Create", "target": {"entity": "nothing", "attributes": {}}}]);
+    for (args, expected) in [
+        (format!("schedule --requests {two} --name x"), "a schedule with a name has one request"),
+        (format!("schedule --requests {one} --recurrence daily"), "write a rule of RFC 5545"),
+        (format!("schedule --requests {}", file("none.json", json!([]))), "nothing to schedule"),
+        (format!("schedule --requests {}", file("bad.json", unknown)), "nothing"),
+    ] {
+        let ran = beside.run(&args).await;
+        assert_eq!(ran.exit, Exit::Unusable, "{args}");
+        assert!(ran.errors.contains(expected), "{args}: {}", ran.errors);
+    }
+}

@@ -98,6 +98,10 @@ pub(super) struct RunArguments {
     #[arg(long, value_name = "LEVELS", value_parser = depth)]
     pub(super) depth: Option<u32>,
 
+    /// Let a Delete, or a new owner, of a record with more children than this go on as a system job. Default: never.
+    #[arg(long, value_name = "CHILDREN")]
+    pub(super) cascade_jobs: Option<u64>,
+
     /// The user that requests run as, where they do not name one, as a UUID. Default: the host itself.
     #[arg(long, value_name = "UUID", value_parser = user)]
     pub(super) user: Option<Uuid>,

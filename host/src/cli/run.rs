@@ -96,21 +96,26 @@ fn log(verbose: u8, surroundings: &Surroundings) {
 /// The requests files: the one that was named, else those beside the plugins.
 fn sources(arguments: &RunArguments, surroundings: &mut Surroundings) -> Result<Vec<Source>, Failure> {
     match &arguments.requests {
-        Some(path) if path.as_os_str() == "-" => {
-            let mut bytes = Vec::new();
-            surroundings
-                .input
-                .read_to_end(&mut bytes)
-                .map_err(|error| Failure::new(format!("standard input cannot be read: {error}")))?;
-            Ok(vec![Source::new("standard input", bytes, HINT)?])
-        }
-        Some(path) => Ok(vec![Source::read(path, KIND, HINT)?]),
+        Some(path) => Ok(vec![requests_file(path, surroundings)?]),
         None => {
             let beside: BTreeSet<PathBuf> =
                 arguments.plugins.iter().map(|plugin| beside(plugin)).filter(|path| path.is_file()).collect();
             beside.iter().map(|path| Source::read(path, KIND, HINT)).collect()
         }
     }
+}
+
+/// A requests file that was named; `-` for standard input.
+pub(super) fn requests_file(path: &Path, surroundings: &mut Surroundings) -> Result<Source, Failure> {
+    if path.as_os_str() != "-" {
+        return Source::read(path, KIND, HINT);
+    }
+    let mut bytes = Vec::new();
+    surroundings
+        .input
+        .read_to_end(&mut bytes)
+        .map_err(|error| Failure::new(format!("standard input cannot be read: {error}")))?;
+    Source::new("standard input", bytes, HINT)
 }
 
 fn beside(plugin: &Path) -> PathBuf {

@@ -25,6 +25,7 @@ use crate::model::registration::Manifest;
 use crate::model::step::SYSTEM_USER;
 use crate::model::trace::StepRun;
 use crate::model::{DateTime, Definitions, Error, ErrorKind, Job, JobState, Schema};
+use crate::pipeline::host_job::CascadeThresholds;
 use crate::store::sqlite::{Options, SqliteStore};
 use crate::store::{JobSelect, PausedStep, Store};
 use crate::wasm::{Engine, Plugin};
@@ -132,6 +133,9 @@ impl<'a> Session<'a> {
         }
         if let Some(limit) = self.arguments.depth {
             builder = builder.depth_limit(limit);
+        }
+        if let Some(children) = self.arguments.cascade_jobs {
+            builder = builder.asynchronous_cascades(CascadeThresholds { delete: children, assign: children });
         }
         for plugin in self.plugins {
             builder = builder.plugin(plugin.clone());

@@ -12,7 +12,7 @@ use crate::model::job::{JobKind, Progress, Schedule};
 use crate::model::trace::Event;
 use crate::model::{EntityReference, Job, Message, Request};
 use crate::pipeline::asynchronous::depth_now;
-use crate::pipeline::execution::{Execution, Origin, Scope};
+use crate::pipeline::execution::{Deadline, Execution, Origin, Scope};
 use crate::pipeline::runner::SystemJob;
 use crate::pipeline::{Pipeline, lost};
 use crate::store::{Access, Begin, BoxFuture, Transaction, transact};
@@ -47,8 +47,16 @@ impl Pipeline {
         if let Some(scope) = &origin.scope {
             scope.check()?;
         }
-        let (schema, message) = (&origin.schema, &request.message);
-        message::find(schema, message)?.check(schema, message, &request.parameters)?;
+        let mut resolved = request.clone();
+        match self.resolve_keys(&origin, Deadline::after(self.time_limit), &mut resolved).await {
+            Ok(()) => {
+                let (schema, message) = (&origin.schema, &resolved.message);
+                message::find(schema, message)?.check(schema, message, &resolved.parameters)?;
+            }
+            // It may be there when the request runs.
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error),
+        }
         request.user.get_or_insert(origin.user);
         let mut job = Job::for_request(&request, schedule, self.clock.now())?;
         job.depth = origin.depth;

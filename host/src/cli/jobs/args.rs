@@ -52,6 +52,38 @@ pub(super) enum JobsCommand {
     PauseStep(StepArguments),
     /// Let the jobs of a step, or of a whole plugin, go again.
     ResumeStep(StepArguments),
+    /// Queue message requests to be run by the host on the database: at once, at a moment, or again and again.
+    Schedule(ScheduleArguments),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ScheduleArguments {
+    /// The requests, as JSON; `-` for standard input.
+    #[arg(long, value_name = "FILE")]
+    pub(super) requests: PathBuf,
+
+    /// Not before this moment, with an offset: `2027-01-31T06:00:00+01:00`. Default: at once, or as the rule says.
+    #[arg(long, value_name = "MOMENT", value_parser = moment)]
+    pub(super) at: Option<DateTime>,
+
+    /// Again and again, by a rule of RFC 5545 in UTC: `FREQ=DAILY;BYHOUR=3;BYMINUTE=0;BYSECOND=0`. Default: once.
+    #[arg(long, value_name = "RULE")]
+    pub(super) recurrence: Option<String>,
+
+    /// Takes the place of what was scheduled with this name before. For one request. Default: none.
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: Option<String>,
+
+    /// Jobs with a smaller number run first.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, allow_negative_numbers = true)]
+    pub(super) priority: i32,
+
+    #[command(flatten)]
+    pub(super) database: DatabaseArguments,
+
+    /// What the report looks like.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
 }
 
 #[derive(Debug, Args)]
@@ -221,6 +253,7 @@ impl JobsArguments {
             | JobsCommand::Resume(act)
             | JobsCommand::Delete(act) => act.format,
             JobsCommand::PauseStep(step) | JobsCommand::ResumeStep(step) => step.format,
+            JobsCommand::Schedule(schedule) => schedule.format,
         }
     }
 
@@ -238,6 +271,7 @@ impl JobsArguments {
             | JobsCommand::Resume(act)
             | JobsCommand::Delete(act) => &act.database,
             JobsCommand::PauseStep(step) | JobsCommand::ResumeStep(step) => &step.database,
+            JobsCommand::Schedule(schedule) => &schedule.database,
         };
         database
     }

@@ -2,6 +2,7 @@
 
 mod act;
 pub(super) mod args;
+mod schedule;
 mod watch;
 
 use std::future::Future;
@@ -28,16 +29,18 @@ use args::{
 /// Opens the database as a guest, and does what the subcommand says.
 pub(super) async fn run(arguments: &JobsArguments, surroundings: &mut Surroundings) -> Result<Exit, Failure> {
     let store = attach(Options::new(arguments.database())).await?;
-    let result = command(&*store, &arguments.command, surroundings).await;
+    let result = command(&store, &arguments.command, surroundings).await;
     store.close().await;
     result
 }
 
 async fn command(
-    store: &dyn Store,
+    store: &Arc<SqliteStore>,
     command: &JobsCommand,
     surroundings: &mut Surroundings,
 ) -> Result<Exit, Failure> {
+    let shared = store;
+    let store: &dyn Store = &**shared;
     let control = |control| Action::Control(control);
     let (action, arguments) = match command {
         JobsCommand::List(arguments) => return list(store, arguments, surroundings).await,
@@ -50,6 +53,9 @@ async fn command(
         JobsCommand::Counts(arguments) => return counts(store, arguments, surroundings).await,
         JobsCommand::Watch(arguments) => return watch::run(store, arguments, surroundings).await,
         JobsCommand::PauseStep(arguments) => return pause_step(store, arguments, true, surroundings).await,
+        JobsCommand::Schedule(arguments) => {
+            return schedule::run(Arc::clone(shared) as _, arguments, surroundings).await;
+        }
         JobsCommand::ResumeStep(arguments) => return pause_step(store, arguments, false, surroundings).await,
         JobsCommand::Retry(arguments) => (control(Control::Retry), arguments),
         JobsCommand::Cancel(arguments) => (control(Control::Cancel), arguments),
