@@ -185,7 +185,7 @@ async fn live(step: Step, ends_at: EndsAt, database: PathBuf) {
     }
     host.idle().await.unwrap();
     say("idle");
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// The service that both the child and whoever takes over from it run.

@@ -67,8 +67,11 @@ fn expected_effects(jobs: &[Job], step: Step) -> Vec<String> {
     expected
 }
 
+/// Whether what was left, and how many runs had begun, is as it has to be where the child was killed.
+type IsThere = fn(&Left, usize) -> bool;
+
 /// Kills a child at each of these places, one after another, and has this process do the rest.
-async fn check(step: Step, ends: &[(EndsAt, fn(&Left, usize) -> bool)]) {
+async fn check(step: Step, ends: &[(EndsAt, IsThere)]) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("killed.db");
     let mut crashes: BTreeMap<Uuid, u32> = BTreeMap::new();
@@ -163,7 +166,7 @@ async fn while_settling_after_the_commit() {
 /// Twice, without waiting for anything in particular. A third time could be one too many for a job.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_any_moment() {
-    let somewhere: (EndsAt, fn(&Left, usize) -> bool) = (EndsAt::Nowhere, |_, begun| begun > 0);
+    let somewhere: (EndsAt, IsThere) = (EndsAt::Nowhere, |_, begun| begun > 0);
     check(Step::Native, &[somewhere, somewhere]).await;
 }
 

@@ -1,5 +1,6 @@
 //! A graceful stop: what runs ends within the grace, and whatever does not is ready for the next host.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,13 +25,14 @@ fn waits() -> StepDefinition {
 }
 
 /// Opens the database anew, checks that nothing is locked and nobody is suspected, and has every job run to its end.
-async fn check_the_next(path: &Path, ended: usize) {
+async fn check_the_next(path: &Path, ended: RangeInclusive<usize>) {
     let fine = || NativeStep::new(|_| async { Ok(()) });
     let reader = host(path).native_step("p", waits(), fine()).workers(0).build().await.unwrap();
     let left = jobs(&reader).await;
     let count = |status| left.iter().filter(|job: &&Job| job.status == status).count();
-    assert_eq!(count(JobStatus::Succeeded), ended, "{left:?}");
-    assert_eq!(count(JobStatus::WaitingForResources), JOBS - ended, "the others are ready: {left:?}");
+    let done = count(JobStatus::Succeeded);
+    assert!(ended.contains(&done), "{done} have ended");
+    assert_eq!(count(JobStatus::WaitingForResources), JOBS - done, "the others are ready: {left:?}");
     assert!(
         left.iter().all(|job| job.crash_count == 0 && job.worker.is_none() && job.retries == 0),
         "{left:?}"
@@ -74,7 +76,8 @@ async fn stop_in_the_midst(path: &Path, grace: Duration, ends: bool) {
         () = std::future::ready(()) => {}
     }
     if ends {
-        gate.add_permits(2);
+        // For all: the service may begin another one before it hears that it is to stop.
+        gate.add_permits(JOBS);
     }
     tokio::time::timeout(PATIENCE, stops).await.expect("it stops");
 }
@@ -84,7 +87,7 @@ async fn running_jobs_end_and_the_others_are_handed_back() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("stopped.db");
     stop_in_the_midst(&path, PATIENCE, true).await;
-    check_the_next(&path, SHORT + 2).await;
+    check_the_next(&path, SHORT + 2..=JOBS).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -92,7 +95,7 @@ async fn jobs_that_outlast_the_grace_are_handed_back() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("stopped.db");
     stop_in_the_midst(&path, Duration::from_millis(50), false).await;
-    check_the_next(&path, SHORT).await;
+    check_the_next(&path, SHORT..=SHORT).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
