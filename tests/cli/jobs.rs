@@ -444,7 +444,7 @@ async fn requests_are_scheduled_for_the_host_to_run() {
     let one = file("one.json", json!([create("later")]));
     let nightly = "FREQ=DAILY;BYHOUR=3;BYMINUTE=0;BYSECOND=0";
     let ran = beside.run(&format!("schedule --requests {one} --recurrence {nightly} --name nightly")).await;
-    says(&ran, Exit::Done, &["stagegate/request  waiting: postponed to", "T03:00:00"]);
+    says(&ran, Exit::Done, &["stagegate/request  waiting: postponed until", "T03:00:00Z"]);
     // Again, as a script would.
     beside.run(&format!("schedule --requests {one} --recurrence {nightly} --name nightly")).await;
     assert_eq!(beside.statuses().await, ["canceled", "waiting"]);

@@ -46,6 +46,7 @@ fn exchange(worker: u128, now: i64) -> Exchange {
         settlements: Vec::new(),
         claims: Vec::new(),
         worker: id(worker),
+        held: None,
         host: "ares".into(),
         now: at(now),
     }
@@ -506,6 +507,22 @@ pub(super) async fn reports_are_kept_for_who_runs_the_job(database: Database) {
     assert_eq!((again.crash_count, again.checkpoint.as_deref()), (1, Some(&[0, 255][..])));
     report(JobAttempt { id: id(1), attempt: again.attempt, worker: id(72) }, checkpoint()).await;
     assert_eq!(one(&store, 1).await.crash_count, 0);
+}
+
+/// A claim was committed, and its answer never arrived: the worker does not know of the jobs.
+pub(super) async fn what_a_worker_does_not_know_of_is_handed_back(database: Database) {
+    let store = database.open();
+    enqueue(&store, (1..=4).map(|number| job(number, 0)).collect()).await;
+    let lost = claim(&store, 70, 3, 5).await;
+    claim(&store, 71, 1, 5).await;
+    control(&store, &[3], Control::Cancel, 6).await;
+    let settlements = vec![settlement(&lost[0], Outcome::Succeeded)];
+    let again = Exchange { held: Some(vec![id(1)]), settlements, claims: vec![any(9)], ..exchange(70, 7) };
+    let exchanged = trade(&store, again).await;
+    assert_eq!(exchanged.settled, [id(1)]);
+    assert_eq!(numbers(&exchanged.claimed.concat()), [2], "3 is canceled, and 4 is another worker's");
+    assert_eq!(one(&store, 3).await.status, JobStatus::Canceled);
+    assert_eq!(one(&store, 4).await.worker, Some(id(71)));
 }
 
 pub(super) async fn jobs_of_a_key_run_in_their_order(database: Database) {

@@ -143,6 +143,7 @@ macro_rules! conformance {
                     operators_are_heard_by_who_runs_a_job,
                     recovery_hears_operators_too,
                     reports_are_kept_for_who_runs_the_job,
+                    what_a_worker_does_not_know_of_is_handed_back,
                     jobs_of_a_key_run_in_their_order,
                     of_a_unique_key_the_newest_waits,
                     jobs_that_are_over_are_deleted,

@@ -166,6 +166,7 @@ async fn a_guest_acts_on_jobs_beside_the_host() {
         settlements: Vec::new(),
         claims: Vec::new(),
         worker: id(70),
+        held: None,
         host: "here".into(),
         now: at(3),
     };

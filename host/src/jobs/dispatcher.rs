@@ -51,6 +51,8 @@ pub(super) struct Dispatcher {
     runs: HashMap<Uuid, Run>,
     jobs: HashMap<Id, Uuid>,
     finished: Vec<Settlement>,
+    /// Whether the last exchange failed: what it claimed, if it did, nobody knows of.
+    in_doubt: bool,
     pruned: Instant,
 }
 
@@ -82,6 +84,7 @@ impl Dispatcher {
             runs: HashMap::new(),
             jobs: HashMap::new(),
             finished: Vec::new(),
+            in_doubt: false,
             pruned: Instant::now(),
         }
     }
@@ -186,11 +189,18 @@ impl Dispatcher {
             settlements: settlements.clone(),
             claims,
             worker: self.worker,
+            held: self.in_doubt.then(|| self.held()),
             host: self.host.clone(),
             now: self.pipeline.clock.now(),
         };
         let store = Arc::clone(&self.pipeline.store);
         Box::pin(async move { (settlements, store.exchange_jobs(exchange).await) })
+    }
+
+    /// The jobs that run, that wait for a place, or whose end is still to be settled.
+    fn held(&self) -> Vec<Uuid> {
+        let waiting = self.pools.iter().flat_map(|pool| &pool.waiting).map(|job| job.id);
+        self.runs.keys().copied().chain(waiting).chain(self.finished.iter().map(|ended| ended.id)).collect()
     }
 
     /// Takes what an exchange has brought. If it failed, what was to be settled is kept for the next one.
@@ -203,10 +213,12 @@ impl Dispatcher {
             Ok(exchanged) => exchanged,
             Err(error) => {
                 tracing::error!(%error, "cannot settle and claim jobs");
+                self.in_doubt = true;
                 self.finished.splice(0..0, settlements);
                 return Err(());
             }
         };
+        self.in_doubt = false;
         if exchanged.settled.len() != settlements.len() {
             let lost = settlements.iter().filter(|settlement| !exchanged.settled.contains(&settlement.id));
             for lost in lost {
@@ -275,8 +287,8 @@ impl Dispatcher {
         self.finished.push(match ended {
             Ok((_, settlement)) => settlement,
             Err(error) => {
-                let mut settlement = run::settlement(run.attempt, Outcome::Released);
-                settlement.ended_on = self.pipeline.clock.now();
+                let now = self.pipeline.clock.now();
+                let mut settlement = run::settlement(run.attempt, Outcome::Released, now);
                 if !error.is_cancelled() {
                     let failure = run::broke_down(&error);
                     settlement.outcome = Outcome::Failed;
@@ -381,8 +393,7 @@ async fn arrival(trade: &mut Option<Trade>) -> (Vec<Settlement>, Result<Exchange
 }
 
 fn release(job: &Job, worker: Uuid, now: DateTime) -> Settlement {
-    let attempt = JobAttempt { id: job.id, attempt: job.attempt, worker };
-    Settlement { ended_on: now, ..run::settlement(attempt, Outcome::Released) }
+    Settlement::new(job.id, job.attempt, worker, Outcome::Released, now)
 }
 
 /// The time from one moment to a later one.

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::Notify;
 use tracing::Instrument as _;
@@ -123,7 +123,7 @@ async fn attempt(
     handle: &Arc<Handle>,
     job: &Job,
 ) -> Settlement {
-    let released = settlement(handle.run, Outcome::Released);
+    let released = settlement(handle.run, Outcome::Released, pipeline.clock.now());
     // Only a host that is going down closes the admission; its jobs are handed back.
     let Ok(_place) = settings.admission.acquire().await else { return released };
     let system_job: Arc<dyn SystemJob> = Arc::clone(handle) as _;
@@ -169,18 +169,8 @@ fn recurring(job: &Job, outcome: Outcome, now: DateTime) -> Outcome {
 }
 
 /// An end without anything to tell.
-pub(super) fn settlement(run: JobAttempt, outcome: Outcome) -> Settlement {
-    Settlement {
-        id: run.id,
-        attempt: run.attempt,
-        worker: run.worker,
-        outcome,
-        error: None,
-        trace: Vec::new(),
-        ended_on: DateTime(0),
-        execution_time: Duration::ZERO,
-        memory_bytes: 0,
-    }
+pub(super) fn settlement(run: JobAttempt, outcome: Outcome, ended_on: DateTime) -> Settlement {
+    Settlement::new(run.id, run.attempt, run.worker, outcome, ended_on)
 }
 
 /// The error of a run that broke down in the host's own code.

@@ -148,6 +148,9 @@ pub struct Exchange {
     pub claims: Vec<Claim>,
     /// Who begins it.
     pub worker: Uuid,
+    /// After an exchange that failed: all that the worker runs or has yet to run. Whatever else is locked by it was claimed
+    /// with an answer that never arrived, and is handed back.
+    pub held: Option<Vec<Uuid>>,
     /// The name of its machine.
     pub host: String,
     /// The host's time.

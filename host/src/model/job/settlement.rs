@@ -34,6 +34,24 @@ pub struct Settlement {
     pub memory_bytes: u64,
 }
 
+impl Settlement {
+    /// An end without anything to tell.
+    #[must_use]
+    pub fn new(id: Uuid, attempt: u32, worker: Uuid, outcome: Outcome, ended_on: DateTime) -> Self {
+        Self {
+            id,
+            attempt,
+            worker,
+            outcome,
+            error: None,
+            trace: Vec::new(),
+            ended_on,
+            execution_time: Duration::ZERO,
+            memory_bytes: 0,
+        }
+    }
+}
+
 /// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {

@@ -168,6 +168,9 @@ fn take_place(connection: &Connection, job: &Job, key: &str) -> Result<Option<Jo
 
 pub(super) fn exchange(connection: &Connection, exchange: &Exchange) -> Result<Exchanged> {
     let settled = settle::settle(connection, &exchange.settlements)?;
+    if let Some(held) = &exchange.held {
+        settle::hand_back_others(connection, exchange, held)?;
+    }
     let mut exchanged = Exchanged { settled, ..Exchanged::default() };
     claim::resume_due(connection, exchange.now)?;
     for claim in &exchange.claims {

@@ -8,7 +8,11 @@ use super::{lines, microseconds, signed, status};
 use crate::model::error::{Error, Result};
 use crate::model::job::{JobError, Outcome, Place, Settlement, Suspension};
 use crate::model::{DateTime, JobState, JobStatus, code};
+use crate::store::Exchange;
 use crate::store::sqlite::error::failed;
+
+const OTHERS: &str = "SELECT id, attempt FROM system_job
+     WHERE state = 2 AND worker_id = ?1 AND id NOT IN (SELECT unhex(value) FROM json_each(?2))";
 
 /// Nearly every job ends like this, and its end depends on nothing: one statement.
 const SUCCEED: &str = "UPDATE system_job
@@ -33,7 +37,7 @@ const SETTLE: &str = "UPDATE system_job
 
 /// For the test of their plans.
 #[cfg(test)]
-pub(super) const STATEMENTS: [&str; 4] = [SUCCEED, SUCCEED_AND_GO, LOCKED, SETTLE];
+pub(super) const STATEMENTS: [&str; 5] = [SUCCEED, SUCCEED_AND_GO, LOCKED, SETTLE, OTHERS];
 
 /// The jobs whose settlement counted.
 pub(super) fn settle(connection: &Connection, settlements: &[Settlement]) -> Result<Vec<Uuid>> {
@@ -48,6 +52,22 @@ pub(super) fn settle(connection: &Connection, settlements: &[Settlement]) -> Res
         }
     }
     Ok(settled)
+}
+
+/// Hands back what the worker has locked and does not hold.
+pub(super) fn hand_back_others(connection: &Connection, exchange: &Exchange, held: &[Uuid]) -> Result<()> {
+    let held: Vec<String> = held.iter().map(|id| id.simple().to_string()).collect();
+    let read = |row: &Row<'_>| Ok((Uuid::from_bytes(row.get(0)?), row.get(1)?));
+    let others: Vec<(Uuid, u32)> = connection
+        .prepare_cached(OTHERS)
+        .and_then(|mut statement| {
+            statement.query_map((exchange.worker.as_bytes(), super::json(&held)), read)?.collect()
+        })
+        .map_err(|error| not_settled(connection, error))?;
+    for (id, attempt) in others {
+        end(connection, &Settlement::new(id, attempt, exchange.worker, Outcome::Released, exchange.now))?;
+    }
+    Ok(())
 }
 
 fn succeed(connection: &Connection, settlement: &Settlement) -> Result<bool> {

@@ -37,8 +37,14 @@ fn add(connection: &Connection, count: u32, columns: &str, values: &str) {
 fn steps(connection: &mut Connection) -> u64 {
     let worker = Uuid::from_u128(1);
     let claim = Claim { limit: CLAIMED, lane: Lane::AllBut(Vec::new()), limits: Vec::new(), suspect: true };
-    let mut given =
-        Exchange { settlements: Vec::new(), claims: vec![claim], worker, host: "h".into(), now: NOW };
+    let mut given = Exchange {
+        settlements: Vec::new(),
+        claims: vec![claim],
+        worker,
+        held: None,
+        host: "h".into(),
+        now: NOW,
+    };
     let claimed = exchange(connection, &given).unwrap().claimed.concat();
     given.settlements = claimed.iter().map(|job| succeeded(job, worker)).collect();
     let steps = Arc::new(AtomicU64::new(0));
