@@ -1,11 +1,12 @@
 //! The whole contract from a guest's side, on a real host: a step on every message, and every function of the organization
 //! service.
 
+use stagegate::store::JobSelect;
 use stagegate::{
-    AttributeType, ColumnSet, Definitions, Entity, EntityCollection, EntityDefinition, EntityReference,
-    Parameter, Query, RelationshipDefinition, Request, Stage, Value,
+    AttributeType, ColumnSet, DateTime, Definitions, Entity, EntityCollection, EntityDefinition,
+    EntityReference, FixedClock, JobStatus, Parameter, Query, RelationshipDefinition, Request, Stage, Value,
 };
-use stagegate_tests::{GUEST_MESSAGES, World, load, string, text};
+use stagegate_tests::{GUEST_BACKGROUND, GUEST_MESSAGES, World, load, string, text};
 use uuid::Uuid;
 
 fn definitions() -> Definitions {
@@ -91,6 +92,7 @@ async fn every_function_of_the_organization_service_reaches_the_host() {
         ("pages", "1"),
         ("count", "1"),
         ("dates", "keyed"),
+        ("job", "0 None"),
     ];
     for (function, expected) in cases {
         let world = quiet_world().await;
@@ -124,6 +126,9 @@ async fn what_the_host_refuses_a_guest_is_told() {
         ("assign", "it can point to systemuser, team"),
         ("execute_multiple", "the transaction cannot go on"),
         ("bypass", "cannot pass over steps when a plugin issues it"),
+        ("save_checkpoint", "cannot save a checkpoint: only an asynchronous step has a system job"),
+        ("report_progress", "cannot report progress: only an asynchronous step has a system job"),
+        ("postpone_until", "cannot postpone itself: only an asynchronous step has a system job"),
     ] {
         let told = serve(&world, function, &account, &missing).await;
         assert!(told.contains(expected), "{function}: {told}");
@@ -190,6 +195,35 @@ async fn steps_see_and_change_every_message() {
     world.add(Entity::new("task").with("subject", string("call")).with("accountid", account.clone())).await;
     let (_, said) = lines(Request::delete(account)).await;
     assert_eq!(said, ["takes call along", "delete c"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_asynchronous_step_reaches_its_system_job() {
+    let plugin = load(GUEST_BACKGROUND).await;
+    let start = DateTime(1_767_225_600_000);
+    let world = World::new(|host| {
+        let steps = plugin.declaration().steps.iter().filter(|step| step.name != "spins");
+        let host = host.clock(FixedClock(start));
+        steps.fold(host, |host, step| host.plugin_step(plugin.clone(), step.clone(), None))
+    })
+    .await;
+    world.create("a").await.unwrap();
+    world.host.idle().await.unwrap();
+    let jobs = world.host.jobs(JobSelect::Newest(100)).await.unwrap();
+    let job = |step: &str| jobs.iter().find(|job| job.step.step == step).unwrap();
+
+    let count = job("count");
+    assert_eq!((count.status, count.attempt), (JobStatus::Succeeded, 1));
+    assert_eq!(count.trace, ["attempt 1 goes on from 0"]);
+    let progress = count.progress.as_ref().unwrap();
+    assert_eq!((progress.percent, progress.note.as_str()), (Some(100), "5 of 5"));
+    let names: Vec<_> = (1..=5).map(|number| format!("{}/{number}", count.id)).collect();
+    assert_eq!(world.names("inner").await, names);
+
+    let later = job("later");
+    assert_eq!((later.status, later.checkpoint.as_deref()), (JobStatus::Waiting, Some(b"seen".as_slice())));
+    assert_eq!(later.postpone_until, Some(DateTime(start.0 + 3_600_000)));
+    assert_eq!(job("again").attempt, 1, "the clock stands still before its second one");
 }
 
 /// What steps traced, in order, through everything that the request led to.

@@ -85,8 +85,8 @@ impl Fault {
         }
     }
 
-    /// A failure that may pass: it marks the fault as worth another attempt, for callers, and for a host that runs
-    /// system jobs again. Today's host does not: the job of an asynchronous step stays failed, with this status kept.
+    /// A failure that may pass: it marks the fault as worth another attempt, for callers, and for the host, which runs
+    /// the system job of an asynchronous step again, as often as [`JobOptions::retries`](crate::JobOptions) says.
     pub fn retry(message: impl Into<String>) -> Self {
         Self::new(message).with_status(OperationStatus::Retry)
     }

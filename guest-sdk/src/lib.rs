@@ -75,7 +75,7 @@
 //! | [`AnyMessage<E>`] | `target`, `before`, `after`, `id()`, for a message that the attribute names |
 //!
 //! All of them dereference to [`Context`]: the user, the depth, the clock, the time that is left, the configuration,
-//! the shared variables, and [every parameter by its name](Context::input_parameter).
+//! the shared variables, the [system job](Context::job), and [every parameter by its name](Context::input_parameter).
 //!
 //! # Records
 //!
@@ -105,9 +105,21 @@
 //! `?` on any other error gives the user a general sentence and its text to the trace. A panic is a defect: the host
 //! reports it as one, with its text.
 //!
-//! [`Fault::retry`] marks a fault as worth another attempt, for callers, and for a host that runs system jobs again;
-//! today's host keeps the job as failed. A job may still run twice, after a crash: [`Context::create_once`] keeps an
-//! asynchronous step from creating a record twice.
+//! [`Fault::retry`] marks a fault as worth another attempt, for callers, and for the host, which then runs a system job
+//! again.
+//!
+//! # Asynchronous steps
+//!
+//! `#[step(PostOperation, async)]` runs after the commit, in a *system job* that the message's transaction queued.
+//!
+//! - A job may run more than once: after a failure that may pass, and after a crash of its host.
+//!   [`Context::create_once`] keeps it from creating a record twice.
+//! - `ordered`, `unique`, `priority`, `retries` and `auto_delete` say how the host runs the jobs of the step
+//!   ([`JobOptions`]); an operator may change that.
+//! - [`Context::job`] is the job itself: which attempt this is, a note for operators on how far it is, and another run
+//!   at a later time.
+//! - `background` is for work that is longer than a message may take: the step saves checkpoints, and another run goes on
+//!   from the last one. [`SystemJob`] has an example.
 //!
 //! # One rule, two messages
 //!
@@ -191,6 +203,7 @@ mod request;
 mod services;
 mod shared;
 mod step;
+mod system_job;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 pub mod trace;
@@ -201,7 +214,7 @@ pub use context::{Context, Mode, ParentContext, Stage};
 pub use custom::{CustomMessage, Response};
 pub use declaration::{
     AttributeDeclaration, Binding, CONTRACT, Declaration, EntityDeclaration, ImageDeclaration, ImageType,
-    MessageDeclaration, ParameterDeclaration, SDK, StepDeclaration, StepsAllowed,
+    JobOptions, MessageDeclaration, ParameterDeclaration, SDK, StepDeclaration, StepsAllowed,
 };
 pub use entity::{Column, Entity, Row, Shape};
 pub use fault::{Fault, OperationStatus, Result, code};
@@ -222,6 +235,7 @@ pub use request::Request;
 pub use shared::Shared;
 pub use stagegate_sdk_macros::{Choice, CustomMessage, Entity, Response, Shared, plugin, step};
 pub use step::Step;
+pub use system_job::SystemJob;
 pub use value::{
     AttributeType, Choice, Choices, DateTime, Decimal, EntityReference, Money, ParseError, Ref,
     UniqueIdentifier, Value,
@@ -238,8 +252,8 @@ pub mod prelude {
         CreateMultiple, CustomMessage, DateTime, Decimal, Delete, DeleteMultiple, Disassociate, Entity,
         EntityCollection, EntityReference, Fault, Field, Key, Link, Message, Mode, Money, Organization,
         Parameter, Parameters, Query, Record, Ref, Request, Response, Result, Retrieve, RetrieveMultiple,
-        Row, SetState, Shared, Stage, Step, UniqueIdentifier, Update, UpdateMultiple, Value, bail, code,
-        default, ensure, parameter, plugin, step, trace,
+        Row, SetState, Shared, Stage, Step, SystemJob, UniqueIdentifier, Update, UpdateMultiple, Value, bail,
+        code, default, ensure, parameter, plugin, step, trace,
     };
 }
 

@@ -85,5 +85,10 @@ pub(crate) trait Services {
         requests: Vec<Request>,
         continue_on_error: bool,
     ) -> Result<Vec<Result<Parameters>>>;
+    fn attempt(&self) -> u32;
+    fn checkpoint(&self) -> Option<Vec<u8>>;
+    fn save_checkpoint(&self, data: &[u8]) -> Result;
+    fn report_progress(&self, percent: Option<u8>, note: &str) -> Result;
+    fn postpone_until(&self, moment: DateTime) -> Result;
     fn trace(&self, line: &str);
 }

@@ -12,7 +12,9 @@ mod queries;
 use std::time::Duration;
 
 use bindings::exports::stagegate::plugin::steps as exported;
-use bindings::stagegate::plugin::{execution_context, organization_service, tracing_service, types};
+use bindings::stagegate::plugin::{
+    execution_context, organization_service, system_job, tracing_service, types,
+};
 use convert::*;
 use declared::*;
 use parameters::*;
@@ -231,6 +233,26 @@ impl Services for Host {
                 results.map(|result| result.map(parameters_in).map_err(fault_in)).collect()
             })
             .map_err(fault_in)
+    }
+
+    fn attempt(&self) -> u32 {
+        system_job::attempt()
+    }
+
+    fn checkpoint(&self) -> Option<Vec<u8>> {
+        system_job::checkpoint()
+    }
+
+    fn save_checkpoint(&self, data: &[u8]) -> Result {
+        system_job::save_checkpoint(data).map_err(fault_in)
+    }
+
+    fn report_progress(&self, percent: Option<u8>, note: &str) -> Result {
+        system_job::report_progress(percent, note).map_err(fault_in)
+    }
+
+    fn postpone_until(&self, moment: DateTime) -> Result {
+        system_job::postpone_until(moment.as_millis()).map_err(fault_in)
     }
 
     fn trace(&self, line: &str) {

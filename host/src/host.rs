@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::jobs::{self, Service};
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::model::job::{Control, Controlled, JobCount};
+use crate::model::job::{Control, Controlled, JobCount, Schedule};
 use crate::model::registration::{Diff, Manifest, Override};
 use crate::model::step::StepKey;
 use crate::model::trace::StepRun;
@@ -20,6 +20,7 @@ use crate::model::{
     Clock, Definitions, Job, MessageDefinition, Request, Response, Schema, StepDefinition, SystemClock, Trace,
 };
 use crate::pipeline::dry_run::DryRun;
+use crate::pipeline::host_job::CascadeThresholds;
 use crate::pipeline::native::NativeStep;
 use crate::pipeline::runner::Runner;
 use crate::pipeline::{DEPTH_LIMIT_DEFAULT, Doorbell, Pipeline, TIME_LIMIT_DEFAULT};
@@ -178,6 +179,19 @@ impl Host {
         self.inner.pipeline.store.jobs(select).await
     }
 
+    /// Queues a message request to be run by the asynchronous service, once or again and again, and returns the identifier
+    /// of its system job. Fails at once if the request is not well formed.
+    pub async fn schedule(&self, request: Request, schedule: Schedule) -> Result<Uuid> {
+        let job = self.inner.pipeline.schedule(&request, &schedule)?;
+        let id = job.id;
+        self.write(format!("schedule {}", request.message), move |transaction| {
+            Box::pin(async move { transaction.enqueue(&[job]).await })
+        })
+        .await?;
+        self.inner.pipeline.doorbell.queued.notify_one();
+        Ok(id)
+    }
+
     /// Does to system jobs what an operator asks, and returns for each what became of it. All is written in one
     /// transaction; a job that cannot go there says so in its result and keeps none of the others from it.
     pub async fn control_jobs(&self, ids: &[Uuid], control: Control) -> Result<Vec<Controlled>> {
@@ -314,6 +328,7 @@ pub struct HostBuilder {
     background_workers: u32,
     grace: Duration,
     retention: Option<Duration>,
+    asynchronous_cascades: Option<CascadeThresholds>,
     observer: Option<jobs::Observer>,
     definitions: Definitions,
 }
@@ -346,6 +361,7 @@ impl Default for HostBuilder {
             background_workers: jobs::BACKGROUND_WORKERS_DEFAULT,
             grace: jobs::GRACE_DEFAULT,
             retention: Some(jobs::RETENTION_DEFAULT),
+            asynchronous_cascades: None,
             observer: None,
             definitions: Definitions::default(),
         }
@@ -465,6 +481,14 @@ impl HostBuilder {
         self
     }
 
+    /// Lets cascades with many children go on as jobs: off unless set, as on the platform. A Delete with more children
+    /// than the threshold then answers with the job's identifier as `AsyncJobId` after PreValidation: the job deletes the
+    /// children one by one, and at the end the record itself, by a Delete with all its stages.
+    pub fn asynchronous_cascades(mut self, thresholds: CascadeThresholds) -> Self {
+        self.asynchronous_cascades = Some(thresholds);
+        self
+    }
+
     /// Makes definitions before the steps are registered: above all the custom messages that the steps are on. What a
     /// plugin declares of these it brings along itself. See [`Host::define`].
     pub fn define(mut self, definitions: impl Into<Definitions>) -> Self {
@@ -499,6 +523,7 @@ impl HostBuilder {
             clock: self.clock,
             depth_limit: self.depth_limit,
             time_limit: self.time_limit,
+            asynchronous_cascades: self.asynchronous_cascades,
             doorbell: Doorbell::default(),
         });
         let admission = Arc::new(Semaphore::new(usize::try_from(concurrency).unwrap_or(usize::MAX)));

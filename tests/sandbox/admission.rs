@@ -56,7 +56,7 @@ async fn a_file_that_is_no_plugin_is_refused_with_the_way_out() {
 }
 
 /// The bytes with every `from` replaced by a `to` of the same length.
-fn replace(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+pub(super) fn replace(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     assert_eq!(from.len(), to.len());
     let mut bytes = bytes.to_vec();
     let mut found = 0;

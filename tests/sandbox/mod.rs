@@ -2,6 +2,7 @@
 
 mod admission;
 mod deadline;
+mod declaration;
 mod failures;
 
 use stagegate::wasm::Plugin;

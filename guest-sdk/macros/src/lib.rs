@@ -65,6 +65,12 @@ pub fn derive_shared(input: TokenStream) -> TokenStream {
 /// | `PreValidation`, `PreOperation`, `PostOperation` | the stage; comes first |
 /// | `MainOperation` | in its place: the step is the main operation of a custom message, and returns its response |
 /// | `sync`, `async` | the mode; `sync` unless told; `async` needs `PostOperation` |
+/// | `ordered` | with `async`: jobs about the same record run one after another, in the order in which they were queued |
+/// | `unique` | with `async`: a new job takes the place of one about the same record that has not started |
+/// | `priority = -5` | with `async`: jobs with a smaller number run first; 0 unless told |
+/// | `retries = 2` | with `async`: how often a job is run again before it fails; 4 unless told |
+/// | `auto_delete` | with `async`: a job that succeeds is deleted |
+/// | `background` | with `async`: made for longer than a message may take; it saves checkpoints |
 /// | `rank = 10` | the order within the stage, ascending; 1 unless told |
 /// | `changed(name, creditlimit)` | Update: run only if the target carries one of these |
 /// | `changed_only` | Update: run only if one of them, or any column without `changed(..)`, has another value than before |

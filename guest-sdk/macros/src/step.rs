@@ -2,6 +2,7 @@
 
 mod arguments;
 mod check;
+mod jobs;
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -55,6 +56,7 @@ pub(crate) fn expand(arguments: &Arguments, function: &ItemFn) -> Result<TokenSt
     });
     let children = arguments.children.iter().map(children_image);
     let changed_only = arguments.changed_only.is_some();
+    let jobs = &arguments.jobs;
     // What the step at MainOperation returns is the message's response.
     let run = if stage == "MainOperation" {
         // With the place of the return type, so that another one than the message's response is an error there.
@@ -90,6 +92,7 @@ pub(crate) fn expand(arguments: &Arguments, function: &ItemFn) -> Result<TokenSt
                 configuration: #configuration,
                 description: #description,
                 changed_only: #changed_only,
+                jobs: #jobs,
             };
 
             fn run(message: &mut Self::Message) -> ::stagegate_sdk::Result {

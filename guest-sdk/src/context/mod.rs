@@ -15,6 +15,7 @@ use crate::record::ColumnSet;
 // The glob, as the trait is in use for the component's handle only: a trait object's methods need no import.
 use crate::services::*;
 use crate::shared::Shared;
+use crate::system_job::SystemJob;
 use crate::value::{AttributeType, DateTime, EntityReference, UniqueIdentifier, Value};
 
 /// A moment of a message's pipeline.
@@ -138,6 +139,12 @@ impl Context {
     /// Whether the step's own writes are part of a transaction that a fault rolls back.
     pub fn is_in_transaction(&self) -> bool {
         self.execution.is_in_transaction
+    }
+
+    /// The system job that an asynchronous step runs in: its attempt, checkpoint and progress, and how to run again
+    /// later. A synchronous step has none, see [`SystemJob`].
+    pub fn job(&self) -> SystemJob {
+        SystemJob::new(self.services.clone())
     }
 
     /// Creates a record once per system job, however often an asynchronous step is run again: an attempt that finds the

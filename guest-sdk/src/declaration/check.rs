@@ -52,6 +52,10 @@ pub(crate) const fn checked<S: Step>() -> StepDeclaration {
         "an asynchronous step runs after the commit: its stage is PostOperation"
     );
     assert!(
+        matches!(step.mode, Mode::Asynchronous) || step.jobs.is_default(),
+        "a synchronous step has no system jobs, so nothing says how they run"
+    );
+    assert!(
         !matches!(step.stage, Stage::MainOperation) || !is_one_of(step.message, CORE),
         "MainOperation is the host's own, except for a custom message: a step runs before or after it"
     );

@@ -2,9 +2,11 @@
 //! without running it.
 
 mod check;
+mod jobs;
 mod message;
 
 pub(crate) use check::checked;
+pub use jobs::JobOptions;
 pub use message::{Binding, MessageDeclaration, ParameterDeclaration, StepsAllowed};
 
 use crate::context::{Mode, Stage};
@@ -44,6 +46,8 @@ pub struct StepDeclaration {
     /// For Update: run only if one of the filtering attributes, or of all where there are none, has another value than
     /// before.
     pub changed_only: bool,
+    /// How the step's system jobs are run. Only an asynchronous step has others than the default.
+    pub jobs: JobOptions,
 }
 
 /// A snapshot of the record that the host takes for a step.

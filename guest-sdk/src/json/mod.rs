@@ -1,5 +1,6 @@
 //! The declaration as JSON, written by the compiler: the content of the custom section `stagegate:plugin`.
 
+mod jobs;
 mod message;
 
 use crate::context::{Mode, Stage};
@@ -83,12 +84,12 @@ impl<const N: usize> Writer<N> {
         }
     }
 
-    const fn number(&mut self, number: i32) {
+    const fn number(&mut self, number: i64) {
         if number < 0 {
             self.byte(b'-');
         }
         let magnitude = number.unsigned_abs();
-        let mut unit = 1_u32;
+        let mut unit = 1_u64;
         while magnitude / unit >= 10 {
             unit *= 10;
         }
@@ -160,7 +161,7 @@ impl<const N: usize> Writer<N> {
             Mode::Asynchronous => "Asynchronous",
         });
         self.raw(",\"rank\":");
-        self.number(step.rank);
+        self.number(step.rank as i64);
         self.raw(",\"filtering_attributes\":");
         self.strings(step.filtering_attributes);
         self.raw(",\"images\":[");
@@ -178,6 +179,10 @@ impl<const N: usize> Writer<N> {
         self.optional(step.description);
         if step.changed_only {
             self.raw(",\"changed_only\":true");
+        }
+        if !step.jobs.is_default() {
+            self.raw(",\"jobs\":");
+            self.jobs(step.jobs);
         }
         self.byte(b'}');
     }

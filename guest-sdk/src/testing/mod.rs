@@ -11,6 +11,7 @@
 mod current;
 mod dates;
 mod filter;
+mod jobs;
 mod operations;
 mod run;
 mod select;
@@ -33,6 +34,7 @@ use crate::{Result, Row};
 use world::{Relationship, World};
 
 pub(crate) use current::{fail, trace};
+pub use jobs::Progress;
 #[doc(hidden)]
 pub use run::Called;
 
@@ -65,6 +67,8 @@ pub struct Fake {
     world: Rc<RefCell<World>>,
     user: UniqueIdentifier,
     job: Option<(UniqueIdentifier, DateTime)>,
+    attempt: Option<u32>,
+    checkpoint: Option<Vec<u8>>,
     depth: u32,
     remaining: Duration,
     configuration: Option<String>,
@@ -85,6 +89,8 @@ impl Fake {
             user: world.new_id(),
             world: Rc::new(RefCell::new(world)),
             job: None,
+            attempt: None,
+            checkpoint: None,
             depth: 1,
             remaining: Duration::from_secs(120),
             configuration: None,
@@ -105,7 +111,8 @@ impl Fake {
     }
 
     /// The same organization, where asynchronous steps are run by this system job, created at this time. To run a step
-    /// twice in one such view is to retry it. In any other view each run is a new job of its own.
+    /// twice in one such view is to retry it: the second run is the next attempt, and finds the checkpoint of the first.
+    /// In any other view each run is a new job of its own.
     #[must_use]
     pub fn as_job(&self, operation_id: impl Into<UniqueIdentifier>, created_on: DateTime) -> Self {
         Self { job: Some((operation_id.into(), created_on)), ..self.clone() }

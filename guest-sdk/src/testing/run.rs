@@ -142,8 +142,16 @@ impl Fake {
         if !passes(&S::DECLARATION, services) {
             return Ok(());
         }
+        let job = services.execution.borrow().operation_id;
+        if let Some(job) = job {
+            self.world.borrow_mut().jobs.begin(job);
+        }
         let _current = current::enter(&self.world);
-        crate::step::run::<S>(Context::new(Rc::clone(services) as Rc<dyn Services>))?;
+        let result = crate::step::run::<S>(Context::new(Rc::clone(services) as Rc<dyn Services>));
+        if job.is_some() && result.is_err() {
+            self.world.borrow_mut().jobs.failed();
+        }
+        result?;
         if services.doomed.get() {
             return Err(Fault::new(
                 "A request of the step failed, so its transaction cannot be committed, even though the step went on.",

@@ -16,7 +16,7 @@ use crate::value::{DateTime, EntityReference, UniqueIdentifier, Value};
 use crate::{Fault, Result, code};
 
 pub(super) struct FakeServices {
-    fake: Fake,
+    pub(super) fake: Fake,
     pub(super) execution: RefCell<Execution>,
     /// Of the step, unless the fake has one.
     pub(super) own_configuration: Option<String>,
@@ -277,6 +277,26 @@ impl Services for FakeServices {
             }
         }
         Ok(responses)
+    }
+
+    fn attempt(&self) -> u32 {
+        self.job_attempt()
+    }
+
+    fn checkpoint(&self) -> Option<Vec<u8>> {
+        self.job_checkpoint()
+    }
+
+    fn save_checkpoint(&self, data: &[u8]) -> Result {
+        self.save_job_checkpoint(data)
+    }
+
+    fn report_progress(&self, percent: Option<u8>, note: &str) -> Result {
+        self.report_job_progress(percent, note)
+    }
+
+    fn postpone_until(&self, moment: DateTime) -> Result {
+        self.postpone_job_until(moment)
     }
 
     fn trace(&self, line: &str) {

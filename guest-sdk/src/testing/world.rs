@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::Fake;
+use super::jobs::Jobs;
 use crate::parameters::Parameters;
 use crate::query::primary_id;
 use crate::record::{ColumnSet, Record};
@@ -34,6 +35,7 @@ pub(super) struct World {
     created: Vec<EntityReference>,
     pub(super) shared: BTreeMap<String, Value>,
     pub(super) traces: Vec<String>,
+    pub(super) jobs: Jobs,
     pub(super) now: DateTime,
     last_id: u128,
     last_version: i64,
@@ -66,6 +68,7 @@ impl World {
             created: Vec::new(),
             shared: BTreeMap::new(),
             traces: Vec::new(),
+            jobs: Jobs::default(),
             now: START,
             last_id: FIRST_ID,
             last_version: 0,

@@ -35031,6 +35031,472 @@ pub mod stagegate {
                 }
             }
         }
+        /// The system job that an asynchronous step runs in. A job is run again after a transient failure, after its host
+        /// stopped or died, and when the step asks for it; with a checkpoint the next run goes on where this one was.
+        ///
+        /// A synchronous step has no system job. There `attempt` is 0, `checkpoint` is none, and the other functions answer a
+        /// fault.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod system_job {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            pub type DateTime = super::super::super::stagegate::plugin::types::DateTime;
+            pub type Fault = super::super::super::stagegate::plugin::types::Fault;
+            #[allow(unused_unsafe, clippy::all)]
+            /// How often the job was started, this run included; 0 in a synchronous step.
+            #[allow(async_fn_in_trait)]
+            pub fn attempt() -> u32 {
+                unsafe {
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "stagegate:plugin/system-job@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "attempt"]
+                        fn wit_import0() -> i32;
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import0() -> i32 {
+                        unreachable!()
+                    }
+                    let ret = wit_import0();
+                    ret as u32
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// What the step saved last, in this run or an earlier one of the same job; none if it never did.
+            #[allow(async_fn_in_trait)]
+            pub fn checkpoint() -> ::core::option::Option<_rt::Vec<u8>> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 3 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 3
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "stagegate:plugin/system-job@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "checkpoint"]
+                        fn wit_import1(_: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0);
+                    let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                    let result6 = match l2 {
+                        0 => None,
+                        1 => {
+                            let e = {
+                                let l3 = *ptr0
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l4 = *ptr0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len5 = l4;
+                                <_ as From<
+                                    _rt::Vec<_>,
+                                >>::from(_rt::Vec::from_raw_parts(l3.cast(), len5, len5))
+                            };
+                            Some(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result6
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Saves where the step is, in place of the last checkpoint. It is on disk when the function returns, in a commit of
+            /// its own, apart from the requests that the step issued: each of these is done or not whatever is saved, so a step
+            /// saves after them, and a later run may meet the last ones again.
+            ///
+            /// Here a job is stopped that is paused or canceled, or whose host stops: the function then does not return, and a
+            /// later run goes on from this checkpoint.
+            ///
+            /// A fault if `data` has more than 1 MiB (1048576 bytes), or if the step is synchronous.
+            #[allow(async_fn_in_trait)]
+            pub fn save_checkpoint(data: &[u8]) -> ::core::result::Result<(), Fault> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 7 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 7
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = data;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "stagegate:plugin/system-job@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "save-checkpoint"]
+                        fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import2(ptr0.cast_mut(), len0, ptr1);
+                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                    let result18 = match l3 {
+                        0 => {
+                            let e = ();
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l4 = *ptr1
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<i32>();
+                                let l5 = *ptr1
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l6 = *ptr1
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len7 = l6;
+                                let bytes7 = _rt::Vec::from_raw_parts(
+                                    l5.cast(),
+                                    len7,
+                                    len7,
+                                );
+                                let l8 = i32::from(
+                                    *ptr1
+                                        .add(4 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>(),
+                                );
+                                let l9 = *ptr1
+                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l10 = *ptr1
+                                    .add(6 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base17 = l9;
+                                let len17 = l10;
+                                let mut result17 = _rt::Vec::with_capacity(len17);
+                                for i in 0..len17 {
+                                    let base = base17
+                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                    let e17 = {
+                                        let l11 = *base.add(0).cast::<*mut u8>();
+                                        let l12 = *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len13 = l12;
+                                        let bytes13 = _rt::Vec::from_raw_parts(
+                                            l11.cast(),
+                                            len13,
+                                            len13,
+                                        );
+                                        let l14 = *base
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l15 = *base
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len16 = l15;
+                                        let bytes16 = _rt::Vec::from_raw_parts(
+                                            l14.cast(),
+                                            len16,
+                                            len16,
+                                        );
+                                        (_rt::string_lift(bytes13), _rt::string_lift(bytes16))
+                                    };
+                                    result17.push(e17);
+                                }
+                                _rt::cabi_dealloc(
+                                    base17,
+                                    len17 * (4 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                );
+                                super::super::super::stagegate::plugin::types::Fault {
+                                    code: l4,
+                                    message: _rt::string_lift(bytes7),
+                                    status: super::super::super::stagegate::plugin::types::OperationStatus::_lift(
+                                        l8 as u8,
+                                    ),
+                                    details: result17,
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result18
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Tells operators how far the step is: `percent` from 0 to 100, none where it cannot tell, and in `note` what it is
+            /// at. They see it with the job.
+            ///
+            /// A fault if `percent` is above 100 or `note` has more than 1000 bytes of UTF-8, or if the step is synchronous.
+            #[allow(async_fn_in_trait)]
+            pub fn report_progress(
+                percent: ::core::option::Option<u8>,
+                note: &str,
+            ) -> ::core::result::Result<(), Fault> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 7 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 7
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let (result0_0, result0_1) = match percent {
+                        Some(e) => (1i32, _rt::as_i32(e)),
+                        None => (0i32, 0i32),
+                    };
+                    let vec1 = note;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    let ptr2 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "stagegate:plugin/system-job@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "report-progress"]
+                        fn wit_import3(_: i32, _: i32, _: *mut u8, _: usize, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import3(
+                        _: i32,
+                        _: i32,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import3(result0_0, result0_1, ptr1.cast_mut(), len1, ptr2);
+                    let l4 = i32::from(*ptr2.add(0).cast::<u8>());
+                    let result19 = match l4 {
+                        0 => {
+                            let e = ();
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l5 = *ptr2
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<i32>();
+                                let l6 = *ptr2
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l7 = *ptr2
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len8 = l7;
+                                let bytes8 = _rt::Vec::from_raw_parts(
+                                    l6.cast(),
+                                    len8,
+                                    len8,
+                                );
+                                let l9 = i32::from(
+                                    *ptr2
+                                        .add(4 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>(),
+                                );
+                                let l10 = *ptr2
+                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l11 = *ptr2
+                                    .add(6 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base18 = l10;
+                                let len18 = l11;
+                                let mut result18 = _rt::Vec::with_capacity(len18);
+                                for i in 0..len18 {
+                                    let base = base18
+                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                    let e18 = {
+                                        let l12 = *base.add(0).cast::<*mut u8>();
+                                        let l13 = *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len14 = l13;
+                                        let bytes14 = _rt::Vec::from_raw_parts(
+                                            l12.cast(),
+                                            len14,
+                                            len14,
+                                        );
+                                        let l15 = *base
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l16 = *base
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len17 = l16;
+                                        let bytes17 = _rt::Vec::from_raw_parts(
+                                            l15.cast(),
+                                            len17,
+                                            len17,
+                                        );
+                                        (_rt::string_lift(bytes14), _rt::string_lift(bytes17))
+                                    };
+                                    result18.push(e18);
+                                }
+                                _rt::cabi_dealloc(
+                                    base18,
+                                    len18 * (4 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                );
+                                super::super::super::stagegate::plugin::types::Fault {
+                                    code: l5,
+                                    message: _rt::string_lift(bytes8),
+                                    status: super::super::super::stagegate::plugin::types::OperationStatus::_lift(
+                                        l9 as u8,
+                                    ),
+                                    details: result18,
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result19
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Has the step run again: if it then succeeds, its job is not over but waits until `moment`, and runs the step with
+            /// the last checkpoint. The last call counts. If the step fails, it has no effect.
+            ///
+            /// A fault if `moment` is outside of the years -9999 to 9999, or if the step is synchronous.
+            #[allow(async_fn_in_trait)]
+            pub fn postpone_until(
+                moment: DateTime,
+            ) -> ::core::result::Result<(), Fault> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 7 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 7
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "stagegate:plugin/system-job@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "postpone-until"]
+                        fn wit_import1(_: i64, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: i64, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(_rt::as_i64(moment), ptr0);
+                    let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                    let result17 = match l2 {
+                        0 => {
+                            let e = ();
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l3 = *ptr0
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<i32>();
+                                let l4 = *ptr0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l5 = *ptr0
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len6 = l5;
+                                let bytes6 = _rt::Vec::from_raw_parts(
+                                    l4.cast(),
+                                    len6,
+                                    len6,
+                                );
+                                let l7 = i32::from(
+                                    *ptr0
+                                        .add(4 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>(),
+                                );
+                                let l8 = *ptr0
+                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l9 = *ptr0
+                                    .add(6 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base16 = l8;
+                                let len16 = l9;
+                                let mut result16 = _rt::Vec::with_capacity(len16);
+                                for i in 0..len16 {
+                                    let base = base16
+                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                    let e16 = {
+                                        let l10 = *base.add(0).cast::<*mut u8>();
+                                        let l11 = *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len12 = l11;
+                                        let bytes12 = _rt::Vec::from_raw_parts(
+                                            l10.cast(),
+                                            len12,
+                                            len12,
+                                        );
+                                        let l13 = *base
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l14 = *base
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len15 = l14;
+                                        let bytes15 = _rt::Vec::from_raw_parts(
+                                            l13.cast(),
+                                            len15,
+                                            len15,
+                                        );
+                                        (_rt::string_lift(bytes12), _rt::string_lift(bytes15))
+                                    };
+                                    result16.push(e16);
+                                }
+                                _rt::cabi_dealloc(
+                                    base16,
+                                    len16 * (4 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                );
+                                super::super::super::stagegate::plugin::types::Fault {
+                                    code: l3,
+                                    message: _rt::string_lift(bytes6),
+                                    status: super::super::super::stagegate::plugin::types::OperationStatus::_lift(
+                                        l7 as u8,
+                                    ),
+                                    details: result16,
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result17
+                }
+            }
+        }
         /// Notes for the plugin's author and the operator.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod tracing_service {
@@ -35145,6 +35611,42 @@ pub mod exports {
                             .finish()
                     }
                 }
+                /// How the system jobs of an asynchronous step are run. An operator may change it, and sets the limits of time and
+                /// number that are the operator's own.
+                #[repr(C)]
+                #[derive(Clone, Copy)]
+                pub struct JobOptions {
+                    /// Whether jobs about the same record run one after another, in the order in which they were queued; those of a
+                    /// message without a record as if all were about the same.
+                    pub ordered: bool,
+                    /// Whether a new job takes the place of one about the same record that has not started: that one is canceled.
+                    pub unique: bool,
+                    /// Jobs with a smaller number run first, as ranks do; among equals the oldest. 0 is customary.
+                    pub priority: i32,
+                    /// How often a job is run again, after a transient failure or when the step asks for it with the status `retry`,
+                    /// before it fails. 4 is customary.
+                    pub retries: u32,
+                    /// Whether a job that succeeds is deleted. One that fails stays.
+                    pub auto_delete: bool,
+                    /// Whether the step is made for longer than the time limit of a message: it saves checkpoints and goes on from the
+                    /// last one.
+                    pub background: bool,
+                }
+                impl ::core::fmt::Debug for JobOptions {
+                    fn fmt(
+                        &self,
+                        f: &mut ::core::fmt::Formatter<'_>,
+                    ) -> ::core::fmt::Result {
+                        f.debug_struct("JobOptions")
+                            .field("ordered", &self.ordered)
+                            .field("unique", &self.unique)
+                            .field("priority", &self.priority)
+                            .field("retries", &self.retries)
+                            .field("auto-delete", &self.auto_delete)
+                            .field("background", &self.background)
+                            .finish()
+                    }
+                }
                 /// Where a piece of the plugin joins the pipeline. An operator may override rank, mode, filter and configuration.
                 #[derive(Clone)]
                 pub struct Step {
@@ -35171,6 +35673,8 @@ pub mod exports {
                     /// For Update: run only if one of the filtering attributes, or of all where there are none, has another value than
                     /// before.
                     pub changed_only: bool,
+                    /// How the step's system jobs are run; none for the customary way. Only of an asynchronous step.
+                    pub jobs: ::core::option::Option<JobOptions>,
                 }
                 impl ::core::fmt::Debug for Step {
                     fn fmt(
@@ -35189,6 +35693,7 @@ pub mod exports {
                             .field("configuration", &self.configuration)
                             .field("description", &self.description)
                             .field("changed-only", &self.changed_only)
+                            .field("jobs", &self.jobs)
                             .finish()
                     }
                 }
@@ -35355,23 +35860,23 @@ pub mod exports {
                             messages: messages2,
                             properties: properties2,
                         } = result0;
-                        let vec17 = steps2;
-                        let len17 = vec17.len();
-                        let layout17 = _rt::alloc::Layout::from_size_align(
-                                vec17.len()
-                                    * (8 + 18 * ::core::mem::size_of::<*const u8>()),
+                        let vec18 = steps2;
+                        let len18 = vec18.len();
+                        let layout18 = _rt::alloc::Layout::from_size_align(
+                                vec18.len()
+                                    * (32 + 17 * ::core::mem::size_of::<*const u8>()),
                                 ::core::mem::size_of::<*const u8>(),
                             )
                             .unwrap();
-                        let (result17, _cleanup17) = wit_bindgen::rt::Cleanup::new(
-                            layout17,
+                        let (result18, _cleanup18) = wit_bindgen::rt::Cleanup::new(
+                            layout18,
                         );
-                        if let Some(cleanup) = _cleanup17 {
+                        if let Some(cleanup) = _cleanup18 {
                             cleanup.forget();
                         }
-                        for (i, e) in vec17.into_iter().enumerate() {
-                            let base = result17
-                                .add(i * (8 + 18 * ::core::mem::size_of::<*const u8>()));
+                        for (i, e) in vec18.into_iter().enumerate() {
+                            let base = result18
+                                .add(i * (32 + 17 * ::core::mem::size_of::<*const u8>()));
                             {
                                 let Step {
                                     name: name3,
@@ -35385,6 +35890,7 @@ pub mod exports {
                                     configuration: configuration3,
                                     description: description3,
                                     changed_only: changed_only3,
+                                    jobs: jobs3,
                                 } = e;
                                 let vec4 = (name3.into_bytes()).into_boxed_slice();
                                 let ptr4 = vec4.as_ptr().cast::<u8>();
@@ -35615,164 +36121,214 @@ pub mod exports {
                                     true => 1,
                                     false => 0,
                                 }) as u8;
+                                match jobs3 {
+                                    Some(e) => {
+                                        *base
+                                            .add(12 + 17 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (1i32) as u8;
+                                        let JobOptions {
+                                            ordered: ordered17,
+                                            unique: unique17,
+                                            priority: priority17,
+                                            retries: retries17,
+                                            auto_delete: auto_delete17,
+                                            background: background17,
+                                        } = e;
+                                        *base
+                                            .add(16 + 17 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (match ordered17 {
+                                            true => 1,
+                                            false => 0,
+                                        }) as u8;
+                                        *base
+                                            .add(17 + 17 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (match unique17 {
+                                            true => 1,
+                                            false => 0,
+                                        }) as u8;
+                                        *base
+                                            .add(20 + 17 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<i32>() = _rt::as_i32(priority17);
+                                        *base
+                                            .add(24 + 17 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<i32>() = _rt::as_i32(retries17);
+                                        *base
+                                            .add(28 + 17 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (match auto_delete17 {
+                                            true => 1,
+                                            false => 0,
+                                        }) as u8;
+                                        *base
+                                            .add(29 + 17 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (match background17 {
+                                            true => 1,
+                                            false => 0,
+                                        }) as u8;
+                                    }
+                                    None => {
+                                        *base
+                                            .add(12 + 17 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (0i32) as u8;
+                                    }
+                                };
                             }
                         }
-                        *ptr1.add(::core::mem::size_of::<*const u8>()).cast::<usize>() = len17;
-                        *ptr1.add(0).cast::<*mut u8>() = result17;
-                        let vec26 = entities2;
-                        let len26 = vec26.len();
-                        let layout26 = _rt::alloc::Layout::from_size_align(
-                                vec26.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                        *ptr1.add(::core::mem::size_of::<*const u8>()).cast::<usize>() = len18;
+                        *ptr1.add(0).cast::<*mut u8>() = result18;
+                        let vec27 = entities2;
+                        let len27 = vec27.len();
+                        let layout27 = _rt::alloc::Layout::from_size_align(
+                                vec27.len() * (4 * ::core::mem::size_of::<*const u8>()),
                                 ::core::mem::size_of::<*const u8>(),
                             )
                             .unwrap();
-                        let (result26, _cleanup26) = wit_bindgen::rt::Cleanup::new(
-                            layout26,
+                        let (result27, _cleanup27) = wit_bindgen::rt::Cleanup::new(
+                            layout27,
                         );
-                        if let Some(cleanup) = _cleanup26 {
+                        if let Some(cleanup) = _cleanup27 {
                             cleanup.forget();
                         }
-                        for (i, e) in vec26.into_iter().enumerate() {
-                            let base = result26
+                        for (i, e) in vec27.into_iter().enumerate() {
+                            let base = result27
                                 .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                             {
                                 let EntityDeclaration {
-                                    logical_name: logical_name18,
-                                    attributes: attributes18,
+                                    logical_name: logical_name19,
+                                    attributes: attributes19,
                                 } = e;
-                                let vec19 = (logical_name18.into_bytes())
+                                let vec20 = (logical_name19.into_bytes())
                                     .into_boxed_slice();
-                                let ptr19 = vec19.as_ptr().cast::<u8>();
-                                let len19 = vec19.len();
-                                ::core::mem::forget(vec19);
+                                let ptr20 = vec20.as_ptr().cast::<u8>();
+                                let len20 = vec20.len();
+                                ::core::mem::forget(vec20);
                                 *base
                                     .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len19;
-                                *base.add(0).cast::<*mut u8>() = ptr19.cast_mut();
-                                let vec25 = attributes18;
-                                let len25 = vec25.len();
-                                let layout25 = _rt::alloc::Layout::from_size_align(
-                                        vec25.len() * (6 * ::core::mem::size_of::<*const u8>()),
+                                    .cast::<usize>() = len20;
+                                *base.add(0).cast::<*mut u8>() = ptr20.cast_mut();
+                                let vec26 = attributes19;
+                                let len26 = vec26.len();
+                                let layout26 = _rt::alloc::Layout::from_size_align(
+                                        vec26.len() * (6 * ::core::mem::size_of::<*const u8>()),
                                         ::core::mem::size_of::<*const u8>(),
                                     )
                                     .unwrap();
-                                let (result25, _cleanup25) = wit_bindgen::rt::Cleanup::new(
-                                    layout25,
+                                let (result26, _cleanup26) = wit_bindgen::rt::Cleanup::new(
+                                    layout26,
                                 );
-                                if let Some(cleanup) = _cleanup25 {
+                                if let Some(cleanup) = _cleanup26 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec25.into_iter().enumerate() {
-                                    let base = result25
+                                for (i, e) in vec26.into_iter().enumerate() {
+                                    let base = result26
                                         .add(i * (6 * ::core::mem::size_of::<*const u8>()));
                                     {
                                         let AttributeDeclaration {
-                                            name: name20,
-                                            attribute_type: attribute_type20,
-                                            targets: targets20,
+                                            name: name21,
+                                            attribute_type: attribute_type21,
+                                            targets: targets21,
                                         } = e;
-                                        let vec21 = (name20.into_bytes()).into_boxed_slice();
-                                        let ptr21 = vec21.as_ptr().cast::<u8>();
-                                        let len21 = vec21.len();
-                                        ::core::mem::forget(vec21);
-                                        *base
-                                            .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len21;
-                                        *base.add(0).cast::<*mut u8>() = ptr21.cast_mut();
-                                        let vec22 = (attribute_type20.into_bytes())
-                                            .into_boxed_slice();
+                                        let vec22 = (name21.into_bytes()).into_boxed_slice();
                                         let ptr22 = vec22.as_ptr().cast::<u8>();
                                         let len22 = vec22.len();
                                         ::core::mem::forget(vec22);
                                         *base
-                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .add(::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len22;
+                                        *base.add(0).cast::<*mut u8>() = ptr22.cast_mut();
+                                        let vec23 = (attribute_type21.into_bytes())
+                                            .into_boxed_slice();
+                                        let ptr23 = vec23.as_ptr().cast::<u8>();
+                                        let len23 = vec23.len();
+                                        ::core::mem::forget(vec23);
+                                        *base
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len23;
                                         *base
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr22.cast_mut();
-                                        let vec24 = targets20;
-                                        let len24 = vec24.len();
-                                        let layout24 = _rt::alloc::Layout::from_size_align(
-                                                vec24.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                            .cast::<*mut u8>() = ptr23.cast_mut();
+                                        let vec25 = targets21;
+                                        let len25 = vec25.len();
+                                        let layout25 = _rt::alloc::Layout::from_size_align(
+                                                vec25.len() * (2 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result24, _cleanup24) = wit_bindgen::rt::Cleanup::new(
-                                            layout24,
+                                        let (result25, _cleanup25) = wit_bindgen::rt::Cleanup::new(
+                                            layout25,
                                         );
-                                        if let Some(cleanup) = _cleanup24 {
+                                        if let Some(cleanup) = _cleanup25 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec24.into_iter().enumerate() {
-                                            let base = result24
+                                        for (i, e) in vec25.into_iter().enumerate() {
+                                            let base = result25
                                                 .add(i * (2 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let vec23 = (e.into_bytes()).into_boxed_slice();
-                                                let ptr23 = vec23.as_ptr().cast::<u8>();
-                                                let len23 = vec23.len();
-                                                ::core::mem::forget(vec23);
+                                                let vec24 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr24 = vec24.as_ptr().cast::<u8>();
+                                                let len24 = vec24.len();
+                                                ::core::mem::forget(vec24);
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len23;
-                                                *base.add(0).cast::<*mut u8>() = ptr23.cast_mut();
+                                                    .cast::<usize>() = len24;
+                                                *base.add(0).cast::<*mut u8>() = ptr24.cast_mut();
                                             }
                                         }
                                         *base
                                             .add(5 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len24;
+                                            .cast::<usize>() = len25;
                                         *base
                                             .add(4 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result24;
+                                            .cast::<*mut u8>() = result25;
                                     }
                                 }
                                 *base
                                     .add(3 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len25;
+                                    .cast::<usize>() = len26;
                                 *base
                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result25;
+                                    .cast::<*mut u8>() = result26;
                             }
                         }
                         *ptr1
                             .add(3 * ::core::mem::size_of::<*const u8>())
-                            .cast::<usize>() = len26;
+                            .cast::<usize>() = len27;
                         *ptr1
                             .add(2 * ::core::mem::size_of::<*const u8>())
-                            .cast::<*mut u8>() = result26;
-                        let vec43 = messages2;
-                        let len43 = vec43.len();
-                        let layout43 = _rt::alloc::Layout::from_size_align(
-                                vec43.len() * (14 * ::core::mem::size_of::<*const u8>()),
+                            .cast::<*mut u8>() = result27;
+                        let vec44 = messages2;
+                        let len44 = vec44.len();
+                        let layout44 = _rt::alloc::Layout::from_size_align(
+                                vec44.len() * (14 * ::core::mem::size_of::<*const u8>()),
                                 ::core::mem::size_of::<*const u8>(),
                             )
                             .unwrap();
-                        let (result43, _cleanup43) = wit_bindgen::rt::Cleanup::new(
-                            layout43,
+                        let (result44, _cleanup44) = wit_bindgen::rt::Cleanup::new(
+                            layout44,
                         );
-                        if let Some(cleanup) = _cleanup43 {
+                        if let Some(cleanup) = _cleanup44 {
                             cleanup.forget();
                         }
-                        for (i, e) in vec43.into_iter().enumerate() {
-                            let base = result43
+                        for (i, e) in vec44.into_iter().enumerate() {
+                            let base = result44
                                 .add(i * (14 * ::core::mem::size_of::<*const u8>()));
                             {
                                 let MessageDeclaration {
-                                    name: name27,
-                                    binding: binding27,
-                                    steps: steps27,
-                                    parameters: parameters27,
-                                    properties: properties27,
-                                    description: description27,
+                                    name: name28,
+                                    binding: binding28,
+                                    steps: steps28,
+                                    parameters: parameters28,
+                                    properties: properties28,
+                                    description: description28,
                                 } = e;
-                                let vec28 = (name27.into_bytes()).into_boxed_slice();
-                                let ptr28 = vec28.as_ptr().cast::<u8>();
-                                let len28 = vec28.len();
-                                ::core::mem::forget(vec28);
+                                let vec29 = (name28.into_bytes()).into_boxed_slice();
+                                let ptr29 = vec29.as_ptr().cast::<u8>();
+                                let len29 = vec29.len();
+                                ::core::mem::forget(vec29);
                                 *base
                                     .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len28;
-                                *base.add(0).cast::<*mut u8>() = ptr28.cast_mut();
-                                match binding27 {
+                                    .cast::<usize>() = len29;
+                                *base.add(0).cast::<*mut u8>() = ptr29.cast_mut();
+                                match binding28 {
                                     Binding::Global => {
                                         *base
                                             .add(2 * ::core::mem::size_of::<*const u8>())
@@ -35782,21 +36338,6 @@ pub mod exports {
                                         *base
                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (1i32) as u8;
-                                        let vec29 = (e.into_bytes()).into_boxed_slice();
-                                        let ptr29 = vec29.as_ptr().cast::<u8>();
-                                        let len29 = vec29.len();
-                                        ::core::mem::forget(vec29);
-                                        *base
-                                            .add(4 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len29;
-                                        *base
-                                            .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr29.cast_mut();
-                                    }
-                                    Binding::EntityCollection(e) => {
-                                        *base
-                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (2i32) as u8;
                                         let vec30 = (e.into_bytes()).into_boxed_slice();
                                         let ptr30 = vec30.as_ptr().cast::<u8>();
                                         let len30 = vec30.len();
@@ -35808,80 +36349,95 @@ pub mod exports {
                                             .add(3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr30.cast_mut();
                                     }
+                                    Binding::EntityCollection(e) => {
+                                        *base
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (2i32) as u8;
+                                        let vec31 = (e.into_bytes()).into_boxed_slice();
+                                        let ptr31 = vec31.as_ptr().cast::<u8>();
+                                        let len31 = vec31.len();
+                                        ::core::mem::forget(vec31);
+                                        *base
+                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len31;
+                                        *base
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = ptr31.cast_mut();
+                                    }
                                 }
-                                let vec31 = (steps27.into_bytes()).into_boxed_slice();
-                                let ptr31 = vec31.as_ptr().cast::<u8>();
-                                let len31 = vec31.len();
-                                ::core::mem::forget(vec31);
+                                let vec32 = (steps28.into_bytes()).into_boxed_slice();
+                                let ptr32 = vec32.as_ptr().cast::<u8>();
+                                let len32 = vec32.len();
+                                ::core::mem::forget(vec32);
                                 *base
                                     .add(6 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len31;
+                                    .cast::<usize>() = len32;
                                 *base
                                     .add(5 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr31.cast_mut();
-                                let vec36 = parameters27;
-                                let len36 = vec36.len();
-                                let layout36 = _rt::alloc::Layout::from_size_align(
-                                        vec36.len() * (8 * ::core::mem::size_of::<*const u8>()),
+                                    .cast::<*mut u8>() = ptr32.cast_mut();
+                                let vec37 = parameters28;
+                                let len37 = vec37.len();
+                                let layout37 = _rt::alloc::Layout::from_size_align(
+                                        vec37.len() * (8 * ::core::mem::size_of::<*const u8>()),
                                         ::core::mem::size_of::<*const u8>(),
                                     )
                                     .unwrap();
-                                let (result36, _cleanup36) = wit_bindgen::rt::Cleanup::new(
-                                    layout36,
+                                let (result37, _cleanup37) = wit_bindgen::rt::Cleanup::new(
+                                    layout37,
                                 );
-                                if let Some(cleanup) = _cleanup36 {
+                                if let Some(cleanup) = _cleanup37 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec36.into_iter().enumerate() {
-                                    let base = result36
+                                for (i, e) in vec37.into_iter().enumerate() {
+                                    let base = result37
                                         .add(i * (8 * ::core::mem::size_of::<*const u8>()));
                                     {
                                         let ParameterDeclaration {
-                                            name: name32,
-                                            parameter_type: parameter_type32,
-                                            optional: optional32,
-                                            entity: entity32,
+                                            name: name33,
+                                            parameter_type: parameter_type33,
+                                            optional: optional33,
+                                            entity: entity33,
                                         } = e;
-                                        let vec33 = (name32.into_bytes()).into_boxed_slice();
-                                        let ptr33 = vec33.as_ptr().cast::<u8>();
-                                        let len33 = vec33.len();
-                                        ::core::mem::forget(vec33);
-                                        *base
-                                            .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len33;
-                                        *base.add(0).cast::<*mut u8>() = ptr33.cast_mut();
-                                        let vec34 = (parameter_type32.into_bytes())
-                                            .into_boxed_slice();
+                                        let vec34 = (name33.into_bytes()).into_boxed_slice();
                                         let ptr34 = vec34.as_ptr().cast::<u8>();
                                         let len34 = vec34.len();
                                         ::core::mem::forget(vec34);
                                         *base
-                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .add(::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len34;
+                                        *base.add(0).cast::<*mut u8>() = ptr34.cast_mut();
+                                        let vec35 = (parameter_type33.into_bytes())
+                                            .into_boxed_slice();
+                                        let ptr35 = vec35.as_ptr().cast::<u8>();
+                                        let len35 = vec35.len();
+                                        ::core::mem::forget(vec35);
+                                        *base
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len35;
                                         *base
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr34.cast_mut();
+                                            .cast::<*mut u8>() = ptr35.cast_mut();
                                         *base
                                             .add(4 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (match optional32 {
+                                            .cast::<u8>() = (match optional33 {
                                             true => 1,
                                             false => 0,
                                         }) as u8;
-                                        match entity32 {
+                                        match entity33 {
                                             Some(e) => {
                                                 *base
                                                     .add(5 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (1i32) as u8;
-                                                let vec35 = (e.into_bytes()).into_boxed_slice();
-                                                let ptr35 = vec35.as_ptr().cast::<u8>();
-                                                let len35 = vec35.len();
-                                                ::core::mem::forget(vec35);
+                                                let vec36 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr36 = vec36.as_ptr().cast::<u8>();
+                                                let len36 = vec36.len();
+                                                ::core::mem::forget(vec36);
                                                 *base
                                                     .add(7 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len35;
+                                                    .cast::<usize>() = len36;
                                                 *base
                                                     .add(6 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>() = ptr35.cast_mut();
+                                                    .cast::<*mut u8>() = ptr36.cast_mut();
                                             }
                                             None => {
                                                 *base
@@ -35893,73 +36449,73 @@ pub mod exports {
                                 }
                                 *base
                                     .add(8 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len36;
+                                    .cast::<usize>() = len37;
                                 *base
                                     .add(7 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result36;
-                                let vec41 = properties27;
-                                let len41 = vec41.len();
-                                let layout41 = _rt::alloc::Layout::from_size_align(
-                                        vec41.len() * (8 * ::core::mem::size_of::<*const u8>()),
+                                    .cast::<*mut u8>() = result37;
+                                let vec42 = properties28;
+                                let len42 = vec42.len();
+                                let layout42 = _rt::alloc::Layout::from_size_align(
+                                        vec42.len() * (8 * ::core::mem::size_of::<*const u8>()),
                                         ::core::mem::size_of::<*const u8>(),
                                     )
                                     .unwrap();
-                                let (result41, _cleanup41) = wit_bindgen::rt::Cleanup::new(
-                                    layout41,
+                                let (result42, _cleanup42) = wit_bindgen::rt::Cleanup::new(
+                                    layout42,
                                 );
-                                if let Some(cleanup) = _cleanup41 {
+                                if let Some(cleanup) = _cleanup42 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec41.into_iter().enumerate() {
-                                    let base = result41
+                                for (i, e) in vec42.into_iter().enumerate() {
+                                    let base = result42
                                         .add(i * (8 * ::core::mem::size_of::<*const u8>()));
                                     {
                                         let ParameterDeclaration {
-                                            name: name37,
-                                            parameter_type: parameter_type37,
-                                            optional: optional37,
-                                            entity: entity37,
+                                            name: name38,
+                                            parameter_type: parameter_type38,
+                                            optional: optional38,
+                                            entity: entity38,
                                         } = e;
-                                        let vec38 = (name37.into_bytes()).into_boxed_slice();
-                                        let ptr38 = vec38.as_ptr().cast::<u8>();
-                                        let len38 = vec38.len();
-                                        ::core::mem::forget(vec38);
-                                        *base
-                                            .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len38;
-                                        *base.add(0).cast::<*mut u8>() = ptr38.cast_mut();
-                                        let vec39 = (parameter_type37.into_bytes())
-                                            .into_boxed_slice();
+                                        let vec39 = (name38.into_bytes()).into_boxed_slice();
                                         let ptr39 = vec39.as_ptr().cast::<u8>();
                                         let len39 = vec39.len();
                                         ::core::mem::forget(vec39);
                                         *base
-                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .add(::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len39;
+                                        *base.add(0).cast::<*mut u8>() = ptr39.cast_mut();
+                                        let vec40 = (parameter_type38.into_bytes())
+                                            .into_boxed_slice();
+                                        let ptr40 = vec40.as_ptr().cast::<u8>();
+                                        let len40 = vec40.len();
+                                        ::core::mem::forget(vec40);
+                                        *base
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len40;
                                         *base
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr39.cast_mut();
+                                            .cast::<*mut u8>() = ptr40.cast_mut();
                                         *base
                                             .add(4 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (match optional37 {
+                                            .cast::<u8>() = (match optional38 {
                                             true => 1,
                                             false => 0,
                                         }) as u8;
-                                        match entity37 {
+                                        match entity38 {
                                             Some(e) => {
                                                 *base
                                                     .add(5 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (1i32) as u8;
-                                                let vec40 = (e.into_bytes()).into_boxed_slice();
-                                                let ptr40 = vec40.as_ptr().cast::<u8>();
-                                                let len40 = vec40.len();
-                                                ::core::mem::forget(vec40);
+                                                let vec41 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr41 = vec41.as_ptr().cast::<u8>();
+                                                let len41 = vec41.len();
+                                                ::core::mem::forget(vec41);
                                                 *base
                                                     .add(7 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len40;
+                                                    .cast::<usize>() = len41;
                                                 *base
                                                     .add(6 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>() = ptr40.cast_mut();
+                                                    .cast::<*mut u8>() = ptr41.cast_mut();
                                             }
                                             None => {
                                                 *base
@@ -35971,25 +36527,25 @@ pub mod exports {
                                 }
                                 *base
                                     .add(10 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len41;
+                                    .cast::<usize>() = len42;
                                 *base
                                     .add(9 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result41;
-                                match description27 {
+                                    .cast::<*mut u8>() = result42;
+                                match description28 {
                                     Some(e) => {
                                         *base
                                             .add(11 * ::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (1i32) as u8;
-                                        let vec42 = (e.into_bytes()).into_boxed_slice();
-                                        let ptr42 = vec42.as_ptr().cast::<u8>();
-                                        let len42 = vec42.len();
-                                        ::core::mem::forget(vec42);
+                                        let vec43 = (e.into_bytes()).into_boxed_slice();
+                                        let ptr43 = vec43.as_ptr().cast::<u8>();
+                                        let len43 = vec43.len();
+                                        ::core::mem::forget(vec43);
                                         *base
                                             .add(13 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len42;
+                                            .cast::<usize>() = len43;
                                         *base
                                             .add(12 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr42.cast_mut();
+                                            .cast::<*mut u8>() = ptr43.cast_mut();
                                     }
                                     None => {
                                         *base
@@ -36001,54 +36557,54 @@ pub mod exports {
                         }
                         *ptr1
                             .add(5 * ::core::mem::size_of::<*const u8>())
-                            .cast::<usize>() = len43;
+                            .cast::<usize>() = len44;
                         *ptr1
                             .add(4 * ::core::mem::size_of::<*const u8>())
-                            .cast::<*mut u8>() = result43;
-                        let vec47 = properties2;
-                        let len47 = vec47.len();
-                        let layout47 = _rt::alloc::Layout::from_size_align(
-                                vec47.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                            .cast::<*mut u8>() = result44;
+                        let vec48 = properties2;
+                        let len48 = vec48.len();
+                        let layout48 = _rt::alloc::Layout::from_size_align(
+                                vec48.len() * (4 * ::core::mem::size_of::<*const u8>()),
                                 ::core::mem::size_of::<*const u8>(),
                             )
                             .unwrap();
-                        let (result47, _cleanup47) = wit_bindgen::rt::Cleanup::new(
-                            layout47,
+                        let (result48, _cleanup48) = wit_bindgen::rt::Cleanup::new(
+                            layout48,
                         );
-                        if let Some(cleanup) = _cleanup47 {
+                        if let Some(cleanup) = _cleanup48 {
                             cleanup.forget();
                         }
-                        for (i, e) in vec47.into_iter().enumerate() {
-                            let base = result47
+                        for (i, e) in vec48.into_iter().enumerate() {
+                            let base = result48
                                 .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                             {
-                                let (t44_0, t44_1) = e;
-                                let vec45 = (t44_0.into_bytes()).into_boxed_slice();
-                                let ptr45 = vec45.as_ptr().cast::<u8>();
-                                let len45 = vec45.len();
-                                ::core::mem::forget(vec45);
-                                *base
-                                    .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len45;
-                                *base.add(0).cast::<*mut u8>() = ptr45.cast_mut();
-                                let vec46 = (t44_1.into_bytes()).into_boxed_slice();
+                                let (t45_0, t45_1) = e;
+                                let vec46 = (t45_0.into_bytes()).into_boxed_slice();
                                 let ptr46 = vec46.as_ptr().cast::<u8>();
                                 let len46 = vec46.len();
                                 ::core::mem::forget(vec46);
                                 *base
-                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .add(::core::mem::size_of::<*const u8>())
                                     .cast::<usize>() = len46;
+                                *base.add(0).cast::<*mut u8>() = ptr46.cast_mut();
+                                let vec47 = (t45_1.into_bytes()).into_boxed_slice();
+                                let ptr47 = vec47.as_ptr().cast::<u8>();
+                                let len47 = vec47.len();
+                                ::core::mem::forget(vec47);
+                                *base
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len47;
                                 *base
                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr46.cast_mut();
+                                    .cast::<*mut u8>() = ptr47.cast_mut();
                             }
                         }
                         *ptr1
                             .add(7 * ::core::mem::size_of::<*const u8>())
-                            .cast::<usize>() = len47;
+                            .cast::<usize>() = len48;
                         *ptr1
                             .add(6 * ::core::mem::size_of::<*const u8>())
-                            .cast::<*mut u8>() = result47;
+                            .cast::<*mut u8>() = result48;
                         ptr1
                     }
                 }
@@ -36064,7 +36620,7 @@ pub mod exports {
                         let len33 = l1;
                         for i in 0..len33 {
                             let base = base33
-                                .add(i * (8 + 18 * ::core::mem::size_of::<*const u8>()));
+                                .add(i * (32 + 17 * ::core::mem::size_of::<*const u8>()));
                             {
                                 let l2 = *base.add(0).cast::<*mut u8>();
                                 let l3 = *base
@@ -36222,7 +36778,7 @@ pub mod exports {
                         }
                         _rt::cabi_dealloc(
                             base33,
-                            len33 * (8 + 18 * ::core::mem::size_of::<*const u8>()),
+                            len33 * (32 + 17 * ::core::mem::size_of::<*const u8>()),
                             ::core::mem::size_of::<*const u8>(),
                         );
                         let l34 = *arg0
@@ -36876,9 +37432,9 @@ macro_rules! __export_plugin_impl {
         =
         "component-type:wit-bindgen:0.61.1:stagegate:plugin@0.1.0:plugin:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 4404] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 4725] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xb7!\x01A\x02\x01A\x18\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xf8#\x01A\x02\x01A\x1a\
 \x01B=\x01r\x02\x04highw\x03loww\x04\0\x11unique-identifier\x03\0\0\x01r\x03\x04\
 highx\x03loww\x05scale}\x04\0\x07decimal\x03\0\x02\x01x\x04\0\x09date-time\x03\0\
 \x04\x01r\x02\x06entitys\x02id\x01\x04\0\x10entity-reference\x03\0\x06\x01pz\x01\
@@ -36954,28 +37510,35 @@ nce\x03\0\x06\x02\x03\x02\x01\x05\x04\0\x05fault\x03\0\x08\x02\x03\x02\x01\x0c\x
 p\x13\x01p\x10\x01j\x01!\x01\x09\x01@\x01\x08requests\x20\0\"\x04\0\x13execute-t\
 ransaction\x01#\x01p\x1e\x01j\x01$\x01\x09\x01@\x02\x08requests\x20\x11continue-\
 on-error\x7f\0%\x04\0\x10execute-multiple\x01&\x03\0+stagegate:plugin/organizati\
-on-service@0.1.0\x05\x0e\x01B\x02\x01@\x01\x04lines\x01\0\x04\0\x05trace\x01\0\x03\
-\0&stagegate:plugin/tracing-service@0.1.0\x05\x0f\x02\x03\0\x01\x04mode\x02\x03\0\
-\x01\x05stage\x01B'\x02\x03\x02\x01\x05\x04\0\x05fault\x03\0\0\x02\x03\x02\x01\x10\
-\x04\0\x04mode\x03\0\x02\x02\x03\x02\x01\x11\x04\0\x05stage\x03\0\x04\x01m\x03\x09\
-pre-image\x0apost-image\x04both\x04\0\x0aimage-type\x03\0\x06\x01ps\x01ks\x01r\x04\
-\x05aliass\x0aimage-type\x07\x0aattributes\x08\x0crelationship\x09\x04\0\x05imag\
-e\x03\0\x0a\x01p\x0b\x01r\x0b\x04names\x07messages\x06entity\x09\x05stage\x05\x04\
-mode\x03\x04rankz\x14filtering-attributes\x08\x06images\x0c\x0dconfiguration\x09\
-\x0bdescription\x09\x0cchanged-only\x7f\x04\0\x04step\x03\0\x0d\x01r\x03\x04name\
-s\x0eattribute-types\x07targets\x08\x04\0\x15attribute-declaration\x03\0\x0f\x01\
-p\x10\x01r\x02\x0clogical-names\x0aattributes\x11\x04\0\x12entity-declaration\x03\
-\0\x12\x01r\x04\x04names\x0eparameter-types\x08optional\x7f\x06entity\x09\x04\0\x15\
-parameter-declaration\x03\0\x14\x01q\x03\x06global\0\0\x06entity\x01s\0\x11entit\
-y-collection\x01s\0\x04\0\x07binding\x03\0\x16\x01p\x15\x01r\x06\x04names\x07bin\
-ding\x17\x05stepss\x0aparameters\x18\x0aproperties\x18\x0bdescription\x09\x04\0\x13\
-message-declaration\x03\0\x19\x01p\x0e\x01p\x13\x01p\x1a\x01o\x02ss\x01p\x1e\x01\
-r\x04\x05steps\x1b\x08entities\x1c\x08messages\x1d\x0aproperties\x1f\x04\0\x0bde\
-claration\x03\0\x20\x01@\0\0!\x04\0\x07declare\x01\"\x01j\0\x01\x01\x01@\x01\x04\
-steps\0#\x04\0\x07execute\x01$\x04\0\x1cstagegate:plugin/steps@0.1.0\x05\x12\x04\
-\0\x1dstagegate:plugin/plugin@0.1.0\x04\0\x0b\x0c\x01\0\x06plugin\x03\0\0\0G\x09\
-producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rus\
-t\x060.61.1";
+on-service@0.1.0\x05\x0e\x01B\x12\x02\x03\x02\x01\x03\x04\0\x09date-time\x03\0\0\
+\x02\x03\x02\x01\x05\x04\0\x05fault\x03\0\x02\x01@\0\0y\x04\0\x07attempt\x01\x04\
+\x01p}\x01k\x05\x01@\0\0\x06\x04\0\x0acheckpoint\x01\x07\x01j\0\x01\x03\x01@\x01\
+\x04data\x05\0\x08\x04\0\x0fsave-checkpoint\x01\x09\x01k}\x01@\x02\x07percent\x0a\
+\x04notes\0\x08\x04\0\x0freport-progress\x01\x0b\x01@\x01\x06moment\x01\0\x08\x04\
+\0\x0epostpone-until\x01\x0c\x03\0!stagegate:plugin/system-job@0.1.0\x05\x0f\x01\
+B\x02\x01@\x01\x04lines\x01\0\x04\0\x05trace\x01\0\x03\0&stagegate:plugin/tracin\
+g-service@0.1.0\x05\x10\x02\x03\0\x01\x04mode\x02\x03\0\x01\x05stage\x01B*\x02\x03\
+\x02\x01\x05\x04\0\x05fault\x03\0\0\x02\x03\x02\x01\x11\x04\0\x04mode\x03\0\x02\x02\
+\x03\x02\x01\x12\x04\0\x05stage\x03\0\x04\x01m\x03\x09pre-image\x0apost-image\x04\
+both\x04\0\x0aimage-type\x03\0\x06\x01ps\x01ks\x01r\x04\x05aliass\x0aimage-type\x07\
+\x0aattributes\x08\x0crelationship\x09\x04\0\x05image\x03\0\x0a\x01r\x06\x07orde\
+red\x7f\x06unique\x7f\x08priorityz\x07retriesy\x0bauto-delete\x7f\x0abackground\x7f\
+\x04\0\x0bjob-options\x03\0\x0c\x01p\x0b\x01k\x0d\x01r\x0c\x04names\x07messages\x06\
+entity\x09\x05stage\x05\x04mode\x03\x04rankz\x14filtering-attributes\x08\x06imag\
+es\x0e\x0dconfiguration\x09\x0bdescription\x09\x0cchanged-only\x7f\x04jobs\x0f\x04\
+\0\x04step\x03\0\x10\x01r\x03\x04names\x0eattribute-types\x07targets\x08\x04\0\x15\
+attribute-declaration\x03\0\x12\x01p\x13\x01r\x02\x0clogical-names\x0aattributes\
+\x14\x04\0\x12entity-declaration\x03\0\x15\x01r\x04\x04names\x0eparameter-types\x08\
+optional\x7f\x06entity\x09\x04\0\x15parameter-declaration\x03\0\x17\x01q\x03\x06\
+global\0\0\x06entity\x01s\0\x11entity-collection\x01s\0\x04\0\x07binding\x03\0\x19\
+\x01p\x18\x01r\x06\x04names\x07binding\x1a\x05stepss\x0aparameters\x1b\x0aproper\
+ties\x1b\x0bdescription\x09\x04\0\x13message-declaration\x03\0\x1c\x01p\x11\x01p\
+\x16\x01p\x1d\x01o\x02ss\x01p!\x01r\x04\x05steps\x1e\x08entities\x1f\x08messages\
+\x20\x0aproperties\"\x04\0\x0bdeclaration\x03\0#\x01@\0\0$\x04\0\x07declare\x01%\
+\x01j\0\x01\x01\x01@\x01\x04steps\0&\x04\0\x07execute\x01'\x04\0\x1cstagegate:pl\
+ugin/steps@0.1.0\x05\x13\x04\0\x1dstagegate:plugin/plugin@0.1.0\x04\0\x0b\x0c\x01\
+\0\x06plugin\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x07\
+0.258.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }
@@ -36988,9 +37551,9 @@ pub use __export_plugin_impl as export_plugin;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 3672] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xbb\x1b\x01A\x02\x01\
-A\x14\x01B=\x01r\x02\x04highw\x03loww\x04\0\x11unique-identifier\x03\0\0\x01r\x03\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 3903] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xa2\x1d\x01A\x02\x01\
+A\x16\x01B=\x01r\x02\x04highw\x03loww\x04\0\x11unique-identifier\x03\0\0\x01r\x03\
 \x04highx\x03loww\x05scale}\x04\0\x07decimal\x03\0\x02\x01x\x04\0\x09date-time\x03\
 \0\x04\x01r\x02\x06entitys\x02id\x01\x04\0\x10entity-reference\x03\0\x06\x01pz\x01\
 q\x0d\x04null\0\0\x07boolean\x01\x7f\0\x07integer\x01z\0\x0bbig-integer\x01x\0\x06\
@@ -37065,11 +37628,17 @@ nce\x03\0\x06\x02\x03\x02\x01\x05\x04\0\x05fault\x03\0\x08\x02\x03\x02\x01\x0c\x
 p\x13\x01p\x10\x01j\x01!\x01\x09\x01@\x01\x08requests\x20\0\"\x04\0\x13execute-t\
 ransaction\x01#\x01p\x1e\x01j\x01$\x01\x09\x01@\x02\x08requests\x20\x11continue-\
 on-error\x7f\0%\x04\0\x10execute-multiple\x01&\x03\0+stagegate:plugin/organizati\
-on-service@0.1.0\x05\x0e\x01B\x02\x01@\x01\x04lines\x01\0\x04\0\x05trace\x01\0\x03\
-\0&stagegate:plugin/tracing-service@0.1.0\x05\x0f\x04\0=stagegate:plugin/plugin-\
-with-all-of-its-exports-removed@0.1.0\x04\0\x0b,\x01\0&plugin-with-all-of-its-ex\
-ports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x07\
-0.258.3\x10wit-bindgen-rust\x060.61.1";
+on-service@0.1.0\x05\x0e\x01B\x12\x02\x03\x02\x01\x03\x04\0\x09date-time\x03\0\0\
+\x02\x03\x02\x01\x05\x04\0\x05fault\x03\0\x02\x01@\0\0y\x04\0\x07attempt\x01\x04\
+\x01p}\x01k\x05\x01@\0\0\x06\x04\0\x0acheckpoint\x01\x07\x01j\0\x01\x03\x01@\x01\
+\x04data\x05\0\x08\x04\0\x0fsave-checkpoint\x01\x09\x01k}\x01@\x02\x07percent\x0a\
+\x04notes\0\x08\x04\0\x0freport-progress\x01\x0b\x01@\x01\x06moment\x01\0\x08\x04\
+\0\x0epostpone-until\x01\x0c\x03\0!stagegate:plugin/system-job@0.1.0\x05\x0f\x01\
+B\x02\x01@\x01\x04lines\x01\0\x04\0\x05trace\x01\0\x03\0&stagegate:plugin/tracin\
+g-service@0.1.0\x05\x10\x04\0=stagegate:plugin/plugin-with-all-of-its-exports-re\
+moved@0.1.0\x04\0\x0b,\x01\0&plugin-with-all-of-its-exports-removed\x03\0\0\0G\x09\
+producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rus\
+t\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -3,7 +3,8 @@
 use super::bindings::exports::stagegate::plugin::steps as exported;
 use crate::context::{Mode, Stage};
 use crate::declaration::{
-    AttributeDeclaration, Binding, ImageType, MessageDeclaration, ParameterDeclaration, StepDeclaration,
+    AttributeDeclaration, Binding, ImageType, JobOptions, MessageDeclaration, ParameterDeclaration,
+    StepDeclaration,
 };
 
 pub(super) fn step_out(step: &StepDeclaration) -> exported::Step {
@@ -41,7 +42,13 @@ pub(super) fn step_out(step: &StepDeclaration) -> exported::Step {
         configuration: step.configuration.map(str::to_owned),
         description: step.description.map(str::to_owned),
         changed_only: step.changed_only,
+        jobs: (!step.jobs.is_default()).then(|| jobs_out(step.jobs)),
     }
+}
+
+fn jobs_out(jobs: JobOptions) -> exported::JobOptions {
+    let JobOptions { ordered, unique, priority, retries, auto_delete, background } = jobs;
+    exported::JobOptions { ordered, unique, priority, retries, auto_delete, background }
 }
 
 pub(super) fn attribute_out(attribute: &AttributeDeclaration) -> exported::AttributeDeclaration {

@@ -100,8 +100,36 @@ fn remove(_: &mut Delete<Account>) -> Result {
     Ok(())
 }
 
+#[step(PostOperation, async, ordered, unique, priority = -5, retries = 2, auto_delete, background)]
+fn recount(_: &mut Call<Recount>) -> Result {
+    Ok(())
+}
+
+#[step(PostOperation, async, priority = 2147483647, retries = 4294967295)]
+fn late(_: &mut Update<Account>) -> Result {
+    Ok(())
+}
+
+/// What it says is what it is without saying it.
+#[step(PostOperation, async, priority = 0, retries = 4)]
+fn usual(_: &mut Update<Account>) -> Result {
+    Ok(())
+}
+
 // That it compiles is the test: the export of this binary is never called.
-plugin!(refuse, watch_owner, everywhere, assigned, merge, rename, remove, uses(User, Recount, Purge));
+plugin!(
+    refuse,
+    watch_owner,
+    everywhere,
+    assigned,
+    merge,
+    rename,
+    remove,
+    recount,
+    late,
+    usual,
+    uses(User, Recount, Purge)
+);
 
 const CUSTOM: Declaration = Declaration::new(
     ["custom", "1.0.0", ""],
@@ -147,6 +175,33 @@ fn custom_messages_are_declared_once() {
     let merge = &exported.messages[0];
     assert_eq!((merge.steps.as_str(), merge.parameters[1].optional), ("sync-and-async", true));
     assert_eq!(merge.parameters[0].entity.as_deref(), Some("account"));
+}
+
+const JOBS: Declaration = Declaration::new(
+    ["jobs", "1.0.0", ""],
+    &[Entry::of::<recount>(), Entry::of::<late>(), Entry::of::<usual>()],
+    &[],
+);
+
+#[test]
+fn how_jobs_run_is_declared_where_it_is_not_the_usual_way() {
+    const LEN: usize = __private::json_len(&JOBS);
+    const TEXT: [u8; LEN] = __private::json_text::<LEN>(&JOBS);
+    let json: Json = serde_json::from_slice(&TEXT).unwrap();
+    let all = json!({
+        "ordered": true, "unique": true, "priority": -5, "retries": 2, "auto_delete": true, "background": true,
+    });
+    assert_eq!(json["steps"][0]["jobs"], all);
+    assert_eq!(json["steps"][1]["jobs"], json!({ "priority": i32::MAX, "retries": u32::MAX }));
+    assert_eq!(json["steps"][2].get("jobs"), None);
+
+    let steps = __private::declare(&JOBS).steps;
+    let jobs: Vec<_> = steps.iter().map(|step| step.jobs).collect();
+    let [Some(all), Some(late), None] = jobs.as_slice() else { panic!("{jobs:?}") };
+    assert!(all.ordered && all.unique && all.auto_delete && all.background);
+    assert_eq!((all.priority, all.retries), (-5, 2));
+    assert!(!late.ordered && !late.unique && !late.auto_delete && !late.background);
+    assert_eq!((late.priority, late.retries), (i32::MAX, u32::MAX));
 }
 
 #[test]

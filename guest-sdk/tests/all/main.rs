@@ -14,3 +14,4 @@ mod more_messages;
 mod organization;
 mod queries;
 mod readme;
+mod system_job;

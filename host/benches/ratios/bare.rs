@@ -20,7 +20,9 @@ mod bindings {
     });
 }
 
-use bindings::stagegate::plugin::{execution_context, organization_service, tracing_service, types};
+use bindings::stagegate::plugin::{
+    execution_context, organization_service, system_job, tracing_service, types,
+};
 
 /// Sandboxes of the pool, as many as the host's engine has by default.
 const SLOTS: u32 = 16 * 9;
@@ -271,6 +273,24 @@ impl organization_service::Host for State {
         _: Vec<organization_service::Request>,
         _: bool,
     ) -> Answer<Vec<Result<Vec<types::NamedParameter>, types::Fault>>> {
+        unused()
+    }
+}
+
+impl system_job::Host for State {
+    fn attempt(&mut self) -> wasmtime::Result<u32> {
+        unused()
+    }
+    fn checkpoint(&mut self) -> wasmtime::Result<Option<Vec<u8>>> {
+        unused()
+    }
+    fn save_checkpoint(&mut self, _: Vec<u8>) -> Answer<()> {
+        unused()
+    }
+    fn report_progress(&mut self, _: Option<u8>, _: String) -> Answer<()> {
+        unused()
+    }
+    fn postpone_until(&mut self, _: i64) -> Answer<()> {
         unused()
     }
 }

@@ -16,7 +16,7 @@ use super::pool::Pool;
 use super::run::{self, Handle};
 use super::{Settings, Signals};
 use crate::model::error::Result;
-use crate::model::job::{JobError, Outcome, Settlement};
+use crate::model::job::{JobError, JobKind, Outcome, Settlement};
 use crate::model::step::StepKey;
 use crate::model::{DateTime, Job, JobStatus};
 use crate::pipeline::Pipeline;
@@ -67,11 +67,13 @@ struct Run {
 impl Dispatcher {
     pub(super) fn new(pipeline: Arc<Pipeline>, settings: Settings, signals: Arc<Signals>) -> Self {
         let background = pipeline.registry.iter().filter(|step| step.definition.jobs.background);
+        // A cascade is worked through for as long as it takes.
+        let cascades = [JobKind::CascadeAssign, JobKind::CascadeDelete].into_iter().filter_map(JobKind::lane);
         Self {
             worker: Uuid::now_v7(),
             host: gethostname::gethostname().to_string_lossy().into_owned(),
             pools: [Pool::new(settings.workers), Pool::new(settings.background_workers)],
-            background: background.map(|step| step.key.clone()).collect(),
+            background: background.map(|step| step.key.clone()).chain(cascades).collect(),
             limits: Limits::new(&pipeline.registry),
             settings: Arc::new(settings),
             signals,
@@ -96,6 +98,8 @@ impl Dispatcher {
         loop {
             self.start_waiting();
             let now = Instant::now();
+            // What ends makes room, and may let the next of its key or its step go.
+            look |= !self.finished.is_empty();
             let wanted = listen || !self.finished.is_empty() || (look && self.has_room());
             if trade.is_none() && wanted && now >= not_before {
                 trade = Some(self.exchange(look));

@@ -147,8 +147,25 @@ async fn attempt(
             outcome::of(error, job, &policy, pipeline.clock.now())
         }
     };
+    let outcome = recurring(job, outcome, pipeline.clock.now());
     let memory_bytes = run.memory_bytes;
     Settlement { outcome, error, trace: run.lines, memory_bytes, ..released }
+}
+
+/// A recurring job that has ended, in whichever way, waits for its next moment.
+fn recurring(job: &Job, outcome: Outcome, now: DateTime) -> Outcome {
+    let Some(recurrence) = &job.recurrence else { return outcome };
+    if !matches!(outcome, Outcome::Succeeded | Outcome::Failed) {
+        return outcome;
+    }
+    match recurrence.next(now) {
+        Ok(Some(next)) => Outcome::Recurs(next),
+        Ok(None) => outcome,
+        Err(error) => {
+            tracing::error!(job = %job.id, %error, "a job does not recur any more");
+            outcome
+        }
+    }
 }
 
 /// An end without anything to tell.

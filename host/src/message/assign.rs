@@ -45,7 +45,7 @@ impl CoreOperation for Assign {
         let (definition, id) = subject.record()?;
         let assignee = reference_parameter(self.name(), input, parameter::ASSIGNEE)?.clone();
         let update = Entity::new(&definition.logical_name).with_id(id).with(OWNER_ID, assignee);
-        Ok(Done { output: Parameters::new(), cascade: vec![Cascaded::Request(Request::update(update))] })
+        Ok(Done { cascade: vec![Cascaded::Request(Request::update(update))], ..Done::default() })
     }
 }
 

@@ -55,7 +55,7 @@ impl CoreOperation for Associate {
                 }
             }
         }
-        Ok(Done { output: Parameters::new(), cascade })
+        Ok(Done { cascade, ..Done::default() })
     }
 }
 
@@ -106,7 +106,7 @@ impl CoreOperation for Disassociate {
                 }
             }
         }
-        Ok(Done { output: Parameters::new(), cascade })
+        Ok(Done { cascade, ..Done::default() })
     }
 }
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::update::{check_version, row_version};
 use super::{
     Cascaded, CoreOperation, Done, Operation, Prepared, Subject, Traits, check_names, invalid, missing,
-    not_found, reference_target, targets,
+    not_found, reference_target, system_job, targets,
 };
 use crate::model::definition::VERSION_NUMBER;
 use crate::model::error::{Error, ErrorKind, Result};
@@ -46,7 +46,7 @@ impl CoreOperation for Delete {
         )?;
         let target = reference_target(message, input)?;
         row_version(message, input)?;
-        let definition = targets::writable(schema, message, &target.entity)?;
+        let definition = targets::writable_or_job(schema, message, &target.entity)?;
         Ok(Subject::new(definition, Some(target.id)))
     }
 
@@ -91,7 +91,7 @@ impl CoreOperation for DeleteMultiple {
             let problem = format!("two targets of {message} are the same record; name it once");
             return Err(targets::at(invalid(problem), index));
         }
-        let definition = targets::writable(schema, message, &first.entity)?;
+        let definition = targets::writable_or_job(schema, message, &first.entity)?;
         Ok(Subject::new(definition, None))
     }
 
@@ -135,6 +135,9 @@ async fn remove(
         let record = cx.transaction.retrieve(definition, id, &columns).await?;
         let record = record.ok_or_else(|| not_found(Message::DELETE, definition, id))?;
         check_version(definition, id, &record, version)?;
+    }
+    if definition.is_system_job() {
+        return system_job::delete(cx, id).await;
     }
     if cx.transaction.delete(definition, id).await? {
         Ok(())

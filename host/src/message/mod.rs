@@ -10,12 +10,16 @@ mod batch;
 mod create;
 mod custom;
 mod delete;
+mod rest;
 mod retrieve;
 mod retrieve_multiple;
 mod set_state;
+mod system_job;
 mod targets;
 mod update;
 mod upsert;
+
+pub use rest::Rest;
 
 use std::sync::Arc;
 
@@ -260,11 +264,13 @@ pub struct Done {
     pub output: Parameters,
     /// Requests of their own, in order, before the post-images are read.
     pub cascade: Vec<Cascaded>,
+    /// How to find what is left of the cascade, where it may go on as a job.
+    pub rest: Option<Rest>,
 }
 
 impl From<Parameters> for Done {
     fn from(output: Parameters) -> Self {
-        Self { output, cascade: Vec::new() }
+        Self { output, ..Self::default() }
     }
 }
 

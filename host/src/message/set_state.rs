@@ -55,7 +55,7 @@ impl CoreOperation for SetState {
         let current = current(cx, definition, id, true, false).await?;
         definition.resolve_state(state_of(&current), &mut changes.attributes)?;
         let update = Entity { logical_name: definition.logical_name.clone(), id: Some(id), ..changes };
-        Ok(Done { output: Parameters::new(), cascade: vec![Cascaded::Request(Request::update(update))] })
+        Ok(Done { cascade: vec![Cascaded::Request(Request::update(update))], ..Done::default() })
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{TARGET_INDEX, TARGETS_MAX, invalid, missing};
+use super::{TARGET_INDEX, TARGETS_MAX, invalid, missing, system_job};
 use crate::model::error::{Error, Result};
 use crate::model::request::parameter;
 use crate::model::{Entity, EntityDefinition, Parameter, Parameters, Schema};
@@ -78,6 +78,19 @@ pub(super) fn check_count(message: &str, count: usize) -> Result<()> {
 
 /// The definition of an entity whose records a request may write: not the pairs of a many-to-many relationship.
 pub(super) fn writable<'s>(
+    schema: &'s Schema,
+    message: &str,
+    entity: &str,
+) -> Result<&'s Arc<EntityDefinition>> {
+    let definition = writable_or_job(schema, message, entity)?;
+    if definition.is_system_job() {
+        return Err(system_job::refuse(message));
+    }
+    Ok(definition)
+}
+
+/// The same, or the system jobs.
+pub(super) fn writable_or_job<'s>(
     schema: &'s Schema,
     message: &str,
     entity: &str,

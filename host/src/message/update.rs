@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use super::targets::{self, Targets, without_identifier};
 use super::{
-    Cascaded, CoreOperation, Done, Operation, Subject, Traits, assign, check_names, entity_target, invalid,
-    missing, not_found,
+    Cascaded, CoreOperation, Done, Operation, Rest, Subject, Traits, assign, check_names, entity_target,
+    invalid, missing, not_found, system_job,
 };
 use crate::model::definition::MODIFIED_BY;
 use crate::model::definition::{MODIFIED_ON, OWNER_ID, STATE_CODE, STATUS_CODE, VERSION_NUMBER};
@@ -44,7 +44,7 @@ impl CoreOperation for Update {
             &[parameter::TARGET, parameter::ROW_VERSION, parameter::CONCURRENCY_BEHAVIOR],
         )?;
         let target = entity_target(message, input)?;
-        let definition = targets::writable(schema, message, &target.logical_name)?;
+        let definition = targets::writable_or_job(schema, message, &target.logical_name)?;
         if target.id.is_none() {
             return Err(without_identifier(message, &target.logical_name));
         }
@@ -56,8 +56,8 @@ impl CoreOperation for Update {
     async fn perform(&self, cx: Operation<'_>, subject: &Subject, input: &Parameters) -> Result<Done> {
         let (definition, id) = subject.record()?;
         let version = row_version(self.name(), input)?;
-        let cascade = write(cx, definition, id, entity_target(self.name(), input)?, version).await?;
-        Ok(Done { output: Parameters::new(), cascade })
+        let (cascade, rest) = write(cx, definition, id, entity_target(self.name(), input)?, version).await?;
+        Ok(Done { cascade, rest, ..Done::default() })
     }
 }
 
@@ -81,7 +81,7 @@ impl CoreOperation for UpdateMultiple {
     fn check(&self, schema: &Schema, message: &str, input: &Parameters) -> Result<Subject> {
         check_names(message, input, &[parameter::TARGETS])?;
         let targets = Targets::of(message, input)?;
-        let definition = targets::writable(schema, message, targets.entity)?;
+        let definition = targets::writable_or_job(schema, message, targets.entity)?;
         targets.check_identifiers(message)?;
         targets.check_values(definition)?;
         Ok(Subject::new(definition, None))
@@ -92,9 +92,9 @@ impl CoreOperation for UpdateMultiple {
         let mut cascade = Vec::new();
         for (index, target, id) in Targets::of(self.name(), input)?.distinct() {
             let written = write(cx, definition, id, target, None).await;
-            cascade.append(&mut written.map_err(|error| targets::at(error, index))?);
+            cascade.append(&mut written.map_err(|error| targets::at(error, index))?.0);
         }
-        Ok(Done { output: Parameters::new(), cascade })
+        Ok(Done { cascade, ..Done::default() })
     }
 }
 
@@ -105,7 +105,13 @@ async fn write(
     id: Uuid,
     target: &Entity,
     version: Option<i64>,
-) -> Result<Vec<Cascaded>> {
+) -> Result<(Vec<Cascaded>, Option<Rest>)> {
+    if definition.is_system_job() {
+        if version.is_some() {
+            check_version(definition, id, &current(cx, definition, id, false, false).await?, version)?;
+        }
+        return system_job::update(cx, id, target).await.map(|()| Default::default());
+    }
     cx.check_references(definition, target).await?;
     let carries = |name: &str| target.attributes.contains_key(name);
     let (changes_state, changes_owner) =
@@ -129,9 +135,10 @@ async fn write(
     match owners {
         Some((Value::EntityReference(from), Value::EntityReference(to))) => {
             let parent = EntityReference::new(&definition.logical_name, id);
-            assign::children(cx, &parent, &from, &to).await
+            let cascade = assign::children(cx, &parent, &from, &to).await?;
+            Ok((cascade, Some(Rest::Assign { parent, from, to })))
         }
-        _ => Ok(Vec::new()),
+        _ => Ok(Default::default()),
     }
 }
 

@@ -115,6 +115,8 @@ pub mod code {
     pub const INVALID_MESSAGE_PROPERTY: i32 = 0x8004_416B_u32 as i32;
     /// A step could not be registered for lack of a message (`InvalidSdkMessage`, 0x8006088a).
     pub const UNKNOWN_MESSAGE: i32 = 0x8006_088A_u32 as i32;
+    /// A job cannot be moved there (0x80044162).
+    pub const INVALID_JOB_STATE: i32 = 0x8004_4162_u32 as i32;
     /// A job cannot be changed to Completed by hand, but by canceling it (0x80044165).
     pub const JOB_NOT_TO_COMPLETED: i32 = 0x8004_4165_u32 as i32;
     /// A job cannot be changed to Ready (0x80044166).

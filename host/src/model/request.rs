@@ -118,6 +118,8 @@ pub mod parameter {
     pub const RELATED_ENTITIES: &str = "RelatedEntities";
     /// The new owner of an Assign.
     pub const ASSIGNEE: &str = "Assignee";
+    /// Out of a Delete whose children are deleted by a job: that job.
+    pub const ASYNC_JOB_ID: &str = "AsyncJobId";
     /// The record of a SetState.
     pub const ENTITY_MONIKER: &str = "EntityMoniker";
     /// The new state of a SetState.

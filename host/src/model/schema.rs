@@ -56,12 +56,18 @@ impl Schema {
     /// The definition of an entity, or an error that says which there are.
     pub fn entity(&self, logical_name: &str) -> Result<&Arc<EntityDefinition>> {
         self.entities.get(logical_name).ok_or_else(|| {
-            let known = nearest(logical_name, self.entities.keys().map(String::as_str));
+            let known = nearest(logical_name, self.own_entities());
             Error::new(
                 ErrorKind::InvalidRequest,
                 format!("the entity `{logical_name}` is not defined{known}"),
             )
         })
+    }
+
+    /// The names of the entities that are not the host's own.
+    pub(crate) fn own_entities(&self) -> impl Iterator<Item = &str> {
+        let own = self.entities.values().filter(|definition| !definition.is_system_job());
+        own.map(|definition| definition.logical_name.as_str())
     }
 
     /// The relationship of that name, or an error that says which there are.

@@ -6,8 +6,9 @@ use uuid::Uuid;
 
 use crate::message;
 use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::job::JobKind;
 use crate::model::trace::{Event, StepRun};
-use crate::model::{EntityReference, Job, Mode, Stage};
+use crate::model::{DateTime, EntityReference, Job, Mode, Stage};
 use crate::pipeline::execution::{Context, Deadline, Execution, OperationContext};
 use crate::pipeline::options::Bypass;
 use crate::pipeline::plan::{Choice, Part, Plan};
@@ -40,6 +41,10 @@ impl Pipeline {
         traced: bool,
         system_job: Arc<dyn SystemJob>,
     ) -> JobRun {
+        if job.kind != JobKind::Step {
+            let result = self.run_host_job(job, system_job).await;
+            return JobRun { result, lines: Vec::new(), trace: None, memory_bytes: 0 };
+        }
         let (step, mut execution) = match self.execution_of(job) {
             Ok(found) => found,
             Err(error) => {
@@ -146,11 +151,8 @@ impl Pipeline {
         let schema = self.store.schema();
         let operation = message::find(&schema, &context.message)?;
         let subject = operation.check(&schema, &context.message, &context.input)?;
-        let now = self.clock.now();
-        if now.0 - context.correlated_since.0 >= DEPTH_WINDOW_MS {
-            context.depth = 1;
-            context.correlated_since = now;
-        }
+        (context.depth, context.correlated_since) =
+            depth_now(context.depth, context.correlated_since, self.clock.now());
         // A background step has no more time than any other unless an operator grants it.
         let budget = step.definition.jobs.budget.filter(|_| step.definition.jobs.background);
         let deadline = Deadline::after(budget.unwrap_or(self.time_limit));
@@ -165,8 +167,15 @@ impl Pipeline {
             record: None,
             bypass: Bypass::default(),
             trusted: false,
+            defers: true,
+            deferred: None,
             job: None,
         };
         Ok((Arc::clone(step), execution))
     }
+}
+
+/// The depth that still counts, and since when.
+pub(super) fn depth_now(depth: u32, since: DateTime, now: DateTime) -> (u32, DateTime) {
+    if now.0.saturating_sub(since.0) >= DEPTH_WINDOW_MS { (1, now) } else { (depth, since) }
 }

@@ -1,6 +1,7 @@
 //! The execution of one message: what a step is told, what it may change, and what all of one transaction share.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,8 +13,8 @@ use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::request::parameter;
 use crate::model::step::SYSTEM_USER;
 use crate::model::{
-    Attributes, ColumnSet, DateTime, Entity, EntityReference, Image, ImageType, Job, Mode, Parameter,
-    Parameters, Schema, Stage, Value,
+    Attributes, ColumnSet, DateTime, Entity, EntityReference, Image, ImageType, Job, Message, Mode,
+    Parameter, Parameters, Schema, Stage, Value,
 };
 use crate::pipeline::options::{Bypass, Options};
 use crate::pipeline::recorder::Record;
@@ -243,12 +244,20 @@ pub struct Scope {
     doom: OnceLock<Error>,
     /// The records whose Delete has begun: a cascade that comes back to one of them ends there.
     deleting: Mutex<BTreeSet<EntityReference>>,
+    /// Whether a system job was written, which the asynchronous service may be running.
+    controls: AtomicBool,
 }
 
 impl Scope {
     /// A fresh scope over an open transaction.
     pub fn new(transaction: Arc<dyn Transaction>) -> Self {
-        Self { transaction, jobs: Mutex::default(), doom: OnceLock::new(), deleting: Mutex::default() }
+        Self {
+            transaction,
+            jobs: Mutex::default(),
+            doom: OnceLock::new(),
+            deleting: Mutex::default(),
+            controls: AtomicBool::new(false),
+        }
     }
 
     /// Notes a job to be written at the end.
@@ -259,6 +268,16 @@ impl Scope {
     /// The jobs noted so far.
     pub fn take_jobs(&self) -> Vec<Job> {
         std::mem::take(&mut *self.jobs.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Notes that a system job is written.
+    pub(crate) fn note_control(&self) {
+        self.controls.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a system job was written.
+    pub(crate) fn has_control(&self) -> bool {
+        self.controls.load(Ordering::Relaxed)
     }
 
     /// Notes that the Delete of a record has begun.
@@ -337,6 +356,10 @@ pub struct Execution {
     pub(crate) bypass: Bypass,
     /// Whether the request may pass over steps.
     pub(crate) trusted: bool,
+    /// Whether its cascade may go on as a job.
+    pub(crate) defers: bool,
+    /// The job that its cascade goes on as.
+    pub(crate) deferred: Option<Uuid>,
     /// The system job that the step runs in, for an asynchronous one.
     pub(crate) job: Option<Arc<dyn SystemJob>>,
 }
@@ -358,6 +381,8 @@ pub struct Origin {
     pub(crate) cascade: u32,
     /// Whether it may pass over steps.
     pub(crate) trusted: bool,
+    /// Whether its cascade may go on as a job: not if it is part of one itself.
+    pub(crate) defers: bool,
     /// What a request hands on to those that it runs as.
     pub(crate) options: Options,
 }
@@ -378,6 +403,7 @@ impl Origin {
             record: None,
             cascade: 0,
             trusted: true,
+            defers: true,
             options: Options::default(),
         }
     }
@@ -401,6 +427,7 @@ impl Execution {
             inherited: self.deadline.is_some(),
             cascade: 0,
             trusted: true,
+            defers: true,
             options: Options::default(),
             ..self.sibling()
         }
@@ -415,6 +442,9 @@ impl Execution {
             parent: Some(Arc::new(self.context.to_parent())),
             depth,
             cascade,
+            // Assign and SetState have their own record go through an Update: its cascade is the first.
+            defers: self.defers
+                && !matches!(self.context.message.as_str(), Message::UPDATE | Message::DELETE),
             options: Options::default(),
             ..self.sibling()
         }
@@ -435,6 +465,7 @@ impl Execution {
             record: self.record.clone(),
             cascade: self.context.cascade,
             trusted: self.trusted,
+            defers: self.defers,
             options: Options {
                 tag: self.context.shared.get(parameter::TAG).cloned(),
                 bypass: self.bypass.clone(),

@@ -9,6 +9,7 @@ mod cascade;
 mod composite;
 pub mod dry_run;
 pub mod execution;
+pub mod host_job;
 mod images;
 mod keys;
 pub mod native;
@@ -17,6 +18,7 @@ pub mod plan;
 pub mod recorder;
 pub mod registry;
 pub mod runner;
+mod system_job;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,8 +31,9 @@ use crate::message::{self, Course, Operation};
 use crate::model::error::{Error, ErrorKind, Location, Result};
 use crate::model::request::parameter;
 use crate::model::trace::{Event, OperationRun, Trace};
-use crate::model::{Clock, Fault, Message, Mode, Parameter, Request, Response, Stage};
+use crate::model::{Clock, Fault, Message, Mode, Parameter, Request, Response, Stage, Value};
 use crate::pipeline::execution::{Context, Deadline, Execution, Origin, Scope};
+use crate::pipeline::host_job::CascadeThresholds;
 use crate::pipeline::options::Options;
 use crate::pipeline::plan::{Choice, Part, Plan};
 use crate::pipeline::recorder::{Record, StepEnd, operation_changes, step_changes};
@@ -57,6 +60,8 @@ pub struct Pipeline {
     pub depth_limit: u32,
     /// The time of a message request.
     pub time_limit: Duration,
+    /// From how many children on a cascade goes on as a job; never if none.
+    pub asynchronous_cascades: Option<CascadeThresholds>,
     /// Rung after a commit that left something for the asynchronous service.
     pub doorbell: Doorbell,
 }
@@ -202,21 +207,30 @@ impl Pipeline {
                 Event::RolledBack { took: timing.ended }
             });
         }
-        let (execution, has_jobs) = match outcome {
+        let (execution, effects) = match outcome {
             // What the work says counts more than what became of the rollback.
             Some(Err(error)) => return Err(error),
             Some(Ok(done)) => timing.map(|_| done)?,
             None => return Err(timing.err().unwrap_or_else(lost)),
         };
-        if has_jobs {
+        if effects.queued {
             self.doorbell.queued.notify_one();
+        }
+        if effects.controlled {
+            self.doorbell.controlled.notify_one();
         }
         Ok(execution)
     }
 
     /// The stages inside the transaction, of an initial request or a nested one.
     async fn run_in_transaction(self: &Arc<Self>, plan: &Plan, execution: Execution) -> Result<Execution> {
-        let execution = self.enter_transaction(plan, execution).await?;
+        let mut execution = self.enter_transaction(plan, execution).await?;
+        if let Some(job) = execution.deferred {
+            // The record goes when its children have gone: the rest of the message runs then.
+            let job = Parameter::Value(Value::UniqueIdentifier(job));
+            execution.context.output.insert(parameter::ASYNC_JOB_ID.into(), job);
+            return Ok(execution);
+        }
         let execution = self.run_stage(plan, execution, Stage::PreOperation).await?;
         let execution = self.run_main_operation(plan, execution).await?;
         let execution = self.run_stage(plan, execution, Stage::PostOperation).await?;
@@ -287,6 +301,8 @@ impl Pipeline {
             scope: origin.scope,
             bypass: options.bypass,
             trusted: origin.trusted,
+            defers: origin.defers,
+            deferred: None,
             job: None,
         })
     }
@@ -311,6 +327,12 @@ impl Pipeline {
         };
         if let Some(record) = &execution.record {
             prepared.events.into_iter().for_each(|event| record.event(event));
+        }
+        if let Some(rest) = Self::delete_cascade(&execution) {
+            execution.deferred = self.defer(&scope, &execution, &rest, prepared.cascade.len())?;
+        }
+        if execution.deferred.is_some() {
+            return Ok(execution);
         }
         self.cascade(&execution, prepared.cascade).await?;
         self.read_pre_images(plan, &mut execution).await?;
@@ -427,6 +449,9 @@ impl Pipeline {
         if matches!(execution.context.message.as_str(), Message::DELETE | Message::DELETE_MULTIPLE) {
             self.refuse_newcomers(&scope, &execution).await?;
         }
+        if execution.subject.entity.as_ref().is_some_and(|entity| entity.is_system_job()) {
+            scope.note_control();
+        }
         let started = Instant::now();
         let result = {
             let cx = self.operation(&scope, &execution);
@@ -441,7 +466,13 @@ impl Pipeline {
         }
         let done = result?;
         execution.context.output = done.output;
-        self.cascade(&execution, done.cascade).await?;
+        let deferred = match &done.rest {
+            Some(rest) => self.defer(&scope, &execution, rest, done.cascade.len())?,
+            None => None,
+        };
+        if deferred.is_none() {
+            self.cascade(&execution, done.cascade).await?;
+        }
         self.read_post_images(plan, &mut execution).await?;
         Ok(execution)
     }
@@ -469,14 +500,23 @@ impl Organization for Pipeline {
     }
 }
 
-/// What the transaction leaves behind, written at its end; whether there are jobs among it.
-async fn write_effects(scope: &Scope) -> Result<bool> {
+/// What a transaction leaves behind for the asynchronous service.
+struct Effects {
+    /// Jobs, or jobs that may go on.
+    queued: bool,
+    /// What an operator asks of a job.
+    controlled: bool,
+}
+
+/// Writes what the transaction leaves behind, at its end.
+async fn write_effects(scope: &Scope) -> Result<Effects> {
     scope.check()?;
     let jobs = scope.take_jobs();
     if !jobs.is_empty() {
         scope.transaction.enqueue(&jobs).await?;
     }
-    Ok(!jobs.is_empty())
+    let controlled = scope.has_control();
+    Ok(Effects { queued: controlled || !jobs.is_empty(), controlled })
 }
 
 /// Gives the records that are about to be created their identifiers.

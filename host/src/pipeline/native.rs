@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::job::Progress;
 use crate::model::step::StepKey;
 use crate::model::{
-    Attributes, ColumnSet, Entity, EntityReference, Fault, Message, Mode, Parameter, Parameters, Query,
-    Request, Response, Stage, Value,
+    Attributes, ColumnSet, DateTime, Entity, EntityReference, Fault, Message, Mode, Parameter, Parameters,
+    Query, Request, Response, Stage, Value,
 };
 use crate::pipeline::execution::{Context, Execution, Side};
 use crate::pipeline::registry::Step;
@@ -338,14 +339,44 @@ impl StepContext {
         self.change(|execution| execution.set_output(name, parameter.into()))
     }
 
+    /// How often the step's system job was started, this run included; 0 in a synchronous step.
+    pub fn attempt(&self) -> Result<u32> {
+        self.execution(|execution| Ok(execution.attempt()))
+    }
+
+    /// What the step saved last, in this run or an earlier one of the same system job.
+    pub fn checkpoint(&self) -> Result<Option<Vec<u8>>> {
+        self.execution(|execution| Ok(execution.checkpoint()))
+    }
+
+    /// Saves where an asynchronous step is: when it returns, that is on the disk, in a commit of its own. A job that is
+    /// paused, canceled or whose host stops is stopped here, and a later run goes on from this checkpoint. Fails if it
+    /// has more than [`CHECKPOINT_BYTES_MAX`](crate::model::job::CHECKPOINT_BYTES_MAX) bytes.
+    pub async fn save_checkpoint(&self, data: impl Into<Vec<u8>>) -> Result<()> {
+        let data = data.into();
+        self.finish(self.execution(|execution| execution.save_checkpoint(data))).await
+    }
+
+    /// Shows operators how far an asynchronous step is: from 0 to 100 percent, or none where it cannot tell, and a note
+    /// of at most [`NOTE_BYTES_MAX`](crate::model::job::NOTE_BYTES_MAX) bytes.
+    pub async fn report_progress(
+        &self,
+        percent: impl Into<Option<u8>>,
+        note: impl Into<String>,
+    ) -> Result<()> {
+        let progress = Progress { percent: percent.into(), note: note.into() };
+        self.finish(self.execution(|execution| execution.report_progress(progress))).await
+    }
+
+    /// Has the job of an asynchronous step run again at that moment, with the last checkpoint, if the step succeeds.
+    pub fn postpone_until(&self, moment: DateTime) -> Result<()> {
+        self.remember(self.execution(|execution| execution.postpone_until(moment)))
+    }
+
     /// Issues a request: the organization service. In a transaction it is part of it, and a failure dooms it.
     pub async fn execute(&self, request: Request) -> Result<Response> {
         let origin = self.cell.lock().as_ref().map(Execution::nested).ok_or_else(ended)?;
-        let result = Arc::clone(&self.cell.organization).execute(origin, request).await;
-        if let Err(error) = &result {
-            *self.cell.last_refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
-        }
-        result
+        self.remember(Arc::clone(&self.cell.organization).execute(origin, request).await)
     }
 
     /// Creates a record and returns its identifier.
@@ -379,8 +410,28 @@ impl StepContext {
         self.execute(Request::delete(target)).await.map(drop)
     }
 
+    async fn finish(&self, begun: Result<BoxFuture<'static, Result<()>>>) -> Result<()> {
+        let result = match begun {
+            Ok(call) => call.await,
+            Err(error) => Err(error),
+        };
+        self.remember(result)
+    }
+
+    /// Remembers an error that the closure is told: if it passes the error on as a fault, the error's own place counts.
+    fn remember<T>(&self, result: Result<T>) -> Result<T> {
+        if let Err(error) = &result {
+            *self.cell.last_refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
+        }
+        result
+    }
+
+    fn execution<T>(&self, ask: impl FnOnce(&Execution) -> Result<T>) -> Result<T> {
+        self.cell.lock().as_ref().ok_or_else(ended).and_then(ask)
+    }
+
     fn context<T>(&self, read: impl FnOnce(&Context) -> T) -> Result<T> {
-        self.cell.lock().as_ref().map(|execution| read(&execution.context)).ok_or_else(ended)
+        self.execution(|execution| Ok(read(&execution.context)))
     }
 
     fn change(&self, change: impl FnOnce(&mut Execution) -> Result<()>) -> Result<()> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::message::{self, Course, Steps, Traits};
 use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::job::HOST_PLUGIN;
 use crate::model::step::StepKey;
 use crate::model::{
     Binding, Image, JobPolicy, Message, Mode, Schema, Stage, StepDefinition, StepsAllowed, code,
@@ -141,6 +142,12 @@ fn check(schema: &Schema, plugin: &str, definition: &StepDefinition) -> Result<(
         Ok(operation) => operation.traits(),
         Err(error) => return refused(error.code(), &format!("has no message: {}", error.message())),
     };
+    if plugin == HOST_PLUGIN {
+        return refused(
+            code::STEP_NOT_ALLOWED,
+            "is of a plugin with the name that the host's own jobs go by",
+        );
+    }
     if definition.name.is_empty() {
         return refused(code::STEP_NOT_ALLOWED, "needs a name");
     }

@@ -23,7 +23,8 @@ const VERSION: (u64, u64, u64) = (0, 1, 0);
 /// The interface that a plugin must export.
 const STEPS: &str = "stagegate:plugin/steps";
 /// The interfaces of the contract that a plugin may import.
-const OFFERED: [&str; 4] = ["types", "execution-context", "organization-service", "tracing-service"];
+const OFFERED: [&str; 5] =
+    ["types", "execution-context", "organization-service", "system-job", "tracing-service"];
 
 /// An interface that a component imports.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,11 +4,14 @@ use proc_macro2::Span;
 use syn::parse::{Parse, ParseStream};
 use syn::{Error, Ident, LitInt, LitStr, Result, Token, Type, parenthesized};
 
+use super::jobs::Jobs;
+
 /// The parts as written.
 pub(crate) struct Arguments {
     pub(crate) stage: Ident,
     pub(crate) asynchronous: bool,
-    pub(crate) rank: Option<Rank>,
+    pub(crate) jobs: Jobs,
+    pub(crate) rank: Option<Number>,
     pub(crate) changed: Option<Columns>,
     pub(crate) changed_only: Option<Span>,
     pub(crate) before: Option<Columns>,
@@ -53,12 +56,12 @@ pub(crate) enum Column {
 }
 
 /// A whole number that may be negative.
-pub(crate) struct Rank {
+pub(crate) struct Number {
     negative: bool,
     number: LitInt,
 }
 
-impl quote::ToTokens for Rank {
+impl quote::ToTokens for Number {
     fn to_tokens(&self, tokens: &mut proc_macro2::TokenStream) {
         let number = &self.number;
         tokens.extend(if self.negative { quote::quote!(-#number) } else { quote::quote!(#number) });
@@ -79,6 +82,7 @@ impl Parse for Arguments {
         let mut arguments = Self {
             stage,
             asynchronous: false,
+            jobs: Jobs::default(),
             rank: None,
             changed: None,
             changed_only: None,
@@ -111,7 +115,7 @@ impl Arguments {
         let key: Ident = input.parse()?;
         match key.to_string().as_str() {
             "sync" => {}
-            "rank" => once(&mut self.rank, &key, rank(input)?)?,
+            "rank" => once(&mut self.rank, &key, number(&key, input)?)?,
             "changed" => once(&mut self.changed, &key, columns(&key, input)?)?,
             "changed_only" => once(&mut self.changed_only, &key, key.span())?,
             "children" => self.children.push(children(&key, input)?),
@@ -122,11 +126,13 @@ impl Arguments {
             "name" => once(&mut self.name, &key, text(&key, input)?)?,
             "configuration" => once(&mut self.configuration, &key, text(&key, input)?)?,
             "description" => once(&mut self.description, &key, text(&key, input)?)?,
+            _ if self.jobs.part(&key, input)? => {}
             other => {
                 let text = format!(
                     "`{other}` is not a part of #[step]; these are: sync, async, rank = 1, changed(..), changed_only, \
                      before(..), after(..), children(..), entity = \"..\", message = \"..\", name = \"..\", configuration = \"..\", \
-                     description = \"..\""
+                     description = \"..\", and with async: ordered, unique, priority = 0, retries = 4, auto_delete, \
+                     background"
                 );
                 return Err(Error::new(key.span(), text));
             }
@@ -135,16 +141,24 @@ impl Arguments {
     }
 }
 
-fn once<T>(place: &mut Option<T>, key: &Ident, value: T) -> Result<()> {
+pub(super) fn once<T>(place: &mut Option<T>, key: &Ident, value: T) -> Result<()> {
     match place.replace(value) {
         None => Ok(()),
         Some(_) => Err(Error::new(key.span(), format!("`{key}` is here twice"))),
     }
 }
 
-fn rank(input: ParseStream<'_>) -> Result<Rank> {
-    input.parse::<Token![=]>()?;
-    Ok(Rank { negative: input.parse::<Option<Token![-]>>()?.is_some(), number: input.parse()? })
+pub(super) fn number(key: &Ident, input: ParseStream<'_>) -> Result<Number> {
+    equals(key, input)?;
+    Ok(Number { negative: input.parse::<Option<Token![-]>>()?.is_some(), number: input.parse()? })
+}
+
+/// The `=` before a number.
+pub(super) fn equals(key: &Ident, input: ParseStream<'_>) -> Result<()> {
+    if !input.peek(Token![=]) {
+        return Err(Error::new(key.span(), format!("write a number: `{key} = 1`")));
+    }
+    input.parse::<Token![=]>().map(drop)
 }
 
 fn text(key: &Ident, input: ParseStream<'_>) -> Result<LitStr> {

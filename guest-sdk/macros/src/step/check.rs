@@ -13,6 +13,13 @@ pub(super) fn check(arguments: &Arguments, message: &Type) -> Result<()> {
         let text = "an asynchronous step runs after the commit: write `#[step(PostOperation, async, ..)]`";
         return Err(Error::new(arguments.stage.span(), text));
     }
+    if let Some(part) = arguments.jobs.first().filter(|_| !arguments.asynchronous) {
+        let text = format!(
+            "`{part}` says how system jobs run, and a synchronous step has none: take it away, or make the step \
+             asynchronous: `#[step(PostOperation, async, ..)]`"
+        );
+        return Err(Error::new(part.span(), text));
+    }
     if arguments.stage == "MainOperation" && MESSAGES.contains(&name.as_str()) {
         let text = format!(
             "the main operation of {name} is the host's: a step runs before or after it; only a custom message has a \

@@ -1,7 +1,10 @@
 //! System jobs: work that is queued in a transaction and run after its commit.
 
 mod control;
+mod entity;
 mod policy;
+mod recurrence;
+mod schedule;
 mod settlement;
 mod status;
 
@@ -14,15 +17,23 @@ use crate::model::step::StepKey;
 use crate::model::{DateTime, EntityReference};
 
 pub use control::{Control, Controlled, Standing};
+pub use entity::{POSTPONE_UNTIL, SYSTEM_JOB_ENTITY};
 pub use policy::{JobPolicy, JobPolicyOverride, RETRIES_DEFAULT, RETRY_DELAY_DEFAULT, Rate};
+pub use recurrence::Recurrence;
+pub use schedule::Schedule;
 pub(crate) use settlement::Place;
 pub use settlement::{Outcome, RETRY_DELAY_MAX, Settlement, backoff};
-pub use status::{JobState, JobStatus, Suspension};
+pub use status::{JobKind, JobState, JobStatus, Suspension};
 
 /// The bytes of a checkpoint at most: it is written anew each time, in a commit of its own.
 pub const CHECKPOINT_BYTES_MAX: usize = 1 << 20;
+/// The bytes of a progress note at most: it is for one line of a list.
+pub const NOTE_BYTES_MAX: usize = 1000;
 /// How often the host may die under a job: after that the job waits for somebody to look, since it may be the cause.
 pub const CRASHES_MAX: u32 = 3;
+
+/// The plugin that the host's own work goes by, in place of a step's.
+pub const HOST_PLUGIN: &str = "stagegate";
 
 /// A system job.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,9 +41,11 @@ pub const CRASHES_MAX: u32 = 3;
 pub struct Job {
     /// Its identifier, made by the host; what the step sees as `operation-id`.
     pub id: Uuid,
-    /// The step that it runs.
+    /// What it does.
+    pub kind: JobKind,
+    /// The step that it runs; for the host's own work a name under [`HOST_PLUGIN`].
     pub step: StepKey,
-    /// The message that queued it.
+    /// The message that queued it, or that it runs.
     pub message: String,
     /// The record that the message was about.
     pub regarding: Option<EntityReference>,
@@ -42,7 +55,7 @@ pub struct Job {
     pub correlation_id: Uuid,
     /// The depth of that request.
     pub depth: u32,
-    /// The execution context at the time of queueing, serialized by the pipeline.
+    /// What it works with, serialized by the pipeline: for a step the execution context at the time of queueing.
     pub context: Vec<u8>,
     /// Where it stands.
     pub status: JobStatus,
@@ -87,6 +100,8 @@ pub struct Job {
     pub started_on: Option<DateTime>,
     /// When it ended.
     pub completed_on: Option<DateTime>,
+    /// When it runs again after its end.
+    pub recurrence: Option<Recurrence>,
     /// The time that all its attempts took.
     pub execution_time: Duration,
     /// The guest's memory at its largest, over all its attempts.
@@ -98,6 +113,7 @@ impl Job {
     pub fn new(id: Uuid, step: StepKey, created_on: DateTime) -> Self {
         Self {
             id,
+            kind: JobKind::Step,
             step,
             message: String::new(),
             regarding: None,
@@ -126,6 +142,7 @@ impl Job {
             postpone_until: None,
             started_on: None,
             completed_on: None,
+            recurrence: None,
             execution_time: Duration::ZERO,
             memory_bytes: 0,
         }

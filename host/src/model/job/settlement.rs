@@ -47,6 +47,8 @@ pub enum Outcome {
     Retry(DateTime),
     /// The step put it off to that moment.
     Postponed(DateTime),
+    /// It ended, and runs again at its next moment.
+    Recurs(DateTime),
     /// The step wants it to wait for somebody.
     Suspended,
     /// It was stopped before its end, or not even begun: it is handed back.
@@ -87,7 +89,9 @@ impl Outcome {
                 None => Place::suspended(Suspension::Paused, None),
             },
             (Self::Retry(at), _) => Place::suspended(Suspension::Retry, Some(at)),
-            (Self::Postponed(until), _) => Place::suspended(Suspension::Postponed, Some(until)),
+            (Self::Postponed(until) | Self::Recurs(until), _) => {
+                Place::suspended(Suspension::Postponed, Some(until))
+            }
             (Self::Suspended, _) => Place::suspended(Suspension::Paused, None),
             (Self::Released, _) => Place::READY,
         }

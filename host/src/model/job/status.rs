@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::HOST_PLUGIN;
+use crate::model::step::StepKey;
+
 /// The platform's states of a system job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum JobState {
@@ -120,6 +123,54 @@ impl fmt::Display for JobState {
             Self::Locked => "locked",
             Self::Completed => "completed",
         })
+    }
+}
+
+/// What a job does, with the platform's numbers of its operation type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum JobKind {
+    /// 1: it runs an asynchronous step.
+    Step,
+    /// 54: it runs a message request.
+    Request,
+    /// 90: it assigns the children of a record that was assigned.
+    CascadeAssign,
+    /// 91: it deletes the children of a record, and then the record.
+    CascadeDelete,
+}
+
+impl JobKind {
+    /// Every one.
+    pub const ALL: [Self; 4] = [Self::Step, Self::Request, Self::CascadeAssign, Self::CascadeDelete];
+
+    /// The platform's number.
+    #[must_use]
+    pub fn number(self) -> i32 {
+        match self {
+            Self::Step => 1,
+            Self::Request => 54,
+            Self::CascadeAssign => 90,
+            Self::CascadeDelete => 91,
+        }
+    }
+
+    /// What jobs of the kind go by in place of a step; none for those that run one.
+    #[must_use]
+    pub fn lane(self) -> Option<StepKey> {
+        let name = match self {
+            Self::Step => return None,
+            Self::Request => "request",
+            Self::CascadeAssign => "cascade-assign",
+            Self::CascadeDelete => "cascade-delete",
+        };
+        Some(StepKey { plugin: HOST_PLUGIN.into(), step: name.into() })
+    }
+
+    /// The one with that number.
+    #[must_use]
+    pub fn from_number(number: i32) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.number() == number)
     }
 }
 

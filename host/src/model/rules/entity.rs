@@ -6,13 +6,18 @@ use std::sync::Arc;
 use crate::model::definition::{
     ATTRIBUTES_MAX, OWNER_ID, Ownership, STATE_CODE, STATUS_CODE, TEAM_ENTITY, USER_ENTITY,
 };
-use crate::model::error::Result;
+use crate::model::error::{Error, Result};
+use crate::model::job::SYSTEM_JOB_ENTITY;
 use crate::model::{AttributeDefinition, AttributeType, EntityDefinition, Schema};
 
 use super::{attribute, check_name, invalid, key, state};
 
 /// Adds a definition. On live data, records may exist.
 pub(super) fn add(schema: &mut Schema, definition: &EntityDefinition, live: bool) -> Result<()> {
+    if let Some(own) = schema.entities.get(&definition.logical_name).filter(|own| own.is_system_job()) {
+        // As a listing has it, it is there already.
+        return if **own == *definition { Ok(()) } else { Err(hosts_own()) };
+    }
     let definition = without_implied(definition);
     check(&definition)?;
     let mut merged = match schema.entities.get(&definition.logical_name) {
@@ -38,6 +43,9 @@ pub(super) fn check_lookups(schema: &Schema, entity: &str) -> Result<()> {
                 Some(pairs) if pairs.intersect => {
                     "holds the pairs of a many-to-many relationship; point to one of its sides"
                 }
+                Some(own) if own.is_system_job() => {
+                    "is the host's own and loses its records with time; keep the identifier of a system job instead"
+                }
                 Some(_) => continue,
                 None => "is not defined; define it in the same request or before",
             };
@@ -61,6 +69,12 @@ pub(super) fn check_pairs(schema: &Schema, definition: &EntityDefinition) -> Res
         "the entity `{name}` cannot be defined with `intersect`: a many-to-many relationship makes the entity of its \
          pairs itself, so define the relationship"
     )))
+}
+
+fn hosts_own() -> Error {
+    invalid(format!(
+        "the entity `{SYSTEM_JOB_ENTITY}` is the host's own and can gain nothing; use another name"
+    ))
 }
 
 fn check(definition: &EntityDefinition) -> Result<()> {

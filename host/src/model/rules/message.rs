@@ -44,7 +44,7 @@ pub(super) fn check_entities(schema: &Schema, definition: &MessageDefinition) ->
     let named = bound.into_iter().chain(parameters.filter_map(|parameter| parameter.entity.as_ref()));
     for entity in named {
         if !schema.entities.contains_key(entity) {
-            let known = nearest(entity, schema.entities.keys().map(String::as_str));
+            let known = nearest(entity, schema.own_entities());
             return Err(invalid(format!(
                 "the message `{}` names the entity `{entity}`, which is not defined{known}",
                 definition.name

@@ -165,7 +165,7 @@ fn relates(other: &RelationshipDefinition, to: &str, from: &str, lookup: &str) -
 
 fn entity<'a>(schema: &'a Schema, relationship: &str, name: &str) -> Result<&'a EntityDefinition> {
     schema.entities.get(name).map(Arc::as_ref).ok_or_else(|| {
-        let known = nearest(name, schema.entities.keys().map(String::as_str));
+        let known = nearest(name, schema.own_entities());
         invalid(format!("the relationship `{relationship}` relates `{name}`, which is not defined{known}"))
     })
 }

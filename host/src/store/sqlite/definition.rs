@@ -23,12 +23,14 @@ pub(super) fn load(connection: &Connection) -> Result<Schema> {
     let version: i64 = connection
         .query_row("SELECT version FROM schema_version", [], |row| row.get(0))
         .map_err(|error| failed(connection, "read the definitions", error))?;
-    Ok(Schema {
+    let schema = Schema {
         version: version.unsigned_abs(),
         entities: read(connection, ENTITIES)?,
         relationships: read(connection, RELATIONSHIPS)?,
         messages: read(connection, MESSAGES)?,
-    })
+    };
+    // Its table is a view of the jobs: see the migration that makes it.
+    Ok(schema.with_host_entities())
 }
 
 /// Makes the tables and rows of `schema` out of those of `current`, in the transaction that is open.

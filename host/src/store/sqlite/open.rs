@@ -107,7 +107,9 @@ pub(super) fn writer(options: &Options) -> Result<Connection> {
             script.push_str(migration);
         }
         run("bring the tables to this version", &script)?;
-        for definition in definition::load(&connection)?.entities.values() {
+        for definition in
+            definition::load(&connection)?.entities.values().filter(|entity| !entity.is_system_job())
+        {
             table::add_system_columns(&connection, definition)?;
         }
         let marks =

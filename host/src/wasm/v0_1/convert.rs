@@ -12,7 +12,7 @@ use crate::model::custom_message::{Binding, MessageDefinition, ParameterDefiniti
 use crate::model::step::{AttributeDeclaration, Declaration, EntityDeclaration, StepKey};
 use crate::model::{
     Attributes, ColumnSet, DateTime, Entity, EntityCollection, EntityReference, Error, ErrorKind, Fault,
-    Filter, Image, ImageType, Join, Link, Mode, OperationStatus, Operator, Order, Page, Parameter,
+    Filter, Image, ImageType, JobPolicy, Join, Link, Mode, OperationStatus, Operator, Order, Page, Parameter,
     Parameters, Query, Request, Stage, StepDefinition, UpsertResult, Value,
 };
 use crate::pipeline::execution::Context;
@@ -552,7 +552,21 @@ fn step_in(step: exported::Step) -> StepDefinition {
         configuration: step.configuration,
         description: step.description,
         changed_only: step.changed_only,
+        jobs: step.jobs.map(jobs_in).unwrap_or_default(),
         ..StepDefinition::new(step.name, step.message, stage)
+    }
+}
+
+/// The part of the policy that an author declares; the rest is the operator's.
+fn jobs_in(jobs: exported::JobOptions) -> JobPolicy {
+    JobPolicy {
+        ordered: jobs.ordered,
+        unique: jobs.unique,
+        priority: jobs.priority,
+        retries: jobs.retries,
+        auto_delete: jobs.auto_delete,
+        background: jobs.background,
+        ..JobPolicy::default()
     }
 }
 

@@ -17,7 +17,7 @@ use crate::pipeline::execution::{Execution, Side};
 use crate::wasm::run::State;
 
 /// What a guest gets from a call that can be refused: a value, or a fault to handle. A trap must be written out.
-type Answer<T> = wasmtime::Result<Result<T, types::Fault>>;
+pub(super) type Answer<T> = wasmtime::Result<Result<T, types::Fault>>;
 
 impl types::Host for State {}
 
@@ -269,8 +269,7 @@ impl State {
         Ok(change(&mut self.active()?.execution).map_err(|error| self.refuse(error)))
     }
 
-    /// Issues a request, within what is left of the step's time. Past the deadline the guest is not asked any more: the
-    /// error traps.
+    /// Issues a request.
     async fn request<T>(
         &mut self,
         request: Result<Request, Error>,
@@ -280,13 +279,18 @@ impl State {
             Ok(request) => request,
             Err(error) => return Ok(Err(self.refuse(error))),
         };
-        let started = Instant::now();
         let active = self.active()?;
         let call = Arc::clone(&active.organization).execute(active.execution.nested().sandboxed(), request);
+        self.wait(async { answer(&call.await?) }).await
+    }
+
+    /// Waits for a call to the host, within what is left of the step's time. Past the deadline the guest is not asked any
+    /// more: the error traps.
+    pub(super) async fn wait<T>(&mut self, call: impl Future<Output = Result<T, Error>> + Send) -> Answer<T> {
+        let started = Instant::now();
         let outcome = tokio::time::timeout_at(self.call_bound.into(), call).await;
         self.host_calls += started.elapsed();
-        let result = outcome.unwrap_or_else(|_| Err(crate::pipeline::timed_out(self.deadline)));
-        match result.and_then(|response| answer(&response)) {
+        match outcome.unwrap_or_else(|_elapsed| Err(crate::pipeline::timed_out(self.deadline))) {
             Ok(value) => Ok(Ok(value)),
             Err(error) if error.is_timeout() => Err(error.into()),
             Err(error) => Ok(Err(self.refuse(error))),
@@ -294,7 +298,7 @@ impl State {
     }
 
     /// Remembers an error that the guest is told as a fault: if it passes the fault on, the error's own place counts.
-    fn refuse(&mut self, error: Error) -> types::Fault {
+    pub(super) fn refuse(&mut self, error: Error) -> types::Fault {
         let fault = fault_out(&error);
         self.last_refusal = Some(error);
         fault

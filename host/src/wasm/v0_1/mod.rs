@@ -2,6 +2,7 @@
 
 pub(super) mod convert;
 mod interfaces;
+mod system_job;
 
 #[allow(
     missing_docs,
@@ -17,6 +18,8 @@ pub(super) mod bindings {
             // A sync function in WIT, an async one on the host: the guest sees a blocking call. A WIT `async func` that
             // runs another store's call in the same task panics in wasmtime 48.0.8.
             "stagegate:plugin/organization-service": async | trappable,
+            "stagegate:plugin/system-job.save-checkpoint": async | trappable,
+            "stagegate:plugin/system-job.report-progress": async | trappable,
             default: trappable,
         },
         exports: { default: async },

@@ -1,4 +1,5 @@
-//! Every function of the organization service, each in a message of its own: `test_Serve` with the function's name.
+//! Every function of the organization service, and of the system job that a synchronous step has not, each in a message
+//! of its own: `test_Serve` with the function's name.
 
 use stagegate_sdk::prelude::*;
 
@@ -68,6 +69,10 @@ pub(crate) fn serve(ctx: &mut Call<Serve>) -> Result<Served> {
         }
         "count" => org.count(Query::<Account>::new())?.to_string(),
         "dates" => names(&org.retrieve_multiple(today())?),
+        "job" => format!("{} {:?}", ctx.job().attempt(), ctx.job().checkpoint()),
+        "save_checkpoint" => done(ctx.job().save_checkpoint("here"))?,
+        "report_progress" => done(ctx.job().report_progress(50, "halfway"))?,
+        "postpone_until" => done(ctx.job().postpone_until(ctx.now()))?,
         other => bail!("there is no function `{other}`"),
     };
     Ok(Served { text })

@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params_from_iter}
 use uuid::Uuid;
 
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::model::job::{JobCount, JobError, Report, Suspension};
+use crate::model::job::{JobCount, JobError, JobKind, Recurrence, Report, Suspension};
 use crate::model::step::StepKey;
 use crate::model::{DateTime, EntityReference, Job, JobStatus};
 use crate::store::{Exchange, Exchanged, JobAttempt, JobFilter, JobSelect, PausedStep};
@@ -27,7 +27,7 @@ macro_rules! columns {
         "id, status, run_at, plugin, step, message, entity, record_id, owner_id, correlation_id, depth, attempt, \
          crash_count, worker_id, error_code, error_text, trace, created_on, started_on, completed_on, suspension, \
          blocked, priority, postpone_until, order_key, unique_key, auto_delete, retries, host, progress, execution_us, \
-         memory_bytes, checkpoint, context"
+         memory_bytes, operation_type, recurrence, recurrence_start, checkpoint, context"
     };
 }
 use columns;
@@ -38,7 +38,7 @@ const INSERT: &str = concat!(
     columns!(),
     ", state, modified_on) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,
         ?22 OR (?25 IS NOT NULL AND EXISTS (SELECT 1 FROM system_job WHERE order_key = ?25 AND state <> 3)),
-        ?23,?24,?25,?26,?27,?28,?29,?30,?31,?32,?33,?34,?35,?18)"
+        ?23,?24,?25,?26,?27,?28,?29,?30,?31,?32,?33,?34,?35,?36,?37,?38,?18)"
 );
 
 /// The one job with the unique key that waits.
@@ -77,7 +77,8 @@ pub(super) fn insert(connection: &Connection, jobs: &[Job]) -> Result<()> {
         let job = taken_over.as_ref().unwrap_or(job);
         let regarding = job.regarding.as_ref();
         let error = job.error.as_ref();
-        let row: [&dyn ToSql; 35] = [
+        let recurrence = job.recurrence.as_ref();
+        let row: [&dyn ToSql; 38] = [
             &job.id.as_bytes(),
             &job.status.number(),
             &job.run_at.0,
@@ -110,6 +111,9 @@ pub(super) fn insert(connection: &Connection, jobs: &[Job]) -> Result<()> {
             &job.progress.as_ref().map(json),
             &microseconds(job.execution_time),
             &signed(job.memory_bytes),
+            &job.kind.number(),
+            &recurrence.map(Recurrence::rule),
+            &recurrence.map(|recurrence| recurrence.start().0),
             &job.checkpoint,
             &job.context,
             &job.status.state().number(),
@@ -146,7 +150,13 @@ fn take_place(connection: &Connection, job: &Job, key: &str) -> Result<Option<Jo
     control::supersede(connection, id, job.id, job.created_on)?;
     let mut job = job.clone();
     job.run_at = run_at.map_or(job.run_at, DateTime);
-    if suspension.is_some_and(|suspension| suspension != Suspension::Retry) {
+    // A moment of its own counts more than the one that the other was put off to.
+    let keeps = match suspension {
+        Some(Suspension::Paused | Suspension::Crashed) => true,
+        Some(Suspension::Postponed) => job.suspension.is_none(),
+        Some(Suspension::Retry) | None => false,
+    };
+    if keeps {
         job.status = JobStatus::Waiting;
         job.suspension = suspension;
         job.postpone_until = postpone_until.map(DateTime);
@@ -309,8 +319,14 @@ fn decode(row: &Row<'_>) -> rusqlite::Result<Job> {
     job.progress = row.get::<_, Option<String>>(29)?.and_then(|text| serde_json::from_str(&text).ok());
     job.execution_time = Duration::from_micros(row.get::<_, i64>(30)?.unsigned_abs());
     job.memory_bytes = row.get::<_, i64>(31)?.unsigned_abs();
-    job.checkpoint = row.get(32)?;
-    job.context = row.get(33)?;
+    job.kind = JobKind::from_number(row.get(32)?)
+        .ok_or_else(|| rusqlite::Error::InvalidColumnType(32, "operation_type".into(), Type::Integer))?;
+    job.recurrence = match (row.get(33)?, moment(34)?) {
+        (Some(rule), Some(start)) => Some(Recurrence::kept(rule, start)),
+        _ => None,
+    };
+    job.checkpoint = row.get(35)?;
+    job.context = row.get(36)?;
     Ok(job)
 }
 

@@ -26,7 +26,8 @@ const LOCKED: &str = "SELECT status, postpone_until, order_key, unique_key FROM 
 const SETTLE: &str = "UPDATE system_job
      SET state = ?2, status = ?3, suspension = ?4, postpone_until = ?5, completed_on = ?6, modified_on = ?7,
          worker_id = NULL, error_code = ?8, error_text = ?9, trace = ?10, execution_us = execution_us + ?11,
-         memory_bytes = max(memory_bytes, ?12), retries = retries + ?13, version = version + 1,
+         memory_bytes = max(memory_bytes, ?12), version = version + 1,
+         retries = CASE WHEN ?15 THEN 0 ELSE retries + ?13 END,
          run_at = CASE WHEN ?14 THEN ?7 ELSE run_at END
      WHERE id = ?1";
 
@@ -111,7 +112,7 @@ fn write(
     let state = place.status.state();
     let now = settlement.ended_on.0;
     let is_retry = matches!(settlement.outcome, Outcome::Retry(_)) && state != JobState::Completed;
-    let row: [&dyn ToSql; 14] = [
+    let row: [&dyn ToSql; 15] = [
         &settlement.id.as_bytes(),
         &state.number(),
         &place.status.number(),
@@ -127,6 +128,7 @@ fn write(
         &is_retry,
         // A job that is handed back keeps its turn.
         &(settlement.outcome != Outcome::Released),
+        &matches!(settlement.outcome, Outcome::Recurs(_)),
     ];
     connection.prepare_cached(SETTLE)?.execute(row.as_slice()).map(drop)
 }

@@ -3,6 +3,7 @@
 CREATE TABLE system_job_4 (
     sequence       INTEGER PRIMARY KEY AUTOINCREMENT, -- the order of queueing
     id             BLOB NOT NULL UNIQUE CHECK (length(id) = 16),
+    operation_type INTEGER NOT NULL DEFAULT 1, -- 1 a step, 54 a request
     state          INTEGER NOT NULL,
     status         INTEGER NOT NULL,
     suspension     INTEGER,  -- why it is Suspended: 1 retry, 2 postponed, 3 paused, 4 crashed
@@ -34,6 +35,8 @@ CREATE TABLE system_job_4 (
     modified_on    INTEGER NOT NULL,
     started_on     INTEGER,
     completed_on   INTEGER,
+    recurrence     TEXT, -- a rule of RFC 5545, which counts from recurrence_start
+    recurrence_start INTEGER,
     execution_us   INTEGER NOT NULL DEFAULT 0, -- microseconds, of all attempts
     memory_bytes   INTEGER NOT NULL DEFAULT 0, -- at its largest, of all attempts
     version        INTEGER NOT NULL DEFAULT 1,
@@ -81,3 +84,40 @@ CREATE TABLE paused_step (
     paused_on INTEGER NOT NULL,
     PRIMARY KEY (plugin, step)
 ) STRICT, WITHOUT ROWID;
+
+-- The jobs as records of the entity asyncoperation, in the shape of every entity's table.
+CREATE VIEW e_asyncoperation AS SELECT
+    id,
+    created_on AS createdon, owner_id AS createdby, modified_on AS modifiedon, owner_id AS modifiedby,
+    version AS versionnumber,
+    owner_id AS c_ownerid, 'systemuser' AS t_ownerid,
+    state AS c_statecode, status AS c_statuscode,
+    (plugin || '/' || step) COLLATE NOCASE AS c_name,
+    plugin COLLATE NOCASE AS c_pluginname,
+    step COLLATE NOCASE AS c_stepname,
+    message COLLATE NOCASE AS c_messagename,
+    entity COLLATE NOCASE AS c_primaryentitytype,
+    record_id AS c_regardingobjectid,
+    correlation_id AS c_correlationid,
+    depth AS c_depth,
+    priority AS c_priority,
+    order_key COLLATE NOCASE AS c_dependencytoken,
+    blocked AS c_isblocked,
+    suspension AS c_suspensionreason,
+    postpone_until AS c_postponeuntil,
+    started_on AS c_startedon,
+    completed_on AS c_completedon,
+    execution_us / 1e6 AS c_executiontimespan,
+    attempt AS c_attemptcount,
+    retries AS c_retrycount,
+    crash_count AS c_crashcount,
+    host COLLATE NOCASE AS c_hostid,
+    operation_type AS c_operationtype,
+    recurrence COLLATE NOCASE AS c_recurrencepattern,
+    recurrence_start AS c_recurrencestarttime,
+    error_code AS c_errorcode,
+    error_text COLLATE NOCASE AS c_message,
+    progress ->> '$.percent' AS c_progress,
+    (progress ->> '$.note') COLLATE NOCASE AS c_progressnote,
+    NOT auto_delete AS c_retainjobhistory
+FROM system_job;

@@ -1,0 +1,15 @@
+use stagegate_sdk::prelude::*;
+
+#[derive(Entity, Default)]
+#[entity("account")]
+struct Account {
+    name: Field<String>,
+    creditlimit: Field<Money>,
+}
+
+#[step(PreOperation, priority = -5, unique)]
+fn on(_: &mut Update<Account>) -> Result {
+    Ok(())
+}
+
+fn main() {}
