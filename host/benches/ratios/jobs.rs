@@ -136,7 +136,7 @@ fn latency(effort: Effort, report: &mut Report, runtime: &Runtime) {
         host.shutdown().await;
     });
     let took = Samples(std::mem::take(&mut *took.lock().unwrap()));
-    let name = "FULL: from the commit, in it, to the job's start";
+    let name = "FULL: from the commit to the start of the job";
     report.time(name, &took, 50, Goal::AtMost(LATENCY_MAX_NS));
     let one = |value| Samples(vec![value]);
     report.ratio(&format!("{name}, p99 / p50"), &one(took.percentile(99)), &one(took.median()), Goal::None);

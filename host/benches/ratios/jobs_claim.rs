@@ -43,8 +43,7 @@ pub(crate) fn measure(effort: Effort, report: &mut Report, runtime: &Runtime) {
     };
     let (few, many) = (filled("few.db", 0, 0), filled("many.db", blocked, postponed));
     let [few, many] = interleave(effort.rounds(51), [exchanges(runtime, few), exchanges(runtime, many)]);
-    let name =
-        format!("claim {BATCH}, {} k blocked, {} k postponed / none", blocked / 1000, postponed / 1000);
+    let name = format!("claim {BATCH} beside {} k that wait / none", (blocked + postponed) / 1000);
     report.ratio(&name, &many.wall, &few.wall, Goal::AtMost(FLAT_MAX));
     report.ratio(&format!("{name}, processor time"), &many.cpu, &few.cpu, Goal::None);
 }
