@@ -79,29 +79,62 @@ pub(crate) fn interleave<const N: usize>(rounds: usize, mut alternatives: [Alter
         let mut count = 1;
         for _ in 0..2 {
             count = 1;
-            while time(alternative, count).0 < BATCH {
+            while time(alternative, count) < BATCH {
                 count *= 2;
             }
         }
         count
     });
+    let mut index = 0;
+    take_turns(
+        rounds,
+        alternatives.map(|mut alternative| -> Prepared<'_> {
+            let count = counts[index];
+            index += 1;
+            Box::new(move || Lap::of(count, || alternative(count)))
+        }),
+    )
+}
+
+/// One of the things that are compared, where each run needs something made for it that does not count: prepares, and
+/// times what it runs.
+pub(crate) type Prepared<'a> = Box<dyn FnMut() -> Lap + 'a>;
+
+/// What one operation of one run took, in nanoseconds.
+pub(crate) struct Lap {
+    wall: f64,
+    cpu: f64,
+}
+
+impl Lap {
+    /// Times `run`, which does that many operations.
+    pub(crate) fn of(count: u32, run: impl FnOnce()) -> Self {
+        let (wall, cpu) = (Instant::now(), ProcessTime::now());
+        run();
+        let (wall, cpu) = (wall.elapsed(), cpu.elapsed());
+        let one = |took: Duration| took.as_secs_f64() * 1e9 / f64::from(count);
+        Self { wall: one(wall), cpu: one(cpu) }
+    }
+}
+
+/// Runs the alternatives in turns, as they are.
+pub(crate) fn take_turns<const N: usize>(rounds: usize, mut alternatives: [Prepared<'_>; N]) -> [Took; N] {
     let mut all = [(); N].map(|()| Took { wall: Samples(Vec::new()), cpu: Samples(Vec::new()) });
     for round in 0..rounds {
         for place in 0..N {
             let index = (round + place) % N;
-            let (wall, cpu) = time(&mut alternatives[index], counts[index]);
-            let one = |took: Duration| took.as_secs_f64() * 1e9 / f64::from(counts[index]);
-            all[index].wall.0.push(one(wall));
-            all[index].cpu.0.push(one(cpu));
+            let lap = alternatives[index]();
+            all[index].wall.0.push(lap.wall);
+            all[index].cpu.0.push(lap.cpu);
         }
     }
     all
 }
 
-fn time(alternative: &mut Alternative<'_>, count: u32) -> (Duration, Duration) {
-    let (wall, cpu) = (Instant::now(), ProcessTime::now());
+fn time(alternative: &mut Alternative<'_>, count: u32) -> Duration {
+    let wall = Instant::now();
     alternative(count);
-    (wall.elapsed(), cpu.elapsed())
+    wall.elapsed()
 }
 
 /// What a ratio, or a time in nanoseconds, is to be.

@@ -1,7 +1,7 @@
 //! What the host costs, as ratios between alternatives that are measured in one run.
 //!
 //! ```text
-//! cargo bench                     everything, half a minute
+//! cargo bench                     everything, a minute and a half
 //! cargo bench -- steps threads    these sections
 //! cargo bench -- --check          fails if a goal is missed
 //! ```
@@ -26,6 +26,10 @@ mod bare;
 mod database;
 mod deadline;
 mod harness;
+mod jobs;
+mod jobs_claim;
+mod jobs_floor;
+mod jobs_queue;
 mod no_store;
 mod start;
 mod steps;
@@ -38,10 +42,11 @@ use harness::{Effort, Report};
 type Section = fn(Effort, &mut Report);
 
 /// The sections in the order in which they run.
-const SECTIONS: [(&str, Section); 5] = [
+const SECTIONS: [(&str, Section); 6] = [
     ("steps", steps::measure),
     ("threads", threads::measure),
     ("database", database::measure),
+    ("jobs", jobs::measure),
     ("start", start::measure),
     ("deadline", deadline::measure),
 ];
