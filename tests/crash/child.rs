@@ -206,7 +206,7 @@ pub(super) async fn describe(host: HostBuilder, step: Step, works: NativeStep) -
 async fn exchange(
     ends_at: EndsAt,
     store: Arc<dyn Store>,
-    given: Exchange,
+    given: Arc<Exchange>,
     settled: Arc<AtomicUsize>,
 ) -> Result<stagegate::store::Exchanged> {
     let settles = given.settlements.len();

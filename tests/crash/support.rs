@@ -44,7 +44,7 @@ pub(super) async fn write_effect(cx: &StepContext) -> Result<(), Fault> {
     }
 }
 
-type Trade = dyn Fn(Arc<dyn Store>, Exchange) -> BoxFuture<'static, Result<Exchanged>> + Send + Sync;
+type Trade = dyn Fn(Arc<dyn Store>, Arc<Exchange>) -> BoxFuture<'static, Result<Exchanged>> + Send + Sync;
 
 /// A store whose exchanges of jobs go through a closure, which may hold them up, refuse them or watch them.
 pub(super) struct Interposed {
@@ -55,7 +55,7 @@ pub(super) struct Interposed {
 impl Interposed {
     pub(super) fn on<F, T>(store: Arc<dyn Store>, exchange: F) -> Arc<dyn Store>
     where
-        F: Fn(Arc<dyn Store>, Exchange) -> T + Send + Sync + 'static,
+        F: Fn(Arc<dyn Store>, Arc<Exchange>) -> T + Send + Sync + 'static,
         T: Future<Output = Result<Exchanged>> + Send + 'static,
     {
         Arc::new(Self { store, exchange: Box::new(move |store, given| Box::pin(exchange(store, given))) })
@@ -64,7 +64,7 @@ impl Interposed {
 
 #[async_trait]
 impl Store for Interposed {
-    async fn exchange_jobs(&self, exchange: Exchange) -> Result<Exchanged> {
+    async fn exchange_jobs(&self, exchange: Arc<Exchange>) -> Result<Exchanged> {
         (self.exchange)(Arc::clone(&self.store), exchange).await
     }
 

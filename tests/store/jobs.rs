@@ -53,7 +53,7 @@ fn exchange(worker: u128, now: i64) -> Exchange {
 }
 
 async fn trade(store: &Arc<dyn Store>, exchange: Exchange) -> Exchanged {
-    store.exchange_jobs(exchange).await.expect("exchanged")
+    store.exchange_jobs(Arc::new(exchange)).await.expect("exchanged")
 }
 
 async fn claim(store: &Arc<dyn Store>, worker: u128, limit: u32, now: i64) -> Vec<Job> {

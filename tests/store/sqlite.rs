@@ -171,7 +171,7 @@ async fn a_guest_acts_on_jobs_beside_the_host() {
         now: at(3),
     };
     expect_error(guest.define(vec![account()].into()).await, ErrorKind::InvalidRequest);
-    expect_error(guest.exchange_jobs(exchange).await.map(drop), ErrorKind::InvalidRequest);
+    expect_error(guest.exchange_jobs(Arc::new(exchange)).await.map(drop), ErrorKind::InvalidRequest);
     let refused = expect_error(guest.recover_jobs(id(70), at(3)).await, ErrorKind::InvalidRequest);
     assert!(refused.message().contains("is attached"), "{refused}");
     guest.close().await;

@@ -64,10 +64,11 @@ fn exchanges(runtime: &Runtime, store: Arc<SqliteStore>) -> Alternative<'_> {
                     suspect: true,
                 }],
                 worker,
+                held: None,
                 host: "bench".into(),
                 now: DateTime(NOW),
             };
-            let exchanged = runtime.block_on(store.exchange_jobs(exchange)).unwrap();
+            let exchanged = runtime.block_on(store.exchange_jobs(Arc::new(exchange))).unwrap();
             assert_eq!(exchanged.settled.len(), claimed.len());
             *claimed = exchanged.claimed.into_iter().flatten().collect();
             assert_eq!(claimed.len(), BATCH as usize);

@@ -50,7 +50,7 @@ impl Store for NoStore {
         Ok(())
     }
 
-    async fn exchange_jobs(&self, _: Exchange) -> Result<Exchanged> {
+    async fn exchange_jobs(&self, _: Arc<Exchange>) -> Result<Exchanged> {
         Ok(Exchanged::default())
     }
 

@@ -25,6 +25,10 @@ use crate::store::{BoxFuture, Claim, Exchange, Exchanged, JobAttempt, Lane};
 /// The longest that a job waits to be seen when nobody rang for it, and that an operator's wish waits to be heard which
 /// another process has written.
 const POLL: Duration = Duration::from_secs(1);
+/// Ends that are settled at the latest when there are so many, and how long the first of them waits for others to come,
+/// while there are jobs at hand that have not begun.
+const SETTLE_MAX: usize = 128;
+const SETTLE_WITHIN: Duration = Duration::from_millis(5);
 /// The pause after the store failed.
 const BACK_OFF: Duration = Duration::from_secs(1);
 /// How often old jobs are looked for.
@@ -32,7 +36,7 @@ const PRUNE_EVERY: Duration = Duration::from_secs(60);
 /// Old jobs that are deleted in one transaction: the writer is held for a few milliseconds.
 const PRUNE_BATCH: u32 = 1000;
 
-type Trade = BoxFuture<'static, (Vec<Settlement>, Result<Exchanged>)>;
+type Trade = BoxFuture<'static, (Arc<Exchange>, Result<Exchanged>)>;
 
 /// Jobs of background steps have places of their own, or they would keep the others waiting for hours.
 const ORDINARY: usize = 0;
@@ -51,6 +55,8 @@ pub(super) struct Dispatcher {
     runs: HashMap<Uuid, Run>,
     jobs: HashMap<Id, Uuid>,
     finished: Vec<Settlement>,
+    /// When the first of them had ended.
+    ended_since: Option<Instant>,
     /// Whether the last exchange failed: what it claimed, if it did, nobody knows of.
     in_doubt: bool,
     pruned: Instant,
@@ -84,6 +90,7 @@ impl Dispatcher {
             runs: HashMap::new(),
             jobs: HashMap::new(),
             finished: Vec::new(),
+            ended_since: None,
             in_doubt: false,
             pruned: Instant::now(),
         }
@@ -94,8 +101,8 @@ impl Dispatcher {
         let pipeline = Arc::clone(&self.pipeline);
         let signals = Arc::clone(&self.signals);
         let mut trade: Option<Trade> = None;
-        // Whether there may be jobs to claim, and whether an operator may want something.
-        let (mut look, mut listen) = (true, false);
+        // Whether an operator may want something.
+        let mut listen = false;
         // What an operator did may leave nothing to wait for.
         let mut listened = false;
         let mut next = Instant::now() + POLL;
@@ -103,35 +110,42 @@ impl Dispatcher {
         loop {
             self.start_waiting();
             let now = Instant::now();
-            // What ends makes room, and may let the next of its key or its step go.
-            look |= !self.finished.is_empty();
-            let wanted = listen || !self.finished.is_empty() || (look && self.has_room());
+            let looks = self.pools.iter().any(|pool| pool.looks && pool.room() > 0);
+            let settle_at = self.settle_at();
+            let wanted = listen || looks || settle_at.is_some_and(|at| at <= now);
             if trade.is_none() && wanted && now >= not_before {
-                trade = Some(self.exchange(look));
+                trade = Some(self.exchange(true));
                 listened |= listen;
-                (look, listen) = (false, false);
+                listen = false;
             }
+            let wake = settle_at.filter(|_| trade.is_none()).map_or(next, |at| at.max(not_before).min(next));
             tokio::select! {
-                () = pipeline.doorbell.queued.notified() => look = true,
+                () = pipeline.doorbell.queued.notified() => self.look(),
                 () = pipeline.doorbell.controlled.notified() => listen = true,
                 Some(ended) = self.tasks.join_next_with_id() => self.collect(ended),
-                (settlements, result) = arrival(&mut trade) => {
+                (exchange, result) = arrival(&mut trade) => {
                     trade = None;
                     let now = Instant::now();
-                    match self.apply(settlements, result) {
-                        Ok(arrived) => {
+                    match self.apply(&exchange.settlements, result) {
+                        Ok(latest) => {
                             if std::mem::take(&mut listened) {
                                 signals.settled.notify_waiters();
                             }
-                            look |= arrived.may_have_more;
-                            next = arrived.next;
+                            next = latest;
                         }
                         // With what has ended still at hand.
-                        Err(()) => (look, not_before, next) = (true, now + BACK_OFF, now + BACK_OFF),
+                        Err(()) => {
+                            self.look();
+                            (not_before, next) = (now + BACK_OFF, now + BACK_OFF);
+                        }
                     }
                 }
-                () = tokio::time::sleep_until(next) => {
-                    (look, listen) = (true, true);
+                () = tokio::time::sleep_until(wake) => {
+                    if wake < next {
+                        continue;
+                    }
+                    self.look();
+                    listen = true;
                     next = Instant::now() + POLL;
                     self.prune();
                 }
@@ -162,8 +176,15 @@ impl Dispatcher {
         }
     }
 
-    fn has_room(&self) -> bool {
-        self.pools.iter().any(|pool| pool.room() > 0)
+    fn look(&mut self) {
+        self.pools.iter_mut().for_each(|pool| pool.looks = true);
+    }
+
+    /// When to settle what has ended: at once, unless jobs are at hand that will soon have ended too.
+    fn settle_at(&self) -> Option<Instant> {
+        let first = self.ended_since.filter(|_| !self.finished.is_empty())?;
+        let more = self.pools.iter().any(|pool| !pool.waiting.is_empty()) && self.finished.len() < SETTLE_MAX;
+        Some(if more { first + SETTLE_WITHIN } else { first })
     }
 
     fn exchange(&mut self, look: bool) -> Trade {
@@ -174,6 +195,11 @@ impl Dispatcher {
             }
         }
         let settlements = std::mem::take(&mut self.finished);
+        self.ended_since = None;
+        // What ends makes room, and may let the next of its key or its step go.
+        if !settlements.is_empty() {
+            self.look();
+        }
         let limits = if look { self.limits.now() } else { Vec::new() };
         let mut claims = Vec::new();
         for (index, pool) in self.pools.iter_mut().enumerate() {
@@ -182,19 +208,23 @@ impl Dispatcher {
                 _ => Lane::AllBut(self.background.clone()),
             };
             pool.look();
-            let limit = if look { pool.room() } else { 0 };
+            let limit = if look && pool.looks { pool.room() } else { 0 };
+            pool.looks &= limit == 0;
             claims.push(Claim { limit, lane, limits: limits.clone(), suspect: pool.suspects == 0 });
         }
-        let exchange = Exchange {
-            settlements: settlements.clone(),
+        let exchange = Arc::new(Exchange {
+            settlements,
             claims,
             worker: self.worker,
             held: self.in_doubt.then(|| self.held()),
             host: self.host.clone(),
             now: self.pipeline.clock.now(),
-        };
+        });
         let store = Arc::clone(&self.pipeline.store);
-        Box::pin(async move { (settlements, store.exchange_jobs(exchange).await) })
+        Box::pin(async move {
+            let result = store.exchange_jobs(Arc::clone(&exchange)).await;
+            (exchange, result)
+        })
     }
 
     /// The jobs that run, that wait for a place, or whose end is still to be settled.
@@ -203,34 +233,34 @@ impl Dispatcher {
         self.runs.keys().copied().chain(waiting).chain(self.finished.iter().map(|ended| ended.id)).collect()
     }
 
-    /// Takes what an exchange has brought. If it failed, what was to be settled is kept for the next one.
+    /// Takes what an exchange has brought, and says when to look again at the latest. If it failed, what was to be settled is
+    /// kept for the next one.
     fn apply(
         &mut self,
-        settlements: Vec<Settlement>,
+        settlements: &[Settlement],
         result: Result<Exchanged>,
-    ) -> std::result::Result<Arrived, ()> {
+    ) -> std::result::Result<Instant, ()> {
         let exchanged = match result {
             Ok(exchanged) => exchanged,
             Err(error) => {
                 tracing::error!(%error, "cannot settle and claim jobs");
+                self.ended_since.get_or_insert_with(Instant::now);
                 self.in_doubt = true;
-                self.finished.splice(0..0, settlements);
+                self.finished.splice(0..0, settlements.iter().cloned());
                 return Err(());
             }
         };
         self.in_doubt = false;
         if exchanged.settled.len() != settlements.len() {
-            let lost = settlements.iter().filter(|settlement| !exchanged.settled.contains(&settlement.id));
-            for lost in lost {
+            for lost in settlements.iter().filter(|settlement| !exchanged.settled.contains(&settlement.id)) {
                 tracing::warn!(job = %lost.id, attempt = lost.attempt, "somebody else has taken this job over");
             }
         }
         if !settlements.is_empty() {
             self.signals.settled.notify_waiters();
         }
-        let mut may_have_more = false;
         for (pool, jobs) in self.pools.iter_mut().zip(exchanged.claimed) {
-            may_have_more |= !jobs.is_empty();
+            pool.looks |= !jobs.is_empty();
             for job in jobs {
                 self.limits.began(&job.step);
                 pool.suspects += u32::from(job.crash_count > 0);
@@ -242,8 +272,7 @@ impl Dispatcher {
         }
         let now = Instant::now();
         let due = exchanged.next_due.map(|due| now + until(self.pipeline.clock.now(), due));
-        let next = [due, self.limits.next()].into_iter().flatten().fold(now + POLL, Instant::min);
-        Ok(Arrived { may_have_more, next })
+        Ok([due, self.limits.next()].into_iter().flatten().fold(now + POLL, Instant::min))
     }
 
     fn start_waiting(&mut self) {
@@ -284,6 +313,7 @@ impl Dispatcher {
             pool.ended();
             pool.suspects = pool.suspects.saturating_sub(u32::from(run.was_suspect));
         }
+        self.ended_since.get_or_insert_with(Instant::now);
         self.finished.push(match ended {
             Ok((_, settlement)) => settlement,
             Err(error) => {
@@ -307,6 +337,7 @@ impl Dispatcher {
             {
                 self.limits.ended(&job.step);
                 pool.suspects = pool.suspects.saturating_sub(u32::from(job.crash_count > 0));
+                self.ended_since.get_or_insert_with(Instant::now);
                 self.finished.push(release(&job, self.worker, self.pipeline.clock.now()));
             }
         }
@@ -358,9 +389,9 @@ impl Dispatcher {
             }
             tokio::select! {
                 Some(ended) = self.tasks.join_next_with_id() => self.collect(ended),
-                (settlements, result) = arrival(&mut trade) => {
+                (exchange, result) = arrival(&mut trade) => {
                     trade = None;
-                    if self.apply(settlements, result).is_err() {
+                    if self.apply(&exchange.settlements, result).is_err() {
                         if stopped {
                             tracing::error!("jobs stay locked until the next host on the database takes them over");
                             return;
@@ -378,14 +409,7 @@ impl Dispatcher {
     }
 }
 
-/// What came with an exchange.
-struct Arrived {
-    may_have_more: bool,
-    /// When to look at the latest.
-    next: Instant,
-}
-
-async fn arrival(trade: &mut Option<Trade>) -> (Vec<Settlement>, Result<Exchanged>) {
+async fn arrival(trade: &mut Option<Trade>) -> (Arc<Exchange>, Result<Exchanged>) {
     match trade {
         Some(trade) => trade.await,
         None => std::future::pending().await,

@@ -24,6 +24,8 @@ pub(super) struct Pool {
     pub(super) waiting: VecDeque<Job>,
     /// Jobs that were being claimed under which a host has died, and that have not shown themselves innocent.
     pub(super) suspects: u32,
+    /// Whether there may be jobs to claim.
+    pub(super) looks: bool,
     ahead: u32,
     ended: u32,
     looked: Instant,
@@ -36,6 +38,7 @@ impl Pool {
             running: 0,
             waiting: VecDeque::new(),
             suspects: 0,
+            looks: true,
             ahead: 0,
             ended: 0,
             looked: Instant::now(),

@@ -101,7 +101,7 @@ pub trait Store: Send + Sync + 'static {
     /// A host calls it at least once a second while it runs. So a store that several hosts share renews the worker's lease
     /// with it, by the database's clock, and hands over what workers hold whose lease is over; one process owns the file of
     /// an embedded store, which has no leases.
-    async fn exchange_jobs(&self, exchange: Exchange) -> Result<Exchanged>;
+    async fn exchange_jobs(&self, exchange: Arc<Exchange>) -> Result<Exchanged>;
 
     /// Hands the jobs back that other runs of the host had locked when they died, and returns how many. A job under which
     /// that has happened [`CRASHES_MAX`](crate::model::job::CRASHES_MAX) times is suspended. Called once at start: a

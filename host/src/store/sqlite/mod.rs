@@ -249,7 +249,7 @@ impl Store for SqliteStore {
         self.call(Access::Write, "the registration of steps", write).await
     }
 
-    async fn exchange_jobs(&self, exchange: Exchange) -> Result<Exchanged> {
+    async fn exchange_jobs(&self, exchange: Arc<Exchange>) -> Result<Exchanged> {
         self.check_owner("run system jobs")?;
         self.call(Access::Write, JOBS_LABEL, move |connection| job::exchange(connection, &exchange)).await
     }
