@@ -273,7 +273,8 @@ pub(super) async fn settlements_end_an_attempt(database: Database) {
     fleeting.auto_delete = true;
     let mut stubborn = job(5, 0);
     stubborn.auto_delete = true;
-    enqueue(&store, vec![job(1, 0), job(2, 0), job(3, 0), fleeting, stubborn, job(6, 0), job(7, 0)]).await;
+    let jobs = vec![job(1, 0), job(2, 0), job(3, 0), fleeting, stubborn, job(6, 0), job(7, 0), job(8, 0)];
+    enqueue(&store, jobs).await;
     let claimed = claim(&store, 70, 9, 5).await;
     let mut failed = settlement(&claimed[1], Outcome::Failed);
     failed.error = Some(JobError { code: 7, message: "refused".into() });
@@ -286,12 +287,15 @@ pub(super) async fn settlements_end_an_attempt(database: Database) {
         settlement(&claimed[4], Outcome::Failed),
         settlement(&claimed[5], Outcome::Canceled),
         settlement(&claimed[6], Outcome::Suspended),
+        settlement(&claimed[7], Outcome::Unclaimed),
     ];
     // In the same transaction as the next claim: what is handed back can be had again at once.
     let both = Exchange { settlements, claims: vec![any(9)], ..exchange(70, 900) };
     let exchanged = trade(&store, both).await;
-    assert_eq!(exchanged.settled, [1, 2, 3, 4, 5, 6, 7].map(id));
-    assert_eq!(numbers(&exchanged.claimed.concat()), [3]);
+    assert_eq!(exchanged.settled, [1, 2, 3, 4, 5, 6, 7, 8].map(id));
+    let again = exchanged.claimed.concat();
+    assert_eq!(numbers(&again), [3, 8]);
+    assert_eq!(again[1].attempt, 1, "as if it had not been claimed");
     let done = one(&store, 1).await;
     assert_eq!((done.status, done.completed_on, done.worker), (JobStatus::Succeeded, Some(at(900)), None));
     assert_eq!((done.execution_time, done.memory_bytes), (Duration::from_micros(1500), 65_536));
@@ -301,7 +305,11 @@ pub(super) async fn settlements_end_an_attempt(database: Database) {
     assert_eq!(failed.trace, ["tried"]);
     let back = one(&store, 3).await;
     assert_eq!((back.attempt, back.retries, back.run_at), (2, 0, at(0)), "it keeps its turn");
-    assert_eq!(numbers(&all(&store).await), [1, 2, 3, 5, 6, 7], "what succeeds is deleted where it is to be");
+    assert_eq!(
+        numbers(&all(&store).await),
+        [1, 2, 3, 5, 6, 7, 8],
+        "what succeeds is deleted where it is to be"
+    );
     assert_eq!(one(&store, 6).await.status, JobStatus::Canceled);
     assert_eq!(one(&store, 7).await.suspension, Some(Suspension::Paused));
 }
@@ -715,7 +723,8 @@ pub(super) async fn jobs_keep_their_rules_whatever_happens(database: Database) {
                 let running = all(&store).await.into_iter().filter(|job| job.worker == Some(id(worker)));
                 let ends = running.filter(|_| chance.below(2) == 0).collect::<Vec<_>>();
                 let settlements = ends.iter().map(|job| {
-                    let outcome = match chance.below(6) {
+                    let outcome = match chance.below(7) {
+                        6 => Outcome::Unclaimed,
                         0 => Outcome::Failed,
                         1 => Outcome::Retry(at(turn + 20)),
                         2 => Outcome::Postponed(at(turn + 40)),

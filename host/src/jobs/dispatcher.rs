@@ -416,8 +416,9 @@ async fn arrival(trade: &mut Option<Trade>) -> (Arc<Exchange>, Result<Exchanged>
     }
 }
 
+/// Hands back a job that has not begun.
 fn release(job: &Job, worker: Uuid, now: DateTime) -> Settlement {
-    Settlement::new(job.id, job.attempt, worker, Outcome::Released, now)
+    Settlement::new(job.id, job.attempt, worker, Outcome::Unclaimed, now)
 }
 
 /// The time from one moment to a later one.

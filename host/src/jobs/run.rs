@@ -125,7 +125,9 @@ async fn attempt(
 ) -> Settlement {
     let released = settlement(handle.run, Outcome::Released, pipeline.clock.now());
     // Only a host that is going down closes the admission; its jobs are handed back.
-    let Ok(_place) = settings.admission.acquire().await else { return released };
+    let Ok(_place) = settings.admission.acquire().await else {
+        return Settlement { outcome: Outcome::Unclaimed, ..released };
+    };
     let system_job: Arc<dyn SystemJob> = Arc::clone(handle) as _;
     let run = tokio::select! {
         biased;

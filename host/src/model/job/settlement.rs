@@ -69,8 +69,10 @@ pub enum Outcome {
     Recurs(DateTime),
     /// The step wants it to wait for somebody.
     Suspended,
-    /// It was stopped before its end, or not even begun: it is handed back.
+    /// It was stopped before its end: it is handed back.
     Released,
+    /// It was not even begun: it is handed back as if it had not been claimed.
+    Unclaimed,
 }
 
 /// Where a job stands after a change.
@@ -111,7 +113,7 @@ impl Outcome {
                 Place::suspended(Suspension::Postponed, Some(until))
             }
             (Self::Suspended, _) => Place::suspended(Suspension::Paused, None),
-            (Self::Released, _) => Place::READY,
+            (Self::Released | Self::Unclaimed, _) => Place::READY,
         }
     }
 }
@@ -161,6 +163,8 @@ mod tests {
             (Outcome::Released, InProgress, None, Place::READY),
             (Outcome::Released, Pausing, None, paused),
             (Outcome::Released, Canceling, None, Place::completed(Canceled)),
+            (Outcome::Unclaimed, InProgress, None, Place::READY),
+            (Outcome::Unclaimed, Canceling, None, Place::completed(Canceled)),
         ] {
             assert_eq!(outcome.settle(status, asked), expected, "{outcome:?} {status}");
         }

@@ -32,7 +32,7 @@ const SETTLE: &str = "UPDATE system_job
          worker_id = NULL, error_code = ?8, error_text = ?9, trace = ?10, execution_us = execution_us + ?11,
          memory_bytes = max(memory_bytes, ?12), version = version + 1,
          retries = CASE WHEN ?15 THEN 0 ELSE retries + ?13 END,
-         run_at = CASE WHEN ?14 THEN ?7 ELSE run_at END
+         run_at = CASE WHEN ?14 THEN ?7 ELSE run_at END, attempt = attempt - ?16
      WHERE id = ?1";
 
 /// For the test of their plans.
@@ -65,7 +65,7 @@ pub(super) fn hand_back_others(connection: &Connection, exchange: &Exchange, hel
         })
         .map_err(|error| not_settled(connection, error))?;
     for (id, attempt) in others {
-        end(connection, &Settlement::new(id, attempt, exchange.worker, Outcome::Released, exchange.now))?;
+        end(connection, &Settlement::new(id, attempt, exchange.worker, Outcome::Unclaimed, exchange.now))?;
     }
     Ok(())
 }
@@ -136,7 +136,8 @@ fn write(
     let state = place.status.state();
     let now = settlement.ended_on.0;
     let is_retry = matches!(settlement.outcome, Outcome::Retry(_)) && state != JobState::Completed;
-    let row: [&dyn ToSql; 15] = [
+    let unclaimed = settlement.outcome == Outcome::Unclaimed;
+    let row: [&dyn ToSql; 16] = [
         &settlement.id.as_bytes(),
         &state.number(),
         &place.status.number(),
@@ -151,8 +152,9 @@ fn write(
         &signed(settlement.memory_bytes),
         &is_retry,
         // A job that is handed back keeps its turn.
-        &(settlement.outcome != Outcome::Released),
+        &(settlement.outcome != Outcome::Released && !unclaimed),
         &matches!(settlement.outcome, Outcome::Recurs(_)),
+        &unclaimed,
     ];
     connection.prepare_cached(SETTLE)?.execute(row.as_slice()).map(drop)
 }
