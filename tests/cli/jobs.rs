@@ -428,6 +428,13 @@ fn a_run_does_not_wait_for_jobs_whose_step_is_paused() {
     says(&ran, Exit::Done, &["follow_up", "waiting for resources", "1 job not over yet"]);
     let listed = run(&["jobs", "list", "--database", "@data"]);
     says(&listed, Exit::Done, &["credit-guard/follow_up  waiting for resources"]);
+    // The next run that may finds it, and shows what became of it.
+    run(&["jobs", "resume-step", "credit-guard/follow_up", "--database", "@data"]);
+    std::fs::write(program.path("none.json"), r#"{"requests": []}"#).unwrap();
+    let none = program.path("none.json").display().to_string();
+    let ran = run(&["--plugin", "@guard", "--database", "@data", "--requests", &none]);
+    let parts = ["Jobs that were in the database before, and ran now", "credit-guard/follow_up  succeeded"];
+    says(&ran, Exit::Done, &parts);
 }
 
 /// The program queues; the host runs, as soon as it looks.

@@ -3,7 +3,7 @@
 //! The text report grows while the requests run; the JSON report is written at the end. An interrupt drops the future
 //! of [`Session::run`], and what the session has by then is still reported.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -30,6 +30,8 @@ use crate::store::sqlite::{Options, SqliteStore};
 use crate::store::{JobSelect, PausedStep, Store};
 use crate::wasm::{Engine, Plugin};
 
+/// Jobs of earlier runs that are shown at most.
+const EARLIER_JOBS_MAX: u32 = 1000;
 /// How long jobs are waited for after each request.
 const JOBS_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 /// How often jobs that wait for a later moment are looked at.
@@ -67,6 +69,7 @@ impl<'a> Session<'a> {
             made_up: false,
             plan: Vec::new(),
             requests: Vec::new(),
+            earlier_jobs: Vec::new(),
             memory_limit: u64::try_from(engine.settings().limits.memory_bytes).unwrap_or(u64::MAX),
             interrupted: false,
             took: Duration::ZERO,
@@ -95,6 +98,7 @@ impl<'a> Session<'a> {
         let store = open(Options::new(database)).await?;
         let user = self.arguments.user.unwrap_or(SYSTEM_USER);
         let Prepared { definitions, requests } = prepare(documents, &store.schema(), self.plugins, user)?;
+        let begun = SystemClock.now();
         let host = &*host.insert(self.start(store, definitions).await?);
         let steps: Vec<Registered> = host.plan().into_iter().map(Registered::from).collect();
         self.report.plan = plan::lines(&steps);
@@ -121,6 +125,20 @@ impl<'a> Session<'a> {
                 self.execute(host, again, output).await?;
             }
         }
+        self.run_earlier_jobs(host, begun).await
+    }
+
+    /// Lets the jobs run that an earlier run has left in the database, within the time for jobs, and notes them.
+    async fn run_earlier_jobs(&mut self, host: &Host, begun: DateTime) -> Result<(), Failure> {
+        let wait = self.arguments.jobs_timeout.unwrap_or(JOBS_TIMEOUT_DEFAULT);
+        if let Ok(idle) = tokio::time::timeout(wait, host.idle()).await {
+            idle?;
+        }
+        let mut jobs = host.jobs(JobSelect::Newest(EARLIER_JOBS_MAX)).await?;
+        let own = self.report.requests.iter().flat_map(|request| &request.jobs);
+        let own: BTreeSet<Uuid> = own.map(|report| report.job.id).collect();
+        jobs.retain(|job| job.started_on.is_some_and(|on| on >= begun) && !own.contains(&job.id));
+        self.report.earlier_jobs = jobs;
         Ok(())
     }
 
@@ -213,7 +231,7 @@ impl<'a> Session<'a> {
         let report = &self.report;
         let totals = Totals::of(&report.requests);
         let text = match self.arguments.format {
-            Format::Text => text::ending(report, &totals, output.width()),
+            Format::Text => text::ending(report, &totals, SystemClock.now(), output.width()),
             Format::Json => json::render(report, &totals)
                 .map(|text| text + "\n")
                 .map_err(|error| Failure::new(format!("the report cannot be written as JSON: {error}")))?,

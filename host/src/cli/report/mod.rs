@@ -33,6 +33,8 @@ pub(super) struct Report {
     pub(super) made_up: bool,
     pub(super) plan: Vec<plan::Line>,
     pub(super) requests: Vec<RequestReport>,
+    /// The jobs that were in the database before, and ran now.
+    pub(super) earlier_jobs: Vec<Job>,
     /// The memory that a run of a step may have, in bytes.
     pub(super) memory_limit: u64,
     /// Whether the user stopped it.
@@ -143,6 +145,7 @@ impl Report {
         if self.interrupted {
             return Exit::Interrupted;
         }
-        if self.requests.iter().any(failed) { Exit::RequestFailed } else { Exit::Done }
+        let earlier_failed = self.earlier_jobs.iter().any(|job| job.status == JobStatus::Failed);
+        if earlier_failed || self.requests.iter().any(failed) { Exit::RequestFailed } else { Exit::Done }
     }
 }

@@ -169,6 +169,7 @@ fn report(requests: Vec<RequestReport>) -> Report {
             registered(count, true),
         ]),
         requests,
+        earlier_jobs: Vec::new(),
         memory_limit: 128 << 20,
         interrupted: false,
         took: us(200_000),
@@ -181,7 +182,7 @@ fn totals(report: &Report) -> Totals {
 
 fn rendered(report: &Report, width: Width) -> String {
     let requests: String = report.requests.iter().map(|request| text::request(request, width)).collect();
-    text::beginning(report, width) + &requests + &text::ending(report, &totals(report), width)
+    text::beginning(report, width) + &requests + &text::ending(report, &totals(report), DateTime(0), width)
 }
 
 fn plain(text: &str) -> String {

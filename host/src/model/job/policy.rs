@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::{Value as Json, json};
 
 /// Retries of a job unless its step says otherwise, as on the platform: it gives up after four.
 pub const RETRIES_DEFAULT: u32 = 4;
@@ -84,6 +85,35 @@ impl Default for JobPolicy {
 }
 
 impl JobPolicy {
+    /// Its parts with their names in a manifest, for who compares policies.
+    pub(crate) fn parts(&self) -> [(&'static str, Json); 10] {
+        // Taken apart, so that a new part cannot be forgotten here.
+        let Self {
+            ordered,
+            unique,
+            priority,
+            retries,
+            auto_delete,
+            background,
+            budget,
+            retry_delay,
+            concurrency,
+            rate,
+        } = self;
+        [
+            ("jobs.ordered", json!(ordered)),
+            ("jobs.unique", json!(unique)),
+            ("jobs.priority", json!(priority)),
+            ("jobs.retries", json!(retries)),
+            ("jobs.auto_delete", json!(auto_delete)),
+            ("jobs.background", json!(background)),
+            ("jobs.budget", json!(budget.map(duration::show))),
+            ("jobs.retry_delay", json!(duration::show(*retry_delay))),
+            ("jobs.concurrency", json!(concurrency)),
+            ("jobs.rate", json!(rate)),
+        ]
+    }
+
     /// What of it makes no sense, if anything.
     #[must_use]
     pub fn problem(&self) -> Option<&'static str> {

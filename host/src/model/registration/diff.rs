@@ -202,7 +202,7 @@ pub(super) fn field_changes(from: &StepDefinition, to: &StepDefinition) -> Vec<F
 }
 
 /// Every field of a definition but its name, in the order in which they are shown.
-fn fields(definition: &StepDefinition) -> [(&'static str, Json); 15] {
+fn fields(definition: &StepDefinition) -> Vec<(&'static str, Json)> {
     // Taken apart, so that a new field cannot be forgotten here.
     let StepDefinition {
         name: _,
@@ -222,7 +222,7 @@ fn fields(definition: &StepDefinition) -> [(&'static str, Json); 15] {
         bypassable,
         jobs,
     } = definition;
-    [
+    let own = [
         ("message", json!(message)),
         ("entity", json!(entity)),
         ("stage", json!(stage)),
@@ -237,6 +237,6 @@ fn fields(definition: &StepDefinition) -> [(&'static str, Json); 15] {
         ("enabled", json!(enabled)),
         ("bypassable", json!(bypassable)),
         ("description", json!(description)),
-        ("jobs", json!(jobs)),
-    ]
+    ];
+    own.into_iter().chain(jobs.parts()).collect()
 }

@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 use uuid::Uuid;
 
+use self::jobs::JobJson;
 pub(in crate::cli) use self::jobs::job_status;
 use self::trace::{ErrorJson, RanJson, TraceJson};
 use super::totals::Totals;
@@ -40,6 +41,7 @@ pub(in crate::cli) fn render(report: &Report, totals: &Totals) -> Result<String,
         plugins: report.plugins.iter().map(Plugin::from).collect(),
         plan: report.plan.iter().map(PlanLine::from).collect(),
         requests: report.requests.iter().map(Request::from).collect(),
+        earlier_jobs: report.earlier_jobs.iter().map(JobJson::from).collect(),
         totals: TotalsJson::new(report, totals),
     };
     serde_json::to_string_pretty(&document)
@@ -57,6 +59,8 @@ struct Document<'a> {
     plugins: Vec<Plugin<'a>>,
     plan: Vec<PlanLine<'a>>,
     requests: Vec<Request<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    earlier_jobs: Vec<JobJson<'a>>,
     totals: TotalsJson,
 }
 

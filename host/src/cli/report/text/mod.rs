@@ -7,9 +7,10 @@ mod style;
 use anstyle::Style;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
+use super::jobs::Listed;
 use super::totals::Totals;
 use super::{PluginReport, Report, RequestReport, Verdict, plan};
-use crate::model::{JobStatus, Mode};
+use crate::model::{DateTime, JobStatus, Mode};
 pub(in crate::cli) use jobs::hint;
 use style::{BAD, CHANGE, DIM, GOOD, HEADING, NAME, WARNING, columns, short_path};
 pub(in crate::cli) use style::{Page, Width, bytes, clean, duration};
@@ -40,8 +41,16 @@ pub(in crate::cli) fn request(request: &RequestReport, width: Width) -> String {
     page.finish()
 }
 
-/// What is known after the last request: where the time went, and the outcome.
-pub(in crate::cli) fn ending(report: &Report, totals: &Totals, width: Width) -> String {
+/// What is known after the last request: the jobs of earlier runs, where the time went, and the outcome.
+pub(in crate::cli) fn ending(report: &Report, totals: &Totals, now: DateTime, width: Width) -> String {
+    let mut text = String::new();
+    if !report.earlier_jobs.is_empty() {
+        let mut page = Page::new(width);
+        page.blank();
+        page.heading("Jobs that were in the database before, and ran now");
+        text.push_str(&page.finish());
+        text.push_str(&Listed { jobs: &report.earlier_jobs, more: false, now }.text(width));
+    }
     let mut page = Page::new(width);
     if report.requests.is_empty() {
         page.line(1, if report.interrupted { NONE_YET } else { NONE });
@@ -50,7 +59,7 @@ pub(in crate::cli) fn ending(report: &Report, totals: &Totals, width: Width) -> 
     }
     page.blank();
     footer(&mut page, report, totals);
-    page.finish()
+    text + &page.finish()
 }
 
 fn header(page: &mut Page, report: &Report) {
