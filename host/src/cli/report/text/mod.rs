@@ -43,21 +43,19 @@ pub(in crate::cli) fn request(request: &RequestReport, width: Width) -> String {
 
 /// What is known after the last request: the jobs of earlier runs, where the time went, and the outcome.
 pub(in crate::cli) fn ending(report: &Report, totals: &Totals, now: DateTime, width: Width) -> String {
-    let mut text = String::new();
-    if !report.earlier_jobs.is_empty() {
-        let mut page = Page::new(width);
-        page.blank();
-        page.heading("Jobs that were in the database before, and ran now");
-        text.push_str(&page.finish());
-        text.push_str(&Listed { jobs: &report.earlier_jobs, more: false, now }.text(width));
-    }
     let mut page = Page::new(width);
     if report.requests.is_empty() {
         page.line(1, if report.interrupted { NONE_YET } else { NONE });
     } else {
         where_the_time_went(&mut page, totals);
     }
-    page.blank();
+    let mut text = page.finish();
+    if !report.earlier_jobs.is_empty() {
+        text.push_str(&format!("\n{HEADING}Jobs that were in the database before, and ran now{HEADING:#}\n"));
+        text.push_str(&Listed { jobs: &report.earlier_jobs, more: false, now }.text(width));
+    }
+    text.push('\n');
+    let mut page = Page::new(width);
     footer(&mut page, report, totals);
     text + &page.finish()
 }
