@@ -3,24 +3,22 @@
 //! Whatever has ended while the last exchange was on its way is settled with the next, together with the claim of new
 //! jobs: one transaction for all of it. So the batches grow with the load, and a job that comes alone waits for nobody.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::limits::Limits;
 use super::pool::Pool;
-use super::run::{self, Handle};
+use super::runs::{Run, Runs};
 use super::{Settings, Signals};
 use crate::model::error::Result;
-use crate::model::job::{JobError, JobKind, Outcome, Settlement};
+use crate::model::job::{JobKind, Outcome, Settlement};
 use crate::model::step::StepKey;
 use crate::model::{DateTime, Job, JobStatus};
 use crate::pipeline::Pipeline;
-use crate::store::{BoxFuture, Claim, Exchange, Exchanged, JobAttempt, Lane};
+use crate::store::{BoxFuture, Claim, Exchange, Exchanged, Lane};
 
 /// The longest that a job waits to be seen when nobody rang for it, and that an operator's wish waits to be heard which
 /// another process has written.
@@ -51,9 +49,7 @@ pub(super) struct Dispatcher {
     pools: [Pool; 2],
     background: Vec<StepKey>,
     limits: Limits,
-    tasks: JoinSet<Settlement>,
-    runs: HashMap<Uuid, Run>,
-    jobs: HashMap<Id, Uuid>,
+    runs: Runs,
     finished: Vec<Settlement>,
     /// When the first of them had ended.
     ended_since: Option<Instant>,
@@ -62,33 +58,22 @@ pub(super) struct Dispatcher {
     pruned: Instant,
 }
 
-/// A job that runs.
-struct Run {
-    attempt: JobAttempt,
-    step: StepKey,
-    pool: usize,
-    was_suspect: bool,
-    handle: Arc<Handle>,
-    abort: AbortHandle,
-}
-
 impl Dispatcher {
     pub(super) fn new(pipeline: Arc<Pipeline>, settings: Settings, signals: Arc<Signals>) -> Self {
         let background = pipeline.registry.iter().filter(|step| step.definition.jobs.background);
         // A cascade is worked through for as long as it takes.
         let cascades = [JobKind::CascadeAssign, JobKind::CascadeDelete].into_iter().filter_map(JobKind::lane);
+        let (worker, settings) = (Uuid::now_v7(), Arc::new(settings));
         Self {
-            worker: Uuid::now_v7(),
+            worker,
             host: gethostname::gethostname().to_string_lossy().into_owned(),
             pools: [Pool::new(settings.workers), Pool::new(settings.background_workers)],
             background: background.map(|step| step.key.clone()).chain(cascades).collect(),
             limits: Limits::new(&pipeline.registry),
-            settings: Arc::new(settings),
+            runs: Runs::new(worker, &pipeline, &settings),
+            settings,
             signals,
             pipeline,
-            tasks: JoinSet::new(),
-            runs: HashMap::new(),
-            jobs: HashMap::new(),
             finished: Vec::new(),
             ended_since: None,
             in_doubt: false,
@@ -122,7 +107,7 @@ impl Dispatcher {
             tokio::select! {
                 () = pipeline.doorbell.queued.notified() => self.look(),
                 () = pipeline.doorbell.controlled.notified() => listen = true,
-                Some(ended) = self.tasks.join_next_with_id() => self.collect(ended),
+                Some(ended) = self.runs.ended() => self.note(ended),
                 (exchange, result) = arrival(&mut trade) => {
                     trade = None;
                     let now = Instant::now();
@@ -188,9 +173,8 @@ impl Dispatcher {
     }
 
     fn exchange(&mut self, look: bool) -> Trade {
-        for run in self.runs.values_mut().filter(|run| run.was_suspect && !run.handle.is_suspect()) {
-            run.was_suspect = false;
-            if let Some(pool) = self.pools.get_mut(run.pool) {
+        for pool in self.runs.cleared() {
+            if let Some(pool) = self.pools.get_mut(pool) {
                 pool.suspects = pool.suspects.saturating_sub(1);
             }
         }
@@ -230,7 +214,7 @@ impl Dispatcher {
     /// The jobs that run, that wait for a place, or whose end is still to be settled.
     fn held(&self) -> Vec<Uuid> {
         let waiting = self.pools.iter().flat_map(|pool| &pool.waiting).map(|job| job.id);
-        self.runs.keys().copied().chain(waiting).chain(self.finished.iter().map(|ended| ended.id)).collect()
+        self.runs.ids().chain(waiting).chain(self.finished.iter().map(|ended| ended.id)).collect()
     }
 
     /// Takes what an exchange has brought, and says when to look again at the latest. If it failed, what was to be settled is
@@ -282,51 +266,22 @@ impl Dispatcher {
                 pool.running += 1;
                 Some(job)
             }) {
-                self.start(index, job);
+                self.runs.start(index, job);
             }
         }
     }
 
-    fn start(&mut self, pool: usize, job: Job) {
-        let attempt = JobAttempt { id: job.id, attempt: job.attempt, worker: self.worker };
-        let handle = Handle::new(&self.pipeline, attempt, &job);
-        let (step, was_suspect) = (job.step.clone(), job.crash_count > 0);
-        let run = run::run(Arc::clone(&self.pipeline), Arc::clone(&self.settings), Arc::clone(&handle), job);
-        let abort = self.tasks.spawn(run);
-        self.jobs.insert(abort.id(), attempt.id);
-        self.runs.insert(attempt.id, Run { attempt, step, pool, was_suspect, handle, abort });
-    }
-
-    /// Notes the end of a run, and of all others that have ended.
-    fn collect(&mut self, ended: std::result::Result<(Id, Settlement), JoinError>) {
-        self.note(ended);
-        while let Some(ended) = self.tasks.try_join_next_with_id() {
-            self.note(ended);
-        }
-    }
-
-    fn note(&mut self, ended: std::result::Result<(Id, Settlement), JoinError>) {
-        let task = ended.as_ref().map_or_else(JoinError::id, |(task, _)| *task);
-        let Some(run) = self.jobs.remove(&task).and_then(|id| self.runs.remove(&id)) else { return };
-        self.limits.ended(&run.step);
-        if let Some(pool) = self.pools.get_mut(run.pool) {
-            pool.ended();
-            pool.suspects = pool.suspects.saturating_sub(u32::from(run.was_suspect));
-        }
-        self.ended_since.get_or_insert_with(Instant::now);
-        self.finished.push(match ended {
-            Ok((_, settlement)) => settlement,
-            Err(error) => {
-                let now = self.pipeline.clock.now();
-                let mut settlement = run::settlement(run.attempt, Outcome::Released, now);
-                if !error.is_cancelled() {
-                    let failure = run::broke_down(&error);
-                    settlement.outcome = Outcome::Failed;
-                    settlement.error = Some(JobError { code: failure.code(), message: failure.to_string() });
-                }
-                settlement
+    /// Notes runs that have ended.
+    fn note(&mut self, ended: Vec<(Run, Settlement)>) {
+        for (run, settlement) in ended {
+            self.limits.ended(&run.step);
+            if let Some(pool) = self.pools.get_mut(run.pool) {
+                pool.ended();
+                pool.suspects = pool.suspects.saturating_sub(u32::from(run.is_suspect));
             }
-        });
+            self.ended_since.get_or_insert_with(Instant::now);
+            self.finished.push(settlement);
+        }
     }
 
     /// An operator wants a job to stop.
@@ -341,12 +296,7 @@ impl Dispatcher {
                 self.finished.push(release(&job, self.worker, self.pipeline.clock.now()));
             }
         }
-        if let Some(run) = self.runs.get(&id) {
-            match status {
-                JobStatus::Canceling => run.abort.abort(),
-                _ => run.handle.stop_at_checkpoint(),
-            }
-        }
+        self.runs.interrupt(id, status);
     }
 
     /// Deletes old jobs, beside everything else.
@@ -378,17 +328,15 @@ impl Dispatcher {
                 let handed_back = pool.waiting.drain(..).map(|job| release(&job, self.worker, now));
                 self.finished.extend(handed_back);
             }
-            for run in self.runs.values() {
-                run.handle.stop_at_checkpoint();
-            }
+            self.runs.stop_at_checkpoints();
             if trade.is_none() && !self.finished.is_empty() {
                 trade = Some(self.exchange(false));
             }
-            if trade.is_none() && self.tasks.is_empty() {
+            if trade.is_none() && self.runs.is_empty() {
                 return;
             }
             tokio::select! {
-                Some(ended) = self.tasks.join_next_with_id() => self.collect(ended),
+                Some(ended) = self.runs.ended() => self.note(ended),
                 (exchange, result) = arrival(&mut trade) => {
                     trade = None;
                     if self.apply(&exchange.settlements, result).is_err() {
@@ -401,7 +349,7 @@ impl Dispatcher {
                 }
                 () = tokio::time::sleep_until(deadline), if !stopped => {
                     stopped = true;
-                    self.tasks.abort_all();
+                    self.runs.abort();
                     deadline = Instant::now();
                 }
             }

@@ -9,6 +9,7 @@ mod limits;
 mod outcome;
 mod pool;
 mod run;
+mod runs;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,0 +1,131 @@
+//! The jobs that run: each in a task of its own, so that it can be stopped, and so that its breakdown is its own.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+use uuid::Uuid;
+
+use super::Settings;
+use super::run::{self, Handle};
+use crate::model::job::{JobError, Outcome, Settlement};
+use crate::model::step::StepKey;
+use crate::model::{Job, JobStatus};
+use crate::pipeline::Pipeline;
+use crate::store::JobAttempt;
+
+pub(super) struct Runs {
+    worker: Uuid,
+    pipeline: Arc<Pipeline>,
+    settings: Arc<Settings>,
+    tasks: JoinSet<Settlement>,
+    runs: HashMap<Uuid, Run>,
+    jobs: HashMap<Id, Uuid>,
+}
+
+/// A job that runs.
+pub(super) struct Run {
+    pub(super) step: StepKey,
+    /// The pool in whose place it runs.
+    pub(super) pool: usize,
+    /// Whether it counts as a suspect.
+    pub(super) is_suspect: bool,
+    attempt: JobAttempt,
+    handle: Arc<Handle>,
+    abort: AbortHandle,
+}
+
+type Joined = Result<(Id, Settlement), JoinError>;
+
+impl Runs {
+    pub(super) fn new(worker: Uuid, pipeline: &Arc<Pipeline>, settings: &Arc<Settings>) -> Self {
+        Self {
+            worker,
+            pipeline: Arc::clone(pipeline),
+            settings: Arc::clone(settings),
+            tasks: JoinSet::new(),
+            runs: HashMap::new(),
+            jobs: HashMap::new(),
+        }
+    }
+
+    pub(super) fn start(&mut self, pool: usize, job: Job) {
+        let attempt = JobAttempt { id: job.id, attempt: job.attempt, worker: self.worker };
+        let handle = Handle::new(&self.pipeline, attempt, &job);
+        let (step, is_suspect) = (job.step.clone(), job.crash_count > 0);
+        let run = run::run(Arc::clone(&self.pipeline), Arc::clone(&self.settings), Arc::clone(&handle), job);
+        let abort = self.tasks.spawn(run);
+        self.jobs.insert(abort.id(), attempt.id);
+        self.runs.insert(attempt.id, Run { step, pool, is_suspect, attempt, handle, abort });
+    }
+
+    /// Waits for the end of a run, and returns it with all others that have ended. None if nothing runs.
+    pub(super) async fn ended(&mut self) -> Option<Vec<(Run, Settlement)>> {
+        let first = self.tasks.join_next_with_id().await?;
+        let mut ended = Vec::new();
+        let mut next = Some(first);
+        while let Some(joined) = next {
+            ended.extend(self.end(joined));
+            next = self.tasks.try_join_next_with_id();
+        }
+        Some(ended)
+    }
+
+    fn end(&mut self, joined: Joined) -> Option<(Run, Settlement)> {
+        let task = joined.as_ref().map_or_else(JoinError::id, |(task, _)| *task);
+        let run = self.jobs.remove(&task).and_then(|id| self.runs.remove(&id))?;
+        let settlement = match joined {
+            Ok((_, settlement)) => settlement,
+            Err(error) => {
+                let now = self.pipeline.clock.now();
+                let mut settlement = run::settlement(run.attempt, Outcome::Released, now);
+                if !error.is_cancelled() {
+                    let failure = run::broke_down(&error);
+                    settlement.outcome = Outcome::Failed;
+                    settlement.error = Some(JobError { code: failure.code(), message: failure.to_string() });
+                }
+                settlement
+            }
+        };
+        Some((run, settlement))
+    }
+
+    /// An operator wants a job to stop.
+    pub(super) fn interrupt(&self, id: Uuid, status: JobStatus) {
+        if let Some(run) = self.runs.get(&id) {
+            match status {
+                JobStatus::Canceling => run.abort.abort(),
+                _ => run.handle.stop_at_checkpoint(),
+            }
+        }
+    }
+
+    /// Every run ends at its next checkpoint.
+    pub(super) fn stop_at_checkpoints(&self) {
+        self.runs.values().for_each(|run| run.handle.stop_at_checkpoint());
+    }
+
+    /// Every run ends where it is.
+    pub(super) fn abort(&mut self) {
+        self.tasks.abort_all();
+    }
+
+    /// The pools of suspects that have got somewhere since the last look: they are suspect no more.
+    pub(super) fn cleared(&mut self) -> Vec<usize> {
+        let cleared = self.runs.values_mut().filter(|run| run.is_suspect && !run.handle.is_suspect());
+        cleared
+            .map(|run| {
+                run.is_suspect = false;
+                run.pool
+            })
+            .collect()
+    }
+
+    pub(super) fn ids(&self) -> impl Iterator<Item = Uuid> {
+        self.runs.keys().copied()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+}
