@@ -31,6 +31,7 @@ impl CoreOperation for Delete {
     fn traits(&self) -> Traits {
         Traits {
             writes: true,
+            deletes: true,
             pre_image: true,
             parent_hop: true,
             counterpart: Some(Message::DELETE_MULTIPLE),

@@ -141,6 +141,8 @@ pub struct Traits {
     pub writes: bool,
     /// Whether it makes the records: before it, the message has none.
     pub creates: bool,
+    /// Whether the records go: a cascade that comes back to them ends, and nothing may point to them in the end.
+    pub deletes: bool,
     /// Whether steps may have pre-images.
     pub pre_image: bool,
     /// Whether steps may have post-images.
@@ -204,6 +206,7 @@ impl Traits {
     pub const READ: Self = Self {
         writes: false,
         creates: false,
+        deletes: false,
         pre_image: false,
         post_image: false,
         image_property: parameter::TARGET,

@@ -23,14 +23,17 @@ pub(super) fn views(execution: &Execution) -> usize {
 /// The message as the steps of its counterpart see it; what it was is returned, for [`restore`].
 pub(super) fn enter(execution: &mut Execution, counterpart: &str, index: usize) -> Result<Whole> {
     let context = &execution.context;
-    let view = if message::is_bulk(&context.message) { single(context, index) } else { multiple(context) };
+    let view = if message::is_bulk(&context.message) {
+        single(context, index, execution.operation.traits().creates)
+    } else {
+        multiple(context)
+    };
     let mut view = view.ok_or_else(|| {
         Error::new(ErrorKind::Internal, format!("{} has no view as {counterpart}", context.message))
     })?;
     view.message = counterpart.to_owned();
     let operation = message::find(&execution.schema, counterpart)?;
-    let id =
-        (!message::is_bulk(counterpart)).then(|| context.subjects().get(index).copied().flatten()).flatten();
+    let id = (!message::is_bulk(counterpart)).then(|| context.subject(index)).flatten();
     let subject = Subject { id, ..execution.subject.clone() };
     Ok(Whole {
         context: std::mem::replace(&mut execution.context, Box::new(view)),
@@ -79,8 +82,9 @@ fn multiple(context: &Context) -> Option<Context> {
     Some(Context { input, output, record: None, ..context.clone() })
 }
 
-/// One record of a message with several.
-fn single(context: &Context, index: usize) -> Option<Context> {
+/// One record of a message with several. Nothing is copied that there is for each of them, or thousands of records would
+/// be copied thousands of times.
+fn single(context: &Context, index: usize, creates: bool) -> Option<Context> {
     let (target, id): (Parameter, Option<Uuid>) = match context.input.get(parameter::TARGETS)? {
         Parameter::Entities(targets) => {
             let target = targets.entities.get(index)?;
@@ -100,8 +104,6 @@ fn single(context: &Context, index: usize) -> Option<Context> {
         _ => Parameters::new(),
     };
     // A Create that brings its identifiers along still has no records before the core operation.
-    let creates =
-        message::find(&Default::default(), &context.message).is_ok_and(|found| found.traits().creates);
     let record = if creates && context.output.is_empty() { None } else { id };
     let of = |images: &[Option<Arc<Entity>>]| images.get(index).cloned().into_iter().collect();
     let children = context.children.iter().map(|(relationship, records)| {
@@ -114,7 +116,7 @@ fn single(context: &Context, index: usize) -> Option<Context> {
         pre_images: of(&context.pre_images),
         post_images: of(&context.post_images),
         children: children.collect(),
-        ..context.clone()
+        ..context.to_parent()
     })
 }
 

@@ -12,10 +12,10 @@ use crate::pipeline::{Pipeline, open_scope, past};
 impl Pipeline {
     /// Notes the records of a Delete, so that a cascade that comes back to them ends.
     pub(super) fn note_deletes(&self, scope: &Scope, execution: &Execution) {
-        let context = &execution.context;
-        if !matches!(context.message.as_str(), Message::DELETE | Message::DELETE_MULTIPLE) {
+        if !execution.operation.traits().deletes {
             return;
         }
+        let context = &execution.context;
         let Some(entity) = &context.entity else { return };
         for id in context.subjects().into_iter().flatten() {
             scope.begin_delete(EntityReference::new(entity, id));

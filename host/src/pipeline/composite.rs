@@ -1,5 +1,6 @@
 //! Messages that run as other requests: Upsert, UpsertMultiple, ExecuteTransaction, ExecuteMultiple.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -106,12 +107,10 @@ impl Pipeline {
                 };
                 let (mut create, mut update) = (Part::default(), Part::default());
                 let mut results: Vec<UpsertResult> = Vec::with_capacity(targets.entities.len());
+                let mut seen = BTreeSet::new();
                 for (index, target) in targets.entities.iter().enumerate() {
                     let found = pipeline.find_target(&execution, target).await?;
-                    if found
-                        .as_ref()
-                        .is_some_and(|found| results.iter().any(|result| result.target == *found))
-                    {
+                    if found.as_ref().is_some_and(|found| !seen.insert(found.clone())) {
                         let problem = "two targets of UpsertMultiple are the same record; merge them";
                         let error = Error::new(ErrorKind::InvalidRequest, problem);
                         return Err(error.with_detail(TARGET_INDEX, index.to_string()));

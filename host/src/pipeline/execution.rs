@@ -187,6 +187,15 @@ impl Context {
         records_of(&self.input, self.record)
     }
 
+    /// The record that the message's target of that index is.
+    pub(crate) fn subject(&self, index: usize) -> Option<Uuid> {
+        match self.input.get(parameter::TARGETS) {
+            Some(Parameter::Entities(targets)) => targets.entities.get(index)?.id,
+            Some(Parameter::References(targets)) => targets.get(index).map(|target| target.id),
+            _ => self.record.filter(|_| index == 0),
+        }
+    }
+
     fn records(&self, side: Side) -> &[Option<Arc<Entity>>] {
         match side {
             Side::Pre => &self.pre_images,

@@ -32,7 +32,7 @@ use crate::model::error::{Error, ErrorKind, Location, Result};
 use crate::model::job::Schedule;
 use crate::model::request::parameter;
 use crate::model::trace::{Event, OperationRun, Trace};
-use crate::model::{Clock, Fault, Message, Mode, Parameter, Request, Response, Stage, Value};
+use crate::model::{Clock, Fault, Mode, Parameter, Request, Response, Stage, Value};
 use crate::pipeline::execution::{Context, Deadline, Execution, Origin, Scope};
 use crate::pipeline::host_job::CascadeThresholds;
 use crate::pipeline::options::Options;
@@ -452,7 +452,7 @@ impl Pipeline {
         if execution.operation.traits().creates {
             identify(&mut execution);
         }
-        if matches!(execution.context.message.as_str(), Message::DELETE | Message::DELETE_MULTIPLE) {
+        if execution.operation.traits().deletes {
             self.refuse_newcomers(&scope, &execution).await?;
         }
         if execution.subject.entity.as_ref().is_some_and(|entity| entity.is_system_job()) {
