@@ -473,3 +473,34 @@ async fn requests_are_scheduled_for_the_host_to_run() {
         assert!(ran.errors.contains(expected), "{args}: {}", ran.errors);
     }
 }
+
+#[test]
+fn a_cascade_with_many_children_is_a_job_where_the_run_allows_it() {
+    let program = Program::new();
+    let lookup = json!({"name": "parent", "type": "lookup", "targets": ["folder"]});
+    let parent = "0000000a-0000-4000-8000-000000000001";
+    let child = json!({"message": "Create", "target": {"entity": "page", "attributes": {
+        "parent": {"entity": "folder", "id": parent}}}});
+    let requests = json!({
+        "entities": [
+            {"logical_name": "folder", "attributes": []},
+            {"logical_name": "page", "attributes": [lookup]},
+        ],
+        "requests": [
+            {"message": "Create", "target": {"entity": "folder", "id": parent, "attributes": {}}},
+            child, child,
+            {"message": "Delete", "target": {"entity": "folder", "id": parent}},
+        ],
+    });
+    std::fs::write(program.path("r.json"), requests.to_string()).unwrap();
+    let file = program.path("r.json").display().to_string();
+    let run = |children: &str| {
+        let args = ["--requests", &file, "--cascade-jobs", children].map(OsString::from);
+        let plugin = [OsString::from("--plugin"), component().as_os_str().to_owned()];
+        program.run(plugin.into_iter().chain(args).collect::<Vec<_>>())
+    };
+    says(&run("1"), Exit::Done, &["stagegate", "cascade-delete", "1 job succeeded"]);
+    let at_once = run("2");
+    says(&at_once, Exit::Done, &["4 requests, 4 succeeded"]);
+    assert!(!at_once.output.contains("cascade-delete"), "{}", at_once.output);
+}

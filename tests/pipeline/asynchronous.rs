@@ -176,3 +176,40 @@ async fn a_panic_in_a_step_fails_its_job_alone() {
     assert_eq!(statuses, [JobStatus::Failed, JobStatus::Succeeded]);
     assert_eq!(log.all(), ["ran"]);
 }
+
+#[tokio::test]
+async fn a_host_deletes_the_jobs_that_are_past_their_retention() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("d.db");
+    let build = |retention| {
+        let ends = NativeStep::new(|cx| async move {
+            match cx.target()?.map(|target| text(&target, "name")).as_deref() {
+                Some("bad") => Err(Fault::new("a dead letter")),
+                _ => Ok(()),
+            }
+        });
+        stagegate::Host::builder()
+            .sqlite(&path)
+            .define(vec![stagegate_tests::entity("probe")])
+            .job_retention(retention)
+            .native_step("p", on_create("ends", Stage::PostOperation).asynchronous(), ends)
+            .build()
+    };
+    let keeps = build(None).await.unwrap();
+    for name in ["good", "bad"] {
+        keeps.execute(Request::create(probe(name))).await.unwrap();
+    }
+    keeps.idle().await.unwrap();
+    assert_eq!(keeps.jobs(JobSelect::Newest(9)).await.unwrap().len(), 2);
+    keeps.shutdown().await;
+
+    let deletes = build(Some(std::time::Duration::ZERO)).await.unwrap();
+    let left = loop {
+        let jobs = deletes.jobs(JobSelect::Newest(9)).await.unwrap();
+        if jobs.len() < 2 {
+            break jobs;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(left[0].status, JobStatus::Failed, "a dead letter stays");
+}

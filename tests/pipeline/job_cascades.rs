@@ -162,3 +162,28 @@ async fn a_rollback_leaves_no_cascade() {
     assert_eq!(world.host.jobs(JobSelect::Newest(9)).await.unwrap(), []);
     assert!(world.get(&parent).await.is_some());
 }
+
+/// A step that gives the child its parent back would keep the job at it for ever.
+#[tokio::test]
+async fn a_cascade_that_steps_undo_comes_to_an_end() {
+    let world = World::with(family(Cascade::RemoveLink), |host| {
+        let links_again = NativeStep::new(|cx| async move {
+            let before = cx.pre_image("i")?.unwrap();
+            Ok(cx.set_target([("parent", before.get("parent").cloned().unwrap())])?)
+        });
+        let on_update = StepDefinition::new("links", "Update", Stage::PreOperation).on("child");
+        host.asynchronous_cascades(CascadeThresholds { delete: 1, assign: 1 }).native_step(
+            "p",
+            on_update.image("i", stagegate::ImageType::PreImage, ["parent"]),
+            links_again,
+        )
+    })
+    .await;
+    let parent = parent_with(&world, 3).await;
+    world.run(Request::delete(parent.clone())).await;
+    let job = only_job(&world).await;
+    assert_eq!(job.status, JobStatus::Failed);
+    let error = job.error.unwrap().message;
+    assert!(error.contains("comes to no end: 3 children are left"), "{error}");
+    assert!(world.get(&parent).await.is_some());
+}

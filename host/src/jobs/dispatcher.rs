@@ -55,7 +55,8 @@ pub(super) struct Dispatcher {
     ended_since: Option<Instant>,
     /// Whether the last exchange failed: what it claimed, if it did, nobody knows of.
     in_doubt: bool,
-    pruned: Instant,
+    /// When old jobs were last looked for.
+    pruned: Option<Instant>,
 }
 
 impl Dispatcher {
@@ -77,7 +78,7 @@ impl Dispatcher {
             finished: Vec::new(),
             ended_since: None,
             in_doubt: false,
-            pruned: Instant::now(),
+            pruned: None,
         }
     }
 
@@ -99,7 +100,8 @@ impl Dispatcher {
             let settle_at = self.settle_at();
             let wanted = listen || looks || settle_at.is_some_and(|at| at <= now);
             if trade.is_none() && wanted && now >= not_before {
-                trade = Some(self.exchange(true));
+                let claims = self.claims();
+                trade = Some(self.exchange(claims));
                 listened |= listen;
                 listen = false;
             }
@@ -172,32 +174,33 @@ impl Dispatcher {
         Some(if more { first + SETTLE_WITHIN } else { first })
     }
 
-    fn exchange(&mut self, look: bool) -> Trade {
-        for pool in self.runs.cleared() {
-            if let Some(pool) = self.pools.get_mut(pool) {
-                pool.suspects = pool.suspects.saturating_sub(1);
-            }
-        }
-        let settlements = std::mem::take(&mut self.finished);
-        self.ended_since = None;
+    /// What to claim next.
+    fn claims(&mut self) -> Vec<Claim> {
         // What ends makes room, and may let the next of its key or its step go.
-        if !settlements.is_empty() {
+        if !self.finished.is_empty() {
             self.look();
         }
-        let limits = if look { self.limits.now() } else { Vec::new() };
-        let mut claims = Vec::new();
+        let limits = self.limits.now();
+        let mut claims = Vec::with_capacity(self.pools.len());
         for (index, pool) in self.pools.iter_mut().enumerate() {
             let lane = match index {
                 BACKGROUND => Lane::Only(self.background.clone()),
                 _ => Lane::AllBut(self.background.clone()),
             };
             pool.look();
-            let limit = if look && pool.looks { pool.room() } else { 0 };
+            let limit = if pool.looks { pool.room() } else { 0 };
             pool.looks &= limit == 0;
-            claims.push(Claim { limit, lane, limits: limits.clone(), suspect: pool.suspects == 0 });
+            // One at a time, so that whoever kills the host is known.
+            let suspect = !pool.has_suspect() && !self.runs.has_suspect(index);
+            claims.push(Claim { limit, lane, limits: limits.clone(), suspect });
         }
+        claims
+    }
+
+    fn exchange(&mut self, claims: Vec<Claim>) -> Trade {
+        self.ended_since = None;
         let exchange = Arc::new(Exchange {
-            settlements,
+            settlements: std::mem::take(&mut self.finished),
             claims,
             worker: self.worker,
             held: self.in_doubt.then(|| self.held()),
@@ -211,10 +214,10 @@ impl Dispatcher {
         })
     }
 
-    /// The jobs that run, that wait for a place, or whose end is still to be settled.
+    /// The jobs that run or wait for a place.
     fn held(&self) -> Vec<Uuid> {
         let waiting = self.pools.iter().flat_map(|pool| &pool.waiting).map(|job| job.id);
-        self.runs.ids().chain(waiting).chain(self.finished.iter().map(|ended| ended.id)).collect()
+        self.runs.ids().chain(waiting).collect()
     }
 
     /// Takes what an exchange has brought, and says when to look again at the latest. If it failed, what was to be settled is
@@ -247,7 +250,6 @@ impl Dispatcher {
             pool.looks |= !jobs.is_empty();
             for job in jobs {
                 self.limits.began(&job.step);
-                pool.suspects += u32::from(job.crash_count > 0);
                 pool.waiting.push_back(job);
             }
         }
@@ -277,7 +279,6 @@ impl Dispatcher {
             self.limits.ended(&run.step);
             if let Some(pool) = self.pools.get_mut(run.pool) {
                 pool.ended();
-                pool.suspects = pool.suspects.saturating_sub(u32::from(run.is_suspect));
             }
             self.ended_since.get_or_insert_with(Instant::now);
             self.finished.push(settlement);
@@ -291,7 +292,6 @@ impl Dispatcher {
                 && let Some(job) = pool.waiting.remove(place)
             {
                 self.limits.ended(&job.step);
-                pool.suspects = pool.suspects.saturating_sub(u32::from(job.crash_count > 0));
                 self.ended_since.get_or_insert_with(Instant::now);
                 self.finished.push(release(&job, self.worker, self.pipeline.clock.now()));
             }
@@ -301,10 +301,9 @@ impl Dispatcher {
 
     /// Deletes old jobs, beside everything else.
     fn prune(&mut self) {
-        let Some(retention) = self.settings.retention.filter(|_| self.pruned.elapsed() >= PRUNE_EVERY) else {
-            return;
-        };
-        self.pruned = Instant::now();
+        let is_time = self.pruned.is_none_or(|pruned| pruned.elapsed() >= PRUNE_EVERY);
+        let Some(retention) = self.settings.retention.filter(|_| is_time) else { return };
+        self.pruned = Some(Instant::now());
         let age = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
         let before = DateTime(self.pipeline.clock.now().0.saturating_sub(age));
         let store = Arc::clone(&self.pipeline.store);
@@ -330,7 +329,7 @@ impl Dispatcher {
             }
             self.runs.stop_at_checkpoints();
             if trade.is_none() && !self.finished.is_empty() {
-                trade = Some(self.exchange(false));
+                trade = Some(self.exchange(Vec::new()));
             }
             if trade.is_none() && self.runs.is_empty() {
                 return;

@@ -22,8 +22,6 @@ pub(super) struct Pool {
     pub(super) running: u32,
     /// Jobs that are claimed and wait for a place.
     pub(super) waiting: VecDeque<Job>,
-    /// Jobs that were being claimed under which a host has died, and that have not shown themselves innocent.
-    pub(super) suspects: u32,
     /// Whether there may be jobs to claim.
     pub(super) looks: bool,
     ahead: u32,
@@ -37,7 +35,6 @@ impl Pool {
             size,
             running: 0,
             waiting: VecDeque::new(),
-            suspects: 0,
             looks: true,
             ahead: 0,
             ended: 0,
@@ -48,6 +45,11 @@ impl Pool {
     /// Whether a job could be started at once.
     pub(super) fn has_place(&self) -> bool {
         self.running < self.size
+    }
+
+    /// Whether a job waits for a place under which a host has died.
+    pub(super) fn has_suspect(&self) -> bool {
+        self.waiting.iter().any(|job| job.crash_count > 0)
     }
 
     /// How many jobs to claim.

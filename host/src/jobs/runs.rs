@@ -28,8 +28,6 @@ pub(super) struct Run {
     pub(super) step: StepKey,
     /// The pool in whose place it runs.
     pub(super) pool: usize,
-    /// Whether it counts as a suspect.
-    pub(super) is_suspect: bool,
     attempt: JobAttempt,
     handle: Arc<Handle>,
     abort: AbortHandle,
@@ -52,11 +50,11 @@ impl Runs {
     pub(super) fn start(&mut self, pool: usize, job: Job) {
         let attempt = JobAttempt { id: job.id, attempt: job.attempt, worker: self.worker };
         let handle = Handle::new(&self.pipeline, attempt, &job);
-        let (step, is_suspect) = (job.step.clone(), job.crash_count > 0);
+        let step = job.step.clone();
         let run = run::run(Arc::clone(&self.pipeline), Arc::clone(&self.settings), Arc::clone(&handle), job);
         let abort = self.tasks.spawn(run);
         self.jobs.insert(abort.id(), attempt.id);
-        self.runs.insert(attempt.id, Run { step, pool, is_suspect, attempt, handle, abort });
+        self.runs.insert(attempt.id, Run { step, pool, attempt, handle, abort });
     }
 
     /// Waits for the end of a run, and returns it with all others that have ended. None if nothing runs.
@@ -110,15 +108,9 @@ impl Runs {
         self.tasks.abort_all();
     }
 
-    /// The pools of suspects that have got somewhere since the last look: they are suspect no more.
-    pub(super) fn cleared(&mut self) -> Vec<usize> {
-        let cleared = self.runs.values_mut().filter(|run| run.is_suspect && !run.handle.is_suspect());
-        cleared
-            .map(|run| {
-                run.is_suspect = false;
-                run.pool
-            })
-            .collect()
+    /// Whether a job runs in the place of that pool under which a host has died, and that has not got anywhere since.
+    pub(super) fn has_suspect(&self, pool: usize) -> bool {
+        self.runs.values().any(|run| run.pool == pool && run.handle.is_suspect())
     }
 
     pub(super) fn ids(&self) -> impl Iterator<Item = Uuid> {

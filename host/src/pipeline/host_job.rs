@@ -11,11 +11,11 @@ use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::job::{JobKind, Progress, Schedule};
 use crate::model::trace::Event;
 use crate::model::{EntityReference, Job, Message, Request};
+use crate::pipeline::Pipeline;
 use crate::pipeline::asynchronous::depth_now;
 use crate::pipeline::execution::{Deadline, Execution, Origin, Scope};
 use crate::pipeline::runner::SystemJob;
-use crate::pipeline::{Pipeline, lost};
-use crate::store::{Access, Begin, BoxFuture, Transaction, transact};
+use crate::store::{Access, Begin, BoxFuture, Transaction, attempt};
 
 /// Children of a cascade that are worked through between two looks at whether the job is to stop.
 const BATCH: usize = 100;
@@ -86,12 +86,7 @@ impl Pipeline {
         F: FnOnce(Arc<dyn Transaction>) -> BoxFuture<'static, Result<T>> + Send + 'static,
     {
         let deadline = Instant::now().checked_add(self.time_limit);
-        let begin = Begin { access: Access::Write, deadline, label };
-        match transact(&*self.store, begin, Result::is_ok, work).await {
-            (Some(Ok(value)), timing) => timing.map(|_| value),
-            (Some(Err(error)), _) => Err(error),
-            (None, timing) => Err(timing.err().unwrap_or_else(lost)),
-        }
+        attempt(&*self.store, Begin { access: Access::Write, deadline, label }, work).await
     }
 
     pub(super) async fn run_host_job(
@@ -165,12 +160,16 @@ impl Pipeline {
         system_job: Arc<dyn SystemJob>,
     ) -> Result<()> {
         let origin = Origin { cascade: 1, defers: false, ..self.origin_of(job) };
-        let mut done: usize = 0;
+        let (mut done, mut before) = (0_usize, usize::MAX);
         loop {
             let requests = self.left_of(rest, job.owner).await?;
             if requests.is_empty() {
                 break;
             }
+            if requests.len() >= before {
+                return Err(unchanged(rest, requests.len()));
+            }
+            before = requests.len();
             let total = done + requests.len();
             let mut refused = None;
             for request in requests {
@@ -209,7 +208,7 @@ impl Pipeline {
             label: format!("the cascade of {}", rest.parent()),
         };
         let (pipeline, rest) = (Arc::clone(self), rest.clone());
-        let (found, timing) = transact(&*self.store, begin, Result::is_ok, move |transaction| {
+        attempt(&*self.store, begin, move |transaction| {
             Box::pin(async move {
                 let cx = message::Operation {
                     transaction: &*transaction,
@@ -220,9 +219,19 @@ impl Pipeline {
                 rest.requests(cx).await
             })
         })
-        .await;
-        found.unwrap_or_else(|| Err(timing.err().unwrap_or_else(lost)))
+        .await
     }
+}
+
+/// Every request was answered, and as many children are left: their steps undo what the cascade does, or hide that they
+/// refuse it.
+fn unchanged(rest: &Rest, left: usize) -> Error {
+    let parent = rest.parent();
+    let message = format!(
+        "the cascade of {parent} comes to no end: {left} children are left after all of them were worked through; look at \
+         the steps on them, then retry the job"
+    );
+    Error::new(ErrorKind::Restricted, message)
 }
 
 fn work<T: DeserializeOwned>(job: &Job) -> Result<T> {

@@ -10,8 +10,8 @@ use crate::model::{
 };
 use crate::pipeline::execution::{Execution, Side};
 use crate::pipeline::plan::Plan;
-use crate::pipeline::{Pipeline, describe, lost, open_scope};
-use crate::store::{Access, Begin, Transaction, transact};
+use crate::pipeline::{Pipeline, describe, open_scope};
+use crate::store::{Access, Begin, Transaction, attempt};
 
 impl Pipeline {
     /// The records as PreValidation needs them: read before there is a transaction, or in the caller's.
@@ -28,14 +28,13 @@ impl Pipeline {
             deadline: execution.deadline.map(|deadline| deadline.at),
             label: describe(&execution.context),
         };
-        let (outcome, timing) = transact(&*self.store, begin, Result::is_ok, move |transaction| {
+        attempt(&*self.store, begin, move |transaction| {
             Box::pin(async move {
                 execution.context.pre_images = read(&*transaction, &execution, &columns).await?;
                 Ok(execution)
             })
         })
-        .await;
-        outcome.unwrap_or_else(|| Err(timing.err().unwrap_or_else(lost)))
+        .await
     }
 
     /// The records before the core operation, for the stages inside the transaction.

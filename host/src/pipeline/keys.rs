@@ -7,9 +7,9 @@ use crate::model::request::parameter;
 use crate::model::{
     ColumnSet, Entity, EntityReference, Filter, Message, Operator, Parameter, Query, Request, Schema, code,
 };
+use crate::pipeline::Pipeline;
 use crate::pipeline::execution::{Deadline, Origin};
-use crate::pipeline::{Pipeline, lost};
-use crate::store::{Access, Begin, Transaction, transact};
+use crate::store::{Access, Begin, Transaction, attempt};
 
 impl Pipeline {
     /// Puts identifiers in the place of key values: an entity that a message reads or deletes becomes a reference. A
@@ -117,11 +117,10 @@ impl Pipeline {
             deadline: deadline.map(|deadline| deadline.at),
             label: format!("the alternate key of `{}`", target.logical_name),
         };
-        let (outcome, timing) = transact(&*self.store, begin, Result::is_ok, move |transaction| {
+        attempt(&*self.store, begin, move |transaction| {
             Box::pin(async move { first(&*transaction, &schema, &query).await })
         })
-        .await;
-        outcome.unwrap_or_else(|| Err(timing.err().unwrap_or_else(lost)))
+        .await
     }
 }
 

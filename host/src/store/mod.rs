@@ -359,6 +359,20 @@ where
     (value, timing)
 }
 
+/// Runs `work` in a transaction of `store`, which commits if it succeeds, and returns what it returns.
+pub(crate) async fn attempt<T, F>(store: &dyn Store, begin: Begin, work: F) -> Result<T>
+where
+    T: Send + 'static,
+    F: FnOnce(Arc<dyn Transaction>) -> BoxFuture<'static, Result<T>> + Send + 'static,
+{
+    match transact(store, begin, Result::is_ok, work).await {
+        (Some(Ok(value)), timing) => timing.map(|_| value),
+        // What the work says counts more than what became of the rollback.
+        (Some(Err(error)), _) => Err(error),
+        (None, timing) => Err(timing.err().unwrap_or_else(closed)),
+    }
+}
+
 /// The error of a store that was closed.
 pub(crate) fn closed() -> Error {
     Error::new(ErrorKind::ShuttingDown, "the store is closed: the host is shutting down")

@@ -13,7 +13,7 @@ use crate::cli::surroundings::Surroundings;
 use crate::model::JobStatus;
 use crate::model::error::Result;
 use crate::model::job::{Control, Controlled};
-use crate::store::{Access, Begin, Store, closed, transact};
+use crate::store::{Access, Begin, Store, attempt};
 
 /// Jobs that are changed in one transaction: the host waits for it a few milliseconds.
 const BATCH: usize = 1000;
@@ -87,7 +87,7 @@ pub(super) async fn run(
 async fn change(store: &dyn Store, action: Action, ids: Vec<Uuid>) -> Result<Vec<Controlled>> {
     let begin = Begin { access: Access::Write, deadline: None, label: format!("{action} system jobs") };
     let now = now();
-    let (outcome, timing) = transact(store, begin, Result::is_ok, move |transaction| {
+    attempt(store, begin, move |transaction| {
         Box::pin(async move {
             match action {
                 Action::Control(control) => transaction.control_jobs(&ids, control, now).await,
@@ -95,10 +95,5 @@ async fn change(store: &dyn Store, action: Action, ids: Vec<Uuid>) -> Result<Vec
             }
         })
     })
-    .await;
-    match outcome {
-        Some(Err(error)) => Err(error),
-        Some(Ok(changed)) => timing.map(|_| changed),
-        None => Err(timing.err().unwrap_or_else(closed)),
-    }
+    .await
 }

@@ -35,7 +35,7 @@ pub struct Controlled {
 
 /// Where a job stands, as far as a control depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub(crate) struct Standing {
     /// Its status.
     pub status: JobStatus,
     /// Why it is Suspended.

@@ -16,7 +16,8 @@ use uuid::Uuid;
 use crate::model::step::StepKey;
 use crate::model::{DateTime, EntityReference};
 
-pub use control::{Control, Controlled, Standing};
+pub(crate) use control::Standing;
+pub use control::{Control, Controlled};
 pub use entity::{POSTPONE_UNTIL, SYSTEM_JOB_ENTITY};
 pub use policy::{JobPolicy, JobPolicyOverride, RETRIES_DEFAULT, RETRY_DELAY_DEFAULT, Rate};
 pub use recurrence::Recurrence;

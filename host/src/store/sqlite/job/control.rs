@@ -11,7 +11,7 @@ use crate::store::PausedStep;
 use crate::store::sqlite::error::failed;
 
 const STANDING: &str =
-    "SELECT status, suspension, postpone_until, order_key, unique_key FROM system_job WHERE id = ?1";
+    "SELECT status, suspension, postpone_until, order_key, unique_key, blocked FROM system_job WHERE id = ?1";
 
 /// A job that goes on is as innocent as a new one, and one that is run again from its end has all its retries.
 const MOVE: &str = "UPDATE system_job
@@ -71,12 +71,12 @@ pub(in crate::store::sqlite) fn control(
 ) -> Result<Vec<Controlled>> {
     let mut controlled = Vec::with_capacity(ids.len());
     for id in ids {
-        let result = match standing(connection, *id)? {
+        let result = match find(connection, *id)? {
             None => Err(unknown(*id)),
-            Some((standing, order_key, unique_key)) => match control.apply(*id, standing) {
+            Some(Found { standing, keys, blocked }) => match control.apply(*id, standing) {
                 Err(error) => Err(error),
                 Ok(None) => Ok(standing.status),
-                Ok(Some(place)) => move_to(connection, *id, (standing, place), (order_key, unique_key), now)?,
+                Ok(Some(place)) => move_to(connection, *id, (standing, place), (keys, blocked), now)?,
             },
         };
         controlled.push(Controlled { id: *id, result });
@@ -89,23 +89,18 @@ fn move_to(
     connection: &Connection,
     id: Uuid,
     (from, to): (Standing, Place),
-    (order_key, unique_key): (Option<String>, Option<String>),
+    (Keys { order_key, unique_key }, blocked): (Keys, bool),
     now: DateTime,
 ) -> Result<Result<JobStatus>> {
-    let fail = |error| failed(connection, &format!("change the system job {id}"), error);
-    let revived = from.status.state() == JobState::Completed;
-    let mut blocked = false;
-    if revived {
+    let state = to.status.state();
+    let mut blocked = blocked && state != JobState::Completed;
+    if from.status.state() == JobState::Completed {
         if let Some(newer) = superseded_by(connection, unique_key.as_deref())? {
             let message = format!("cannot retry the system job {id}: {}", superseded(newer));
             return Ok(Err(Error::new(ErrorKind::InvalidRequest, message).with_code(code::JOB_NOT_TO_READY)));
         }
         blocked = has_head(connection, order_key.as_deref())?;
-    } else if order_key.is_some() && to.status.state() != JobState::Completed {
-        let sql = "SELECT blocked FROM system_job WHERE id = ?1";
-        blocked = connection.query_row(sql, [id.as_bytes()], |row| row.get(0)).map_err(fail)?;
     }
-    let state = to.status.state();
     let row: [&dyn ToSql; 8] = [
         &id.as_bytes(),
         &state.number(),
@@ -119,23 +114,35 @@ fn move_to(
     connection
         .prepare_cached(MOVE)
         .and_then(|mut statement| statement.execute(row.as_slice()))
-        .map_err(fail)?;
+        .map_err(|error| failed(connection, &format!("change the system job {id}"), error))?;
     if state == JobState::Completed {
         next_in_order(connection, order_key.as_deref())?;
     }
     Ok(Ok(to.status))
 }
 
-type Keys = (Standing, Option<String>, Option<String>);
+/// A job, as far as its moves depend on it.
+struct Found {
+    standing: Standing,
+    keys: Keys,
+    /// Whether it waits behind another of its order.
+    blocked: bool,
+}
 
-fn standing(connection: &Connection, id: Uuid) -> Result<Option<Keys>> {
+struct Keys {
+    order_key: Option<String>,
+    unique_key: Option<String>,
+}
+
+fn find(connection: &Connection, id: Uuid) -> Result<Option<Found>> {
     let read = |row: &Row<'_>| {
         let standing = Standing {
             status: status(row, 0)?,
             suspension: row.get::<_, Option<i32>>(1)?.and_then(Suspension::from_number),
             postpone_until: row.get::<_, Option<i64>>(2)?.map(DateTime),
         };
-        Ok((standing, row.get(3)?, row.get(4)?))
+        let keys = Keys { order_key: row.get(3)?, unique_key: row.get(4)? };
+        Ok(Found { standing, keys, blocked: row.get(5)? })
     };
     connection
         .prepare_cached(STANDING)
@@ -188,16 +195,16 @@ pub(super) fn superseded(newer: Uuid) -> String {
 pub(in crate::store::sqlite) fn delete(connection: &Connection, ids: &[Uuid]) -> Result<Vec<Controlled>> {
     let mut deleted = Vec::with_capacity(ids.len());
     for id in ids {
-        let result = match standing(connection, *id)? {
+        let result = match find(connection, *id)? {
             None => Err(unknown(*id)),
-            Some((standing, ..)) if standing.status.state() != JobState::Completed => {
+            Some(Found { standing, .. }) if standing.status.state() != JobState::Completed => {
                 let message = format!(
                     "cannot delete the system job {id}, which is {}: only one that is over can be; cancel it first",
                     standing.status
                 );
                 Err(Error::new(ErrorKind::InvalidRequest, message).with_code(code::CANNOT_DELETE_JOB))
             }
-            Some((standing, ..)) => connection
+            Some(Found { standing, .. }) => connection
                 .execute("DELETE FROM system_job WHERE id = ?1", [id.as_bytes()])
                 .map(|_| Ok(standing.status))
                 .map_err(|error| failed(connection, &format!("delete the system job {id}"), error))?,
