@@ -11,6 +11,7 @@
 )]
 
 mod definitions;
+mod job_moves;
 mod jobs;
 mod joins;
 mod pages;
@@ -137,19 +138,21 @@ macro_rules! conformance {
                     a_retry_waits_for_its_moment,
                     a_clock_that_goes_back_keeps_no_retry_waiting,
                     settlements_of_others_are_dropped,
+                    reports_are_kept_for_who_runs_the_job,
+                    jobs_that_are_over_are_deleted,
+                    jobs_are_counted_by_step_and_status,
+                    jobs_are_read_oldest_first,
+                    jobs_survive_a_reopening,
+                }
+                job_moves {
                     recovery_hands_back_what_dead_hosts_held,
                     a_job_that_kills_its_hosts_is_found_out,
                     operators_move_jobs_that_wait,
                     operators_are_heard_by_who_runs_a_job,
                     recovery_hears_operators_too,
-                    reports_are_kept_for_who_runs_the_job,
                     what_a_worker_does_not_know_of_is_handed_back,
                     jobs_of_a_key_run_in_their_order,
                     of_a_unique_key_the_newest_waits,
-                    jobs_that_are_over_are_deleted,
-                    jobs_are_counted_by_step_and_status,
-                    jobs_are_read_oldest_first,
-                    jobs_survive_a_reopening,
                     jobs_keep_their_rules_whatever_happens,
                 }
             }

@@ -6,7 +6,8 @@ use crate::message::Cascaded;
 use crate::model::definition::{MODIFIED_BY, MODIFIED_ON, USER_ENTITY};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::{Attributes, ColumnSet, Entity, EntityReference, Message, Request, Value};
-use crate::pipeline::execution::{Execution, Scope};
+use crate::pipeline::execution::Execution;
+use crate::pipeline::scope::Scope;
 use crate::pipeline::{Pipeline, open_scope, past};
 
 impl Pipeline {

@@ -1,8 +1,7 @@
 //! The execution of one message: what a step is told, what it may change, and what all of one transaction share.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -13,14 +12,14 @@ use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::request::parameter;
 use crate::model::step::SYSTEM_USER;
 use crate::model::{
-    Attributes, ColumnSet, DateTime, Entity, EntityReference, Image, ImageType, Job, Message, Mode,
-    Parameter, Parameters, Schema, Stage, Value,
+    Attributes, ColumnSet, DateTime, Entity, Image, ImageType, Message, Mode, Parameter, Parameters, Schema,
+    Stage, Value,
 };
 use crate::pipeline::options::{Bypass, Options};
 use crate::pipeline::recorder::Record;
 use crate::pipeline::registry::Step;
 use crate::pipeline::runner::SystemJob;
-use crate::store::Transaction;
+use crate::pipeline::scope::Scope;
 
 /// Shared variables of a message at most, and their bytes: they are copied to every asynchronous job.
 pub const SHARED_VARIABLES_MAX: usize = 1000;
@@ -239,83 +238,6 @@ impl Side {
         match self {
             Self::Pre => image_type.is_pre(),
             Self::Post => image_type.is_post(),
-        }
-    }
-}
-
-/// What all executions of one transaction share.
-pub struct Scope {
-    /// The open transaction.
-    pub transaction: Arc<dyn Transaction>,
-    /// Effects as data: the jobs that exist if it commits.
-    jobs: Mutex<Vec<Job>>,
-    /// The failure after which nothing can be saved, although a plugin may have caught it.
-    doom: OnceLock<Error>,
-    /// The records whose Delete has begun: a cascade that comes back to one of them ends there.
-    deleting: Mutex<BTreeSet<EntityReference>>,
-    /// Whether a system job was written, which the asynchronous service may be running.
-    controls: AtomicBool,
-}
-
-impl Scope {
-    /// A fresh scope over an open transaction.
-    pub fn new(transaction: Arc<dyn Transaction>) -> Self {
-        Self {
-            transaction,
-            jobs: Mutex::default(),
-            doom: OnceLock::new(),
-            deleting: Mutex::default(),
-            controls: AtomicBool::new(false),
-        }
-    }
-
-    /// Notes a job to be written at the end.
-    pub fn queue(&self, job: Job) {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).push(job);
-    }
-
-    /// The jobs noted so far.
-    pub fn take_jobs(&self) -> Vec<Job> {
-        std::mem::take(&mut *self.jobs.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Notes that a system job is written.
-    pub(crate) fn note_control(&self) {
-        self.controls.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether a system job was written.
-    pub(crate) fn has_control(&self) -> bool {
-        self.controls.load(Ordering::Relaxed)
-    }
-
-    /// Notes that the Delete of a record has begun.
-    pub(crate) fn begin_delete(&self, record: EntityReference) {
-        self.deleting.lock().unwrap_or_else(PoisonError::into_inner).insert(record);
-    }
-
-    /// Whether the Delete of a record has begun.
-    pub(crate) fn is_deleting(&self, record: &EntityReference) -> bool {
-        self.deleting.lock().unwrap_or_else(PoisonError::into_inner).contains(record)
-    }
-
-    /// Notes a failure. The first one counts.
-    pub fn doom(&self, error: &Error) {
-        let _ = self.doom.set(error.clone());
-    }
-
-    /// An error if an earlier failure doomed the transaction.
-    pub fn check(&self) -> Result<()> {
-        match self.doom.get() {
-            None => Ok(()),
-            Some(cause) => Err(Error::new(
-                ErrorKind::Doomed,
-                format!(
-                    "the transaction cannot go on, since a request in it failed ({cause}); a plugin that catches such \
-                     a failure cannot save it, so let it pass or check first"
-                ),
-            )
-            .with_source(cause.clone())),
         }
     }
 }

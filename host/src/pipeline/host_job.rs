@@ -13,8 +13,9 @@ use crate::model::trace::Event;
 use crate::model::{EntityReference, Job, Message, Request};
 use crate::pipeline::Pipeline;
 use crate::pipeline::asynchronous::depth_now;
-use crate::pipeline::execution::{Deadline, Execution, Origin, Scope};
+use crate::pipeline::execution::{Deadline, Execution, Origin};
 use crate::pipeline::runner::SystemJob;
+use crate::pipeline::scope::Scope;
 use crate::store::{Access, Begin, BoxFuture, Transaction, attempt};
 
 /// Children of a cascade that are worked through between two looks at whether the job is to stop.

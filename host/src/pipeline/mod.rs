@@ -18,6 +18,7 @@ pub mod plan;
 pub mod recorder;
 pub mod registry;
 pub mod runner;
+pub mod scope;
 mod system_job;
 
 use std::sync::Arc;
@@ -33,13 +34,14 @@ use crate::model::job::Schedule;
 use crate::model::request::parameter;
 use crate::model::trace::{Event, OperationRun, Trace};
 use crate::model::{Clock, Fault, Mode, Parameter, Request, Response, Stage, Value};
-use crate::pipeline::execution::{Context, Deadline, Execution, Origin, Scope};
+use crate::pipeline::execution::{Context, Deadline, Execution, Origin};
 use crate::pipeline::host_job::CascadeThresholds;
 use crate::pipeline::options::Options;
 use crate::pipeline::plan::{Choice, Part, Plan};
 use crate::pipeline::recorder::{Record, StepEnd, operation_changes, step_changes};
 use crate::pipeline::registry::{Registry, Step};
 use crate::pipeline::runner::{Organization, Ran};
+use crate::pipeline::scope::Scope;
 use crate::store::{Access, Begin, BoxFuture, Store, transact};
 
 /// Requests nest at most this deep, as on the platform.

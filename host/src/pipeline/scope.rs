@@ -1,0 +1,86 @@
+//! What all executions of one transaction share: the transaction, its effects as data, and whether it can still be saved.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::{EntityReference, Job};
+use crate::store::Transaction;
+
+/// What all executions of one transaction share.
+pub struct Scope {
+    /// The open transaction.
+    pub transaction: Arc<dyn Transaction>,
+    /// Effects as data: the jobs that exist if it commits.
+    jobs: Mutex<Vec<Job>>,
+    /// The failure after which nothing can be saved, although a plugin may have caught it.
+    doom: OnceLock<Error>,
+    /// The records whose Delete has begun: a cascade that comes back to one of them ends there.
+    deleting: Mutex<BTreeSet<EntityReference>>,
+    /// Whether a system job was written, which the asynchronous service may be running.
+    controls: AtomicBool,
+}
+
+impl Scope {
+    /// A fresh scope over an open transaction.
+    pub fn new(transaction: Arc<dyn Transaction>) -> Self {
+        Self {
+            transaction,
+            jobs: Mutex::default(),
+            doom: OnceLock::new(),
+            deleting: Mutex::default(),
+            controls: AtomicBool::new(false),
+        }
+    }
+
+    /// Notes a job to be written at the end.
+    pub fn queue(&self, job: Job) {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).push(job);
+    }
+
+    /// The jobs noted so far.
+    pub fn take_jobs(&self) -> Vec<Job> {
+        std::mem::take(&mut *self.jobs.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Notes that a system job is written.
+    pub(crate) fn note_control(&self) {
+        self.controls.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a system job was written.
+    pub(crate) fn has_control(&self) -> bool {
+        self.controls.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the Delete of a record has begun.
+    pub(crate) fn begin_delete(&self, record: EntityReference) {
+        self.deleting.lock().unwrap_or_else(PoisonError::into_inner).insert(record);
+    }
+
+    /// Whether the Delete of a record has begun.
+    pub(crate) fn is_deleting(&self, record: &EntityReference) -> bool {
+        self.deleting.lock().unwrap_or_else(PoisonError::into_inner).contains(record)
+    }
+
+    /// Notes a failure. The first one counts.
+    pub fn doom(&self, error: &Error) {
+        let _ = self.doom.set(error.clone());
+    }
+
+    /// An error if an earlier failure doomed the transaction.
+    pub fn check(&self) -> Result<()> {
+        match self.doom.get() {
+            None => Ok(()),
+            Some(cause) => Err(Error::new(
+                ErrorKind::Doomed,
+                format!(
+                    "the transaction cannot go on, since a request in it failed ({cause}); a plugin that catches such \
+                     a failure cannot save it, so let it pass or check first"
+                ),
+            )
+            .with_source(cause.clone())),
+        }
+    }
+}
