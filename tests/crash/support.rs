@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use stagegate::model::error::Result;
@@ -11,7 +12,8 @@ use stagegate::model::registration::{StepRegistration, Update};
 use stagegate::model::{DateTime, Definitions, Job, JobStatus, Schema};
 use stagegate::store::sqlite::{Options, SqliteStore, Synchronous};
 use stagegate::store::{
-    Begin, BoxFuture, Exchange, Exchanged, JobAttempt, JobFilter, JobSelect, PausedStep, Store, Timing, Work,
+    Begin, BoxFuture, Change, Exchange, Exchanged, JobAttempt, JobFilter, JobSelect, PausedStep, Store,
+    Timing, Work,
 };
 use stagegate::{Entity, EntityCollection, ErrorKind, Fault, Host, Request, StepContext};
 use stagegate_tests::probe;
@@ -86,6 +88,14 @@ impl Store for Interposed {
 
     async fn update_registrations(&self, update: Update) -> Result<()> {
         self.store.update_registrations(update).await
+    }
+
+    fn lease(&self) -> Option<Duration> {
+        self.store.lease()
+    }
+
+    async fn changed(&self) -> Change {
+        self.store.changed().await
     }
 
     async fn recover_jobs(&self, worker: Uuid, now: DateTime) -> Result<u64> {

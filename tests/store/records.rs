@@ -96,9 +96,9 @@ pub(super) async fn retrieve_reads_the_columns_asked_for(database: Database) {
         let few = ColumnSet::named(["number", "accountid", "versionnumber", "name", "name"]);
         let none = ColumnSet::Named(Vec::new());
         Ok((
-            tx.retrieve(&account, id(1), &few).await?,
-            tx.retrieve(&account, id(1), &none).await?,
-            tx.retrieve(&account, id(2), &none).await?,
+            tx.retrieve(&account, id(1), &few, Lock::None).await?,
+            tx.retrieve(&account, id(1), &none, Lock::None).await?,
+            tx.retrieve(&account, id(2), &none, Lock::None).await?,
         ))
     })
     .await;
@@ -117,7 +117,7 @@ pub(super) async fn retrieve_of_an_unknown_column_is_refused(database: Database)
     let store = database.with_samples().await;
     let account = definition(&store, "account");
     let result = attempt(&store, begin(Access::Read, "a read"), move |tx| async move {
-        tx.retrieve(&account, id(1), &ColumnSet::named(["nam"])).await
+        tx.retrieve(&account, id(1), &ColumnSet::named(["nam"]), Lock::None).await
     });
     let error = expect_error(result.await, ErrorKind::InvalidRequest);
     assert!(error.message().contains("`name`"), "it names the attribute that is meant: {error}");
@@ -129,7 +129,7 @@ pub(super) async fn a_transaction_reads_what_it_wrote(database: Database) {
     let name = write(&store, move |tx| async move {
         tx.insert(&account, id(1), &with_system(attributes([("name", string("a"))]))).await?;
         tx.update(&account, id(1), &attributes([("name", string("b"))])).await?;
-        Ok(tx.retrieve(&account, id(1), &ColumnSet::All).await?.expect("it exists"))
+        Ok(tx.retrieve(&account, id(1), &ColumnSet::All, Lock::None).await?.expect("it exists"))
     });
     assert_eq!(name.await.get("name"), Some(&string("b")));
 }

@@ -8,6 +8,7 @@ use stagegate::model::error::{Error, ErrorKind};
 use stagegate::model::{
     AttributeType, Attributes, ColumnSet, DateTime, Entity, EntityDefinition, EntityReference, Value,
 };
+pub(super) use stagegate::store::Lock;
 use stagegate::store::{Access, Begin, Store, Timing, Transaction, transact};
 use uuid::Uuid;
 
@@ -188,7 +189,8 @@ pub(super) fn with_system(mut attributes: Attributes) -> Attributes {
 /// Reads a record outside of any other transaction.
 pub(super) async fn retrieve(store: &Arc<dyn Store>, entity: &str, id: Uuid) -> Option<Entity> {
     let definition = definition(store, entity);
-    read(store, move |tx| async move { tx.retrieve(&definition, id, &ColumnSet::All).await }).await
+    read(store, move |tx| async move { tx.retrieve(&definition, id, &ColumnSet::All, Lock::None).await })
+        .await
 }
 
 /// The value of an attribute of a record that is there.

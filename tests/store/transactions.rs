@@ -91,7 +91,7 @@ pub(super) async fn a_failed_verb_dooms_the_transaction(database: Database) {
             let attributes = with_system(Default::default());
             tx.insert(&account, id(1), &attributes).await.expect("inserted");
             tx.insert(&account, id(1), &attributes).await.expect_err("a duplicate");
-            let result = tx.retrieve(&account, id(1), &ColumnSet::All).await;
+            let result = tx.retrieve(&account, id(1), &ColumnSet::All, Lock::None).await;
             *slot.lock().unwrap() = Some(result);
             Verdict::Commit
         })
@@ -345,11 +345,11 @@ pub(super) async fn readers_see_what_is_committed(database: Database) {
         let (store, account) = (Arc::clone(&store), definition(&store, "account"));
         tokio::spawn(async move {
             read(&store, move |tx| async move {
-                let before = tx.retrieve(&account, id(1), &ColumnSet::All).await?;
+                let before = tx.retrieve(&account, id(1), &ColumnSet::All, Lock::None).await?;
                 seen.send(()).expect("the test waits");
                 resumed.await.expect("the test resumes it");
-                let after = tx.retrieve(&account, id(1), &ColumnSet::All).await?;
-                assert_eq!(tx.retrieve(&account, id(2), &ColumnSet::All).await?, None);
+                let after = tx.retrieve(&account, id(1), &ColumnSet::All, Lock::None).await?;
+                assert_eq!(tx.retrieve(&account, id(2), &ColumnSet::All, Lock::None).await?, None);
                 Ok((before, after))
             })
             .await
@@ -385,7 +385,8 @@ pub(super) async fn writers_lose_no_update(database: Database) {
                     let account = definition(&store, "account");
                     write(&store, move |tx| async move {
                         let columns = ColumnSet::named(["number"]);
-                        let record = tx.retrieve(&account, id(1), &columns).await?.expect("it exists");
+                        let record =
+                            tx.retrieve(&account, id(1), &columns, Lock::Update).await?.expect("it exists");
                         let Some(Value::Integer(number)) = record.get("number") else {
                             panic!("not a number: {record:?}")
                         };
@@ -447,7 +448,7 @@ pub(super) async fn a_handle_that_is_kept_does_nothing(database: Database) {
     // Nor does it reach into the transaction of another.
     let holder = hold(&store, "another").await;
     expect_error(kept.insert(&account, id(1), &attributes).await, ErrorKind::Internal);
-    expect_error(kept.retrieve(&account, id(1), &ColumnSet::All).await, ErrorKind::Internal);
+    expect_error(kept.retrieve(&account, id(1), &ColumnSet::All, Lock::None).await, ErrorKind::Internal);
     holder.end().await;
     assert_eq!(retrieve(&store, "account", id(1)).await, None);
     store.close().await;

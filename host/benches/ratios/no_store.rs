@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use stagegate::model::job::{Control, Controlled, JobCount, Report};
 use stagegate::model::registration::{StepRegistration, Update};
 use stagegate::store::{
-    Begin, Exchange, Exchanged, JobAttempt, JobFilter, JobSelect, PausedStep, Store, Timing, Transaction,
-    Work,
+    Begin, Exchange, Exchanged, JobAttempt, JobFilter, JobSelect, Lock, PausedStep, Store, Timing,
+    Transaction, Work,
 };
 use stagegate::{
     Attributes, ColumnSet, DateTime, Definitions, Entity, EntityCollection, EntityDefinition,
@@ -109,8 +109,18 @@ impl Transaction for NoTransaction {
         Ok(true)
     }
 
-    async fn retrieve(&self, _: &EntityDefinition, _: Uuid, _: &ColumnSet) -> Result<Option<Entity>> {
+    async fn retrieve(
+        &self,
+        _: &EntityDefinition,
+        _: Uuid,
+        _: &ColumnSet,
+        _: Lock,
+    ) -> Result<Option<Entity>> {
         Ok(None)
+    }
+
+    async fn lock(&self, _: &EntityDefinition, _: &[Uuid], _: Lock) -> Result<()> {
+        Ok(())
     }
 
     async fn query(&self, _: &Schema, query: &Query) -> Result<EntityCollection> {

@@ -19,6 +19,7 @@ use crate::model::{
     Cascade, ColumnSet, EntityDefinition, EntityReference, Filter, Message, Operator, Parameter, Parameters,
     Schema, Value,
 };
+use crate::store::Lock;
 
 pub(super) struct Delete;
 
@@ -133,7 +134,7 @@ async fn remove(
 ) -> Result<()> {
     if version.is_some() {
         let columns = ColumnSet::named([VERSION_NUMBER]);
-        let record = cx.transaction.retrieve(definition, id, &columns).await?;
+        let record = cx.transaction.retrieve(definition, id, &columns, Lock::Delete).await?;
         let record = record.ok_or_else(|| not_found(Message::DELETE, definition, id))?;
         check_version(definition, id, &record, version)?;
     }

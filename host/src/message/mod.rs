@@ -34,7 +34,7 @@ use crate::model::{
     ColumnSet, DateTime, Entity, EntityDefinition, EntityReference, Filter, Message, Parameter, Parameters,
     Query, Request, Schema, Value, code,
 };
-use crate::store::Transaction;
+use crate::store::{Lock, Transaction};
 
 /// The detail of an error that says which target of a bulk message it is about, from 0.
 pub(crate) const TARGET_INDEX: &str = "TargetIndex";
@@ -162,6 +162,18 @@ pub struct Traits {
     pub counterpart: Option<&'static str>,
     /// How the message runs.
     pub course: Course,
+}
+
+impl Traits {
+    /// What nobody else may do with the records that the message is about while it runs.
+    #[must_use]
+    pub fn lock(&self) -> Lock {
+        match self {
+            Self { deletes: true, .. } => Lock::Delete,
+            Self { writes: true, creates: false, .. } => Lock::Update,
+            _ => Lock::None,
+        }
+    }
 }
 
 /// Which steps may be registered on a message.
@@ -340,7 +352,7 @@ impl Operation<'_> {
     async fn exists(&self, reference: &EntityReference) -> Result<bool> {
         let definition = self.schema.entity(&reference.entity)?;
         let none = ColumnSet::Named(Vec::new());
-        Ok(self.transaction.retrieve(definition, reference.id, &none).await?.is_some())
+        Ok(self.transaction.retrieve(definition, reference.id, &none, Lock::Keep).await?.is_some())
     }
 
     /// The identifiers of the records that a filter selects, however many they are.

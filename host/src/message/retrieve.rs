@@ -10,6 +10,7 @@ use super::{
 use crate::model::error::Result;
 use crate::model::request::parameter;
 use crate::model::{ColumnSet, Message, Parameter, Parameters, Schema};
+use crate::store::Lock;
 
 pub(super) struct Retrieve;
 
@@ -33,7 +34,7 @@ impl CoreOperation for Retrieve {
 
     async fn perform(&self, cx: Operation<'_>, subject: &Subject, input: &Parameters) -> Result<Done> {
         let (definition, id) = subject.record()?;
-        let entity = cx.transaction.retrieve(definition, id, columns(input)?).await?;
+        let entity = cx.transaction.retrieve(definition, id, columns(input)?, Lock::None).await?;
         let entity = entity.ok_or_else(|| not_found(self.name(), definition, id))?;
         Ok(Parameters::from([(parameter::BUSINESS_ENTITY.into(), Parameter::Entity(Arc::new(entity)))])
             .into())

@@ -15,6 +15,7 @@ use crate::model::request::parameter;
 use crate::model::{
     ColumnSet, Entity, EntityDefinition, EntityReference, Message, Parameter, Parameters, Schema, Value, code,
 };
+use crate::store::Lock;
 
 pub(super) struct Update;
 
@@ -157,7 +158,7 @@ pub(super) async fn current(
     if owner {
         names.push(OWNER_ID);
     }
-    let found = cx.transaction.retrieve(definition, id, &ColumnSet::named(names)).await?;
+    let found = cx.transaction.retrieve(definition, id, &ColumnSet::named(names), Lock::Update).await?;
     found.ok_or_else(|| not_found(Message::UPDATE, definition, id))
 }
 

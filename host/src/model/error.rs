@@ -65,6 +65,10 @@ pub enum ErrorKind {
     Trapped,
     /// The transaction was doomed by an earlier failure that a plugin had caught.
     Doomed,
+    /// Requests got in each other's way in the database, a deadlock for one, and this one was rolled back; try again.
+    Contention,
+    /// The connection was lost while the database committed: the request may have been done, or not.
+    OutcomeUnknown,
     /// The host has no room now; try again.
     Saturated,
     /// The host is shutting down.
@@ -103,7 +107,7 @@ impl ErrorKind {
             Self::Saturated | Self::ShuttingDown => code::HOST_NOT_AVAILABLE,
             Self::InvalidPlugin => code::CANNOT_CREATE_PLUGIN,
             Self::InvalidRegistration => code::STEP_NOT_ALLOWED,
-            Self::UnusableDatabase | Self::Store => code::SQL_ERROR,
+            Self::UnusableDatabase | Self::Store | Self::Contention | Self::OutcomeUnknown => code::SQL_ERROR,
             Self::Internal => code::UNEXPECTED,
         }
     }
@@ -127,6 +131,8 @@ impl ErrorKind {
             Self::Exited => "exited",
             Self::Trapped => "trapped",
             Self::Doomed => "doomed",
+            Self::Contention => "contention",
+            Self::OutcomeUnknown => "outcome-unknown",
             Self::Saturated => "saturated",
             Self::ShuttingDown => "shutting-down",
             Self::InvalidPlugin => "invalid-plugin",
@@ -265,7 +271,8 @@ impl Error {
     /// Whether the same request may succeed a moment later.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        self.kind() == ErrorKind::Saturated || self.status() == OperationStatus::Retry
+        matches!(self.kind(), ErrorKind::Saturated | ErrorKind::Contention)
+            || self.status() == OperationStatus::Retry
     }
 
     /// What a guest is told when a request of its own failed with this.

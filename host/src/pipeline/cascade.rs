@@ -9,6 +9,7 @@ use crate::model::{Attributes, ColumnSet, Entity, EntityReference, Message, Requ
 use crate::pipeline::execution::Execution;
 use crate::pipeline::scope::Scope;
 use crate::pipeline::{Pipeline, open_scope, past};
+use crate::store::Lock;
 
 impl Pipeline {
     /// Notes the records of a Delete, so that a cascade that comes back to them ends.
@@ -62,7 +63,8 @@ impl Pipeline {
                 Cascaded::Child { definition, id, attribute, parent, deleted } => {
                     let child = EntityReference::new(&definition.logical_name, id);
                     let columns = ColumnSet::named([&attribute]);
-                    let found = scope.transaction.retrieve(&definition, id, &columns).await?;
+                    let lock = if deleted { Lock::Delete } else { Lock::Update };
+                    let found = scope.transaction.retrieve(&definition, id, &columns, lock).await?;
                     let link = found.as_ref().and_then(|found| found.get(&attribute));
                     if link != Some(&Value::EntityReference(parent)) || (deleted && scope.is_deleting(&child))
                     {

@@ -14,7 +14,7 @@ use crate::model::{
 };
 use crate::pipeline::execution::Execution;
 use crate::pipeline::{Pipeline, lost};
-use crate::store::{Access, Begin, BoxFuture, Transaction, transact};
+use crate::store::{Access, Begin, BoxFuture, Lock, Transaction, transact};
 
 /// How often an Upsert decides anew, when somebody else creates or deletes its record in between.
 const UPSERT_ATTEMPTS_MAX: u32 = 3;
@@ -78,7 +78,8 @@ impl Pipeline {
         let definition = Arc::clone(execution.subject.definition()?);
         let reference = EntityReference::new(&target.logical_name, id);
         let look = async move |transaction: Arc<dyn Transaction>| {
-            let found = transaction.retrieve(&definition, id, &ColumnSet::Named(Vec::new())).await?;
+            let found =
+                transaction.retrieve(&definition, id, &ColumnSet::Named(Vec::new()), Lock::Update).await?;
             Ok(found.map(|_| reference))
         };
         if let Some(scope) = &execution.scope {

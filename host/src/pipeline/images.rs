@@ -11,7 +11,7 @@ use crate::model::{
 use crate::pipeline::execution::{Execution, Side};
 use crate::pipeline::plan::Plan;
 use crate::pipeline::{Pipeline, describe, open_scope};
-use crate::store::{Access, Begin, Transaction, attempt};
+use crate::store::{Access, Begin, Lock, Transaction, attempt};
 
 impl Pipeline {
     /// The records as PreValidation needs them: read before there is a transaction, or in the caller's.
@@ -20,7 +20,8 @@ impl Pipeline {
             return Ok(execution);
         };
         if let Some(scope) = execution.scope.clone() {
-            execution.context.pre_images = read(&*scope.transaction, &execution, &columns).await?;
+            execution.context.pre_images =
+                read(&*scope.transaction, &execution, &columns, Lock::None).await?;
             return Ok(execution);
         }
         let begin = Begin {
@@ -30,7 +31,7 @@ impl Pipeline {
         };
         attempt(&*self.store, begin, move |transaction| {
             Box::pin(async move {
-                execution.context.pre_images = read(&*transaction, &execution, &columns).await?;
+                execution.context.pre_images = read(&*transaction, &execution, &columns, Lock::None).await?;
                 Ok(execution)
             })
         })
@@ -48,7 +49,8 @@ impl Pipeline {
         }
         if let Some(columns) = columns {
             let scope = open_scope(execution)?;
-            execution.context.pre_images = read(&*scope.transaction, execution, &columns).await?;
+            let lock = execution.operation.traits().lock();
+            execution.context.pre_images = read(&*scope.transaction, execution, &columns, lock).await?;
         }
         Ok(())
     }
@@ -58,7 +60,8 @@ impl Pipeline {
         let columns = plan.image_columns(Side::Post, &[Stage::PostOperation], &execution.context);
         if let Some(columns) = columns {
             let scope = open_scope(execution)?;
-            execution.context.post_images = read(&*scope.transaction, execution, &columns).await?;
+            execution.context.post_images =
+                read(&*scope.transaction, execution, &columns, Lock::None).await?;
         }
         Ok(())
     }
@@ -98,12 +101,13 @@ async fn read(
     transaction: &dyn Transaction,
     execution: &Execution,
     columns: &ColumnSet,
+    lock: Lock,
 ) -> Result<Vec<Option<Arc<Entity>>>> {
     let Some(definition) = &execution.subject.entity else { return Ok(Vec::new()) };
     let mut images = Vec::new();
     for id in execution.context.subjects() {
         images.push(match id {
-            Some(id) => transaction.retrieve(definition, id, columns).await?.map(Arc::new),
+            Some(id) => transaction.retrieve(definition, id, columns, lock).await?.map(Arc::new),
             None => None,
         });
     }

@@ -42,7 +42,7 @@ use crate::pipeline::recorder::{Record, StepEnd, operation_changes, step_changes
 use crate::pipeline::registry::{Registry, Step};
 use crate::pipeline::runner::{Organization, Ran};
 use crate::pipeline::scope::Scope;
-use crate::store::{Access, Begin, BoxFuture, Store, transact};
+use crate::store::{Access, Begin, BoxFuture, Lock, Store, transact};
 
 /// Requests nest at most this deep, as on the platform.
 pub const DEPTH_LIMIT_DEFAULT: u32 = 8;
@@ -327,6 +327,7 @@ impl Pipeline {
             let tag = tag.map(|(name, value)| (name.clone(), value.clone()));
             execution.context.shared = Arc::new(tag.into_iter().collect());
         }
+        self.lock_targets(&scope, &execution).await?;
         self.read_children(plan, &mut execution).await?;
         self.note_deletes(&scope, &execution);
         let prepared = {
@@ -345,6 +346,23 @@ impl Pipeline {
         self.cascade(&execution, prepared.cascade).await?;
         self.read_pre_images(plan, &mut execution).await?;
         Ok(execution)
+    }
+
+    /// Locks the records of a bulk message, in the order of their identifiers, so that two that share some never wait for
+    /// each other; and those of a Delete before anybody looks for children, so that none comes afterwards. Any other
+    /// record is locked as it is read.
+    async fn lock_targets(&self, scope: &Scope, execution: &Execution) -> Result<()> {
+        let lock = execution.operation.traits().lock();
+        let Some(definition) = execution.subject.entity.as_ref().filter(|_| lock != Lock::None) else {
+            return Ok(());
+        };
+        let mut ids: Vec<Uuid> = execution.context.subjects().into_iter().flatten().collect();
+        let has_children = || execution.schema.children_of(&definition.logical_name).next().is_some();
+        if ids.len() < 2 && !(lock == Lock::Delete && has_children()) {
+            return Ok(());
+        }
+        ids.sort_unstable();
+        scope.transaction.lock(definition, &ids, lock).await
     }
 
     /// The steps of a stage: those of the message, then those of its counterpart.

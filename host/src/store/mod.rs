@@ -52,6 +52,20 @@ pub enum Access {
     Write,
 }
 
+/// What a read keeps other transactions from doing with the record, until the end of its own. A store in which one
+/// transaction at a time writes needs no locks; elsewhere what is not locked may be another record a moment later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lock {
+    /// Nothing.
+    None,
+    /// Deleting it: what another record is about to point to.
+    Keep,
+    /// Writing it: what is about to be updated. Others may still point to it.
+    Update,
+    /// Writing it, and pointing to it: what is about to be deleted.
+    Delete,
+}
+
 /// How a transaction is opened.
 #[derive(Clone, Debug)]
 pub struct Begin {
@@ -98,14 +112,19 @@ pub trait Store: Send + Sync + 'static {
     /// Ends attempts and begins others, in one transaction: a commit costs the same for one job as for hundreds. Await it
     /// to its end: a caller that is dropped may leave jobs locked that nobody runs, until [`Store::recover_jobs`].
     ///
-    /// A host calls it at least once a second while it runs. So a store that several hosts share renews the worker's lease
-    /// with it, by the database's clock, and hands over what workers hold whose lease is over; one process owns the file of
-    /// an embedded store, which has no leases.
+    /// A host calls it at least once a second while it runs. So a store that several hosts share renews the worker's
+    /// [lease](Store::lease) with it, by the database's clock, and hands back what workers hold whose lease is over.
     async fn exchange_jobs(&self, exchange: Arc<Exchange>) -> Result<Exchanged>;
 
-    /// Hands the jobs back that other runs of the host had locked when they died, and returns how many. A job under which
-    /// that has happened [`CRASHES_MAX`](crate::model::job::CRASHES_MAX) times is suspended. Called once at start: a
-    /// store that one process owns knows that every other worker is gone.
+    /// How long a worker holds its jobs after its last exchange; then other hosts take them over. None if there are no
+    /// other hosts.
+    fn lease(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Hands the jobs back that hosts had locked when they died, and returns how many. A job under which that has happened
+    /// [`CRASHES_MAX`](crate::model::job::CRASHES_MAX) times is suspended. Called once at start. Dead are, in a store that
+    /// one process owns, all workers but this; in one that hosts share, those whose lease is over.
     async fn recover_jobs(&self, worker: Uuid, now: DateTime) -> Result<u64>;
 
     /// Keeps what a running job reports, in a commit of its own, and returns the job's status. None if the job is not
@@ -135,8 +154,25 @@ pub trait Store: Send + Sync + 'static {
     /// What is paused.
     async fn paused_steps(&self) -> Result<Vec<PausedStep>>;
 
+    /// Waits until another host on the database has changed something, and says what. A change may be told late, by up to a
+    /// second, and of several at once each kind is told at least once. Never returns where there are no other hosts.
+    async fn changed(&self) -> Change {
+        std::future::pending().await
+    }
+
     /// Ends the store: waits for the transaction that is open, refuses new ones, closes the files.
     async fn close(&self);
+}
+
+/// What another host has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// There may be jobs to claim.
+    Jobs,
+    /// An operator wants something of a job.
+    Control,
+    /// Steps were registered, or removed. Changed definitions are not told: [`Store::schema`] has them already.
+    Registrations,
 }
 
 /// What the asynchronous service gives and takes.
@@ -148,8 +184,8 @@ pub struct Exchange {
     pub claims: Vec<Claim>,
     /// Who begins it.
     pub worker: Uuid,
-    /// After an exchange that failed: all that the worker runs or has yet to run. Whatever else is locked by it was claimed
-    /// with an answer that never arrived, and is handed back.
+    /// After an exchange that failed, or that says `lapsed`: all that the worker runs or has yet to run. Whatever else is
+    /// locked by it was claimed with an answer that never arrived, and is handed back.
     pub held: Option<Vec<Uuid>>,
     /// The name of its machine.
     pub host: String,
@@ -191,6 +227,10 @@ pub struct Exchanged {
     pub stopping: Vec<(Uuid, JobStatus)>,
     /// When the next job that is put off is due.
     pub next_due: Option<DateTime>,
+    /// Whether the worker's lease had run out before: others may have taken over what it still runs.
+    pub lapsed: bool,
+    /// Of the jobs that it said it holds, those that are not its own any more: it is to stop them.
+    pub lost: Vec<Uuid>,
 }
 
 /// One run of a job.
@@ -291,14 +331,19 @@ pub trait Transaction: Send + Sync {
     /// Deletes a record. False if it does not exist.
     async fn delete(&self, definition: &EntityDefinition, id: Uuid) -> Result<bool>;
 
-    /// Reads a record; none if it does not exist. In a transaction that writes, the record is locked until its end.
+    /// Reads a record; none if it does not exist. A transaction that only reads locks nothing, whatever is asked.
     /// `ColumnSet::All` reads the entity's own and the system attributes.
     async fn retrieve(
         &self,
         definition: &EntityDefinition,
         id: Uuid,
         columns: &ColumnSet,
+        lock: Lock,
     ) -> Result<Option<Entity>>;
+
+    /// Locks records, each once, in the order given, as [`Transaction::retrieve`] would; those that do not exist are passed
+    /// over.
+    async fn lock(&self, definition: &EntityDefinition, ids: &[Uuid], lock: Lock) -> Result<()>;
 
     /// Reads the records that a query selects, each with its identifier unless the query is distinct. The query must be
     /// [resolved](Query::resolved): a store knows neither the host's time nor the user.

@@ -13,7 +13,7 @@ use crate::model::{
     Attributes, Change, ColumnSet, DateTime, Entity, EntityCollection, EntityDefinition, EntityReference,
     Job, Query, Schema, Value,
 };
-use crate::store::Transaction;
+use crate::store::{Lock, Transaction};
 
 /// What became of a record.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,7 +57,7 @@ impl Watching {
         let mut changes = Vec::new();
         for (record, old) in before {
             let definition = self.schema.entity(&record.entity)?;
-            let new = self.inner.retrieve(definition, record.id, &ColumnSet::All).await?;
+            let new = self.inner.retrieve(definition, record.id, &ColumnSet::All, Lock::None).await?;
             let kind = match (&old, &new) {
                 (None, None) => continue,
                 (None, Some(_)) => ChangeKind::Created,
@@ -76,7 +76,7 @@ impl Watching {
         if self.before.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&record) {
             return Ok(());
         }
-        let old = self.inner.retrieve(definition, id, &ColumnSet::All).await?;
+        let old = self.inner.retrieve(definition, id, &ColumnSet::All, Lock::Update).await?;
         self.before.lock().unwrap_or_else(PoisonError::into_inner).entry(record).or_insert(old);
         Ok(())
     }
@@ -104,8 +104,13 @@ impl Transaction for Watching {
         definition: &EntityDefinition,
         id: Uuid,
         columns: &ColumnSet,
+        lock: Lock,
     ) -> Result<Option<Entity>> {
-        self.inner.retrieve(definition, id, columns).await
+        self.inner.retrieve(definition, id, columns, lock).await
+    }
+
+    async fn lock(&self, definition: &EntityDefinition, ids: &[Uuid], lock: Lock) -> Result<()> {
+        self.inner.lock(definition, ids, lock).await
     }
 
     async fn query(&self, schema: &Schema, query: &Query) -> Result<EntityCollection> {

@@ -12,7 +12,7 @@ use crate::model::{
     Attributes, ColumnSet, DateTime, Entity, EntityCollection, EntityDefinition, EntityReference, Job, Query,
     Schema, Value,
 };
-use crate::store::{Access, Transaction};
+use crate::store::{Access, Lock, Transaction};
 
 use super::error::is_duplicate;
 use super::session::SqliteTransaction;
@@ -81,8 +81,14 @@ impl Transaction for SqliteTransaction {
         definition: &EntityDefinition,
         id: Uuid,
         columns: &ColumnSet,
+        _lock: Lock,
     ) -> Result<Option<Entity>> {
         self.call(Access::Read, |connection| self.find(connection, definition, id, columns))
+    }
+
+    async fn lock(&self, _definition: &EntityDefinition, _ids: &[Uuid], _lock: Lock) -> Result<()> {
+        // Whoever writes is alone.
+        Ok(())
     }
 
     async fn query(&self, schema: &Schema, query: &Query) -> Result<EntityCollection> {
