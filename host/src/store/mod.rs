@@ -25,6 +25,8 @@ use crate::model::{
 };
 
 #[cfg(feature = "sqlite")]
+mod sql;
+#[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub mod watch;
 

@@ -12,7 +12,6 @@ mod open;
 mod query;
 mod registration;
 mod session;
-mod sql;
 mod table;
 mod thread;
 mod transaction;
@@ -32,6 +31,7 @@ use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::job::{JobCount, Report};
 use crate::model::registration::{StepRegistration, Update};
 use crate::model::{DateTime, Definitions, Job, JobStatus, Schema};
+use crate::store::sql::Dialect;
 use crate::store::{
     Access, Begin, Exchange, Exchanged, JobAttempt, JobFilter, JobSelect, PausedStep, Store, Timing,
     Transaction, Verdict, Work,
@@ -39,6 +39,9 @@ use crate::store::{
 
 use session::Session;
 use thread::Lane;
+
+/// How the statements of `store/sql` are rendered here.
+const DIALECT: Dialect = Dialect::Sqlite;
 
 /// The label of what the store does for the asynchronous service: whoever waits behind it is told so.
 const JOBS_LABEL: &str = "the asynchronous service";

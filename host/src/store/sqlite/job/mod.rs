@@ -9,7 +9,7 @@ mod tests;
 
 use std::time::Duration;
 
-use rusqlite::types::Type;
+use rusqlite::types::{Type, Value as Parameter};
 use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params_from_iter};
 use uuid::Uuid;
 
@@ -20,7 +20,6 @@ use crate::model::{DateTime, EntityReference, Job, JobStatus};
 use crate::store::{Exchange, Exchanged, JobAttempt, JobFilter, JobSelect, PausedStep};
 
 use super::error::{failed, unique_violation};
-use super::value::Parameter;
 
 pub(super) use control::{control, delete, pause_step, paused_steps, prune, recover};
 
@@ -239,11 +238,11 @@ pub(super) fn ids(connection: &Connection, filter: &JobFilter) -> Result<Vec<Uui
 }
 
 /// A filter as conditions, order and limit.
-fn newest_first(filter: &JobFilter) -> (String, Vec<Parameter<'static>>) {
+fn newest_first(filter: &JobFilter) -> (String, Vec<Parameter>) {
     let JobFilter { ids, plugin, step, statuses, regarding, before, limit } = filter;
     let mut conditions = vec!["TRUE".to_owned()];
-    let mut parameters: Vec<Parameter<'static>> = Vec::new();
-    let mut add = |condition: &str, parameter: Parameter<'static>| {
+    let mut parameters: Vec<Parameter> = Vec::new();
+    let mut add = |condition: &str, parameter: Parameter| {
         conditions.push(condition.to_owned());
         parameters.push(parameter);
     };

@@ -1,10 +1,18 @@
 //! Filters as SQL.
 
+use std::borrow::Cow;
+
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::{AttributeType, Filter, Operator, Value};
 
-use super::{Sql, Table};
-use crate::store::sqlite::value::{Column, Scaled, id_parameter, scaled, text_parameter};
+use super::selection::push_list;
+use super::tables::Table;
+use crate::store::sql::column::{Column, Scaled, scaled};
+use crate::store::sql::parameter::Parameter;
+use crate::store::sql::{Dialect, Sql};
+
+/// What makes a pattern's next character one like any other, where the pattern is ours.
+const ESCAPE: &str = " ESCAPE '\\'";
 
 /// A column of one of the statement's tables.
 struct Tested<'q> {
@@ -18,8 +26,8 @@ type TableOf<'t, 'q> = dyn Fn(Option<&str>) -> Result<&'t Table<'q>> + 't;
 impl<'q> Sql<'q> {
     pub(super) fn push_filter(&mut self, table_of: &TableOf<'_, 'q>, filter: &'q Filter) -> Result<()> {
         let (parts, separator, empty) = match filter {
-            Filter::All(parts) => (parts, " AND ", "1"),
-            Filter::Any(parts) => (parts, " OR ", "0"),
+            Filter::All(parts) => (parts, " AND ", "TRUE"),
+            Filter::Any(parts) => (parts, " OR ", "FALSE"),
             Filter::Condition { link, attribute, operator, values } => {
                 let table = table_of(link.as_deref())?;
                 let tested = Tested { table: table.number, column: Column::of(table.definition, attribute)? };
@@ -65,56 +73,78 @@ impl<'q> Sql<'q> {
             }
             (Operator::ContainValues, _) => self.push_contains(tested, operator, values)?,
             (Operator::Like, [Value::String(pattern)]) => {
-                self.push_test(tested, " LIKE ?");
-                let pattern = text_parameter(pattern).ok_or_else(|| unchecked(tested, operator))?;
-                self.parameters.push(pattern);
+                // Without an escape character, which PostgreSQL has unless it is told.
+                let escape = if self.dialect() == Dialect::Postgres { " ESCAPE ''" } else { "" };
+                self.push_like(tested, operator, Parameter::text(pattern), escape)?;
             }
             (Operator::BeginsWith, [Value::String(text)]) => {
-                self.push_literal(tested, format!("{}%", literal(text)));
+                let pattern = format!("{}%", literal(text));
+                self.push_like(tested, operator, Parameter::text(pattern), ESCAPE)?;
             }
             (Operator::EndsWith, [Value::String(text)]) => {
-                self.push_literal(tested, format!("%{}", literal(text)));
+                let pattern = format!("%{}", literal(text));
+                self.push_like(tested, operator, Parameter::text(pattern), ESCAPE)?;
             }
             _ => return Err(unchecked(tested, operator)),
         }
         Ok(())
     }
 
-    fn push_literal(&mut self, tested: &Tested<'q>, pattern: String) {
-        self.push_test(tested, " LIKE ? ESCAPE '\\'");
-        self.parameters.push(pattern.into());
+    fn push_like(
+        &mut self,
+        tested: &Tested<'q>,
+        operator: Operator,
+        pattern: Option<Parameter<'q>>,
+        escape: &str,
+    ) -> Result<()> {
+        let pattern = pattern.ok_or_else(|| unchecked(tested, operator))?;
+        self.push_compared(tested.table, &tested.column);
+        self.push(" LIKE ");
+        self.push_operand(&tested.column, pattern);
+        self.push(escape);
+        Ok(())
     }
 
     /// Choices are kept as a JSON array.
     fn push_contains(&mut self, tested: &Tested<'q>, operator: Operator, values: &'q [Value]) -> Result<()> {
-        self.push("EXISTS (SELECT 1 FROM json_each(");
-        self.push_test(tested, ") WHERE value IN (");
-        self.push_list(values.len(), "?");
-        self.push("))");
-        for value in values {
+        let (before, after) = match self.dialect() {
+            Dialect::Sqlite => ("json_each(", ") WHERE value IN ("),
+            Dialect::Postgres => ("jsonb_array_elements_text(", "::jsonb) AS e (value) WHERE e.value IN ("),
+        };
+        self.push("EXISTS (SELECT 1 FROM ");
+        self.push(before);
+        self.push_column(tested.table, &tested.column);
+        self.push(after);
+        for (index, value) in values.iter().enumerate() {
             let Value::Choice(option) = value else { return Err(unchecked(tested, operator)) };
-            self.parameters.push((*option).into());
+            self.push(if index > 0 { "," } else { "" });
+            self.push_parameter(match self.dialect() {
+                Dialect::Sqlite => Parameter::Integer((*option).into()),
+                Dialect::Postgres => Parameter::Text(Cow::Owned(option.to_string())),
+            });
         }
+        self.push("))");
         Ok(())
     }
 
     fn push_comparison(&mut self, tested: &Tested<'q>, operator: Operator, value: &'q Value) -> Result<()> {
         let comparison = match operator {
-            Operator::Gt => ">?",
-            Operator::Ge => ">=?",
-            Operator::Lt => "<?",
-            _ => "<=?",
+            Operator::Gt => ">",
+            Operator::Ge => ">=",
+            Operator::Lt => "<",
+            _ => "<=",
         };
-        self.push_test(tested, comparison);
-        match scale_of(&tested.column, value) {
-            Some(Scaled::Exact(number)) => self.parameters.push(number.into()),
+        let operand = match scale_of(&tested.column, value) {
             // Between two numbers that the column can have: the one that draws the same line.
-            Some(Scaled::Between(below, above)) => {
+            Some((Scaled::Between(below, above), precision)) => {
                 let line = if matches!(operator, Operator::Gt | Operator::Le) { below } else { above };
-                self.parameters.push(line.into());
+                Parameter::scaled(line, precision).ok_or_else(|| unchecked(tested, operator))?
             }
-            None => tested.column.encode(value, &mut self.parameters)?,
-        }
+            _ => tested.column.parameter(value).ok_or_else(|| tested.column.refusal(value))?,
+        };
+        self.push_compared(tested.table, &tested.column);
+        self.push(comparison);
+        self.push_operand(&tested.column, operand);
         Ok(())
     }
 
@@ -127,44 +157,44 @@ impl<'q> Sql<'q> {
                     references.push(reference);
                 }
                 // A lookup that is compared with an identifier alone.
-                (Value::UniqueIdentifier(id), _) => plain.push(id_parameter(id)),
+                (Value::UniqueIdentifier(id), _) => plain.push(Parameter::Id(*id)),
                 // A number that the column cannot have equals none.
-                (_, Some(Scaled::Between(..))) => {}
+                (_, Some((Scaled::Between(..), _))) => {}
                 _ => tested.column.encode(value, &mut plain)?,
             }
         }
         self.push("(");
-        // An empty list is false, also for null: `x IN ()` is SQLite's own notation for that.
-        self.push_test(tested, if plain.len() == 1 && references.is_empty() { "=?" } else { " IN (" });
-        if plain.len() != 1 || !references.is_empty() {
-            self.push_list(plain.len(), "?");
-            self.push(")");
-        }
-        self.parameters.append(&mut plain);
+        self.push_plain(tested, plain);
         if !references.is_empty() {
             self.push(" OR (");
             self.push_column(tested.table, &tested.column);
             self.push(",");
             self.push_entity_column(tested.table, &tested.column);
             self.push(") IN (VALUES ");
-            self.push_list(references.len(), "(?,?)");
+            push_list(self, references, |sql, reference| {
+                sql.push("(");
+                sql.push_parameter(Parameter::Id(reference.id));
+                sql.push(",");
+                sql.push_parameter(Parameter::Text(Cow::Borrowed(&reference.entity)));
+                sql.push(")");
+            });
             self.push(")");
-            for reference in references {
-                self.parameters.push(id_parameter(&reference.id));
-                self.parameters.push(reference.entity.as_str().into());
-            }
         }
         self.push(")");
         Ok(())
     }
 
-    fn push_list(&mut self, count: usize, item: &str) {
-        for index in 0..count {
-            if index > 0 {
-                self.push(",");
-            }
-            self.push(item);
-        }
+    /// One of the values; with none of them it is false, also for null.
+    fn push_plain(&mut self, tested: &Tested<'q>, values: Vec<Parameter<'q>>) {
+        let (before, after) = match values.len() {
+            0 => return self.push("FALSE"),
+            1 => ("=", ""),
+            _ => (" IN (", ")"),
+        };
+        self.push_compared(tested.table, &tested.column);
+        self.push(before);
+        push_list(self, values, |sql, value| sql.push_operand(&tested.column, value));
+        self.push(after);
     }
 
     fn push_test(&mut self, tested: &Tested<'q>, test: &str) {
@@ -173,10 +203,13 @@ impl<'q> Sql<'q> {
     }
 }
 
-fn scale_of(column: &Column<'_>, value: &Value) -> Option<Scaled> {
+/// The number at the scale of its column, and that one's precision.
+fn scale_of(column: &Column<'_>, value: &Value) -> Option<(Scaled, u8)> {
     match (column.attribute_type, value) {
         (AttributeType::Decimal { precision }, Value::Decimal(number))
-        | (AttributeType::Money { precision }, Value::Money(number)) => Some(scaled(*number, *precision)),
+        | (AttributeType::Money { precision }, Value::Money(number)) => {
+            Some((scaled(*number, *precision), *precision))
+        }
         _ => None,
     }
 }

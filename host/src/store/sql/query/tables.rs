@@ -7,9 +7,8 @@
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::{AttributeType, EntityDefinition, Filter, Join, Link, Query, Schema};
 
-use super::Sql;
-use crate::store::sqlite::sql;
-use crate::store::sqlite::value::{Column, Place};
+use crate::store::sql::Sql;
+use crate::store::sql::column::{Column, Place};
 
 /// A table of the statement.
 pub(super) struct Table<'q> {
@@ -124,9 +123,9 @@ impl<'q> Table<'q> {
     }
 
     fn push_name(&self, sql: &mut Sql<'q>) {
-        sql::push_table(&mut sql.text, self.definition);
+        sql.push_table(self.definition);
         sql.push(" AS q");
-        sql.push(&self.number.to_string());
+        sql.push_display(self.number);
     }
 
     fn join(&self) -> Join {
@@ -177,9 +176,9 @@ impl<'q> Table<'q> {
         let Some(link) = self.link else { return Ok(()) };
         let from = Column::of(self.definition, &link.from)?;
         let to = Column::of(parent.definition, &link.to)?;
-        sql.push_column(self.number, &from);
+        sql.push_compared(self.number, &from);
         sql.push("=");
-        sql.push_column(parent.number, &to);
+        sql.push_compared(parent.number, &to);
         push_entities(sql, (self, &from), (parent, &to));
         if let Some(filter) = &link.filter {
             sql.push(" AND ");
