@@ -15,6 +15,7 @@ mod job_moves;
 mod jobs;
 mod joins;
 mod pages;
+mod postgres;
 mod queries;
 mod records;
 mod registrations;

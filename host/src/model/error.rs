@@ -292,6 +292,13 @@ impl Error {
         self
     }
 
+    /// Says how the work stands, for what the host knows about a failure and a step cannot.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn with_status(mut self, status: OperationStatus) -> Self {
+        Arc::make_mut(&mut self.0).status = status;
+        self
+    }
+
     /// Replaces the kind's code by a narrower one of the platform.
     pub(crate) fn with_code(mut self, code: i32) -> Self {
         Arc::make_mut(&mut self.0).code = code;

@@ -24,7 +24,9 @@ use crate::model::{
     EntityReference, Job, JobStatus, Query, Schema,
 };
 
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "postgres")]
+pub mod postgres;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;

@@ -5,7 +5,7 @@ use std::fmt;
 use uuid::Uuid;
 
 use super::settlement::Place;
-use super::{JobStatus, Suspension};
+use super::{CRASHES_MAX, JobStatus, Suspension};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::{DateTime, code};
 
@@ -126,6 +126,37 @@ impl Control {
         let message = format!("cannot {self} the system job {id}, which is {status}: {way_out}");
         Error::new(ErrorKind::InvalidRequest, message).with_code(code)
     }
+}
+
+/// The error of a job that there is not.
+pub(crate) fn unknown(id: Uuid) -> Error {
+    Error::new(ErrorKind::NotFound, format!("there is no system job {id}"))
+}
+
+/// Why a job is called off of whose unique key a newer one waits.
+pub(crate) fn superseded(newer: Uuid) -> String {
+    format!("the newer system job {newer} of the same step takes its place")
+}
+
+/// The refusal to run a job again of whose unique key a newer one waits.
+pub(crate) fn is_superseded(id: Uuid, newer: Uuid) -> Error {
+    let message = format!("cannot retry the system job {id}: {}", superseded(newer));
+    Error::new(ErrorKind::InvalidRequest, message).with_code(code::JOB_NOT_TO_READY)
+}
+
+/// The refusal to delete a job that is not over.
+pub(crate) fn is_not_over(id: Uuid, status: JobStatus) -> Error {
+    let message =
+        format!("cannot delete the system job {id}, which is {status}: only one that is over can be; cancel it first");
+    Error::new(ErrorKind::InvalidRequest, message).with_code(code::CANNOT_DELETE_JOB)
+}
+
+/// Why a job is suspended under which the host has died again and again.
+pub(crate) fn crashed() -> String {
+    format!(
+        "the host died {CRASHES_MAX} times while it ran this job, which may be the cause; look at its step, then resume or \
+         cancel it"
+    )
 }
 
 #[cfg(test)]

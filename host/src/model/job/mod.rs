@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::model::step::StepKey;
 use crate::model::{DateTime, EntityReference};
 
-pub(crate) use control::Standing;
+pub(crate) use control::{Standing, crashed, is_not_over, is_superseded, superseded, unknown};
 pub use control::{Control, Controlled};
 pub use entity::{POSTPONE_UNTIL, SYSTEM_JOB_ENTITY};
 pub use policy::{JobPolicy, JobPolicyOverride, RETRIES_DEFAULT, RETRY_DELAY_DEFAULT, Rate};
@@ -147,6 +147,29 @@ impl Job {
             execution_time: Duration::ZERO,
             memory_bytes: 0,
         }
+    }
+
+    /// The job at the place of the one with its unique key that waits: no job is put back by newer work, and what an
+    /// operator has put off stays so.
+    pub(crate) fn in_place_of(
+        mut self,
+        run_at: DateTime,
+        suspension: Option<Suspension>,
+        postpone_until: Option<DateTime>,
+    ) -> Self {
+        self.run_at = run_at;
+        // A moment of its own counts more than the one that the other was put off to.
+        let keeps = match suspension {
+            Some(Suspension::Paused | Suspension::Crashed) => true,
+            Some(Suspension::Postponed) => self.suspension.is_none(),
+            Some(Suspension::Retry) | None => false,
+        };
+        if keeps {
+            self.status = JobStatus::Waiting;
+            self.suspension = suspension;
+            self.postpone_until = postpone_until;
+        }
+        self
     }
 
     /// Puts the job off to a moment.

@@ -10,6 +10,7 @@ use super::column::Column;
 use super::parameter::{Kind, Parameter};
 use super::{Dialect, Sql, key, statement, table};
 use crate::model::{AttributeType, Attributes, DateTime, EntityDefinition, EntityReference, Schema, Value};
+use crate::store::Lock;
 
 const BOTH: [Dialect; 2] = [Dialect::Sqlite, Dialect::Postgres];
 

@@ -4,8 +4,11 @@ use rusqlite::{Connection, OptionalExtension as _, Row, ToSql};
 use uuid::Uuid;
 
 use super::status;
-use crate::model::error::{Error, ErrorKind, Result};
-use crate::model::job::{CRASHES_MAX, Control, Controlled, Place, Standing, Suspension};
+use crate::model::error::Result;
+use crate::model::job::{
+    CRASHES_MAX, Control, Controlled, Place, Standing, Suspension, crashed, is_not_over, is_superseded, superseded,
+    unknown,
+};
 use crate::model::{DateTime, JobState, JobStatus, code};
 use crate::store::PausedStep;
 use crate::store::sqlite::error::failed;
@@ -96,8 +99,7 @@ fn move_to(
     let mut blocked = blocked && state != JobState::Completed;
     if from.status.state() == JobState::Completed {
         if let Some(newer) = superseded_by(connection, unique_key.as_deref())? {
-            let message = format!("cannot retry the system job {id}: {}", superseded(newer));
-            return Ok(Err(Error::new(ErrorKind::InvalidRequest, message).with_code(code::JOB_NOT_TO_READY)));
+            return Ok(Err(is_superseded(id, newer)));
         }
         blocked = has_head(connection, order_key.as_deref())?;
     }
@@ -188,21 +190,13 @@ pub(super) fn supersede(connection: &Connection, id: Uuid, newer: Uuid, now: Dat
     next_in_order(connection, order_key.as_deref())
 }
 
-pub(super) fn superseded(newer: Uuid) -> String {
-    format!("the newer system job {newer} of the same step takes its place")
-}
-
 pub(in crate::store::sqlite) fn delete(connection: &Connection, ids: &[Uuid]) -> Result<Vec<Controlled>> {
     let mut deleted = Vec::with_capacity(ids.len());
     for id in ids {
         let result = match find(connection, *id)? {
             None => Err(unknown(*id)),
             Some(Found { standing, .. }) if standing.status.state() != JobState::Completed => {
-                let message = format!(
-                    "cannot delete the system job {id}, which is {}: only one that is over can be; cancel it first",
-                    standing.status
-                );
-                Err(Error::new(ErrorKind::InvalidRequest, message).with_code(code::CANNOT_DELETE_JOB))
+                Err(is_not_over(*id, standing.status))
             }
             Some(Found { standing, .. }) => connection
                 .execute("DELETE FROM system_job WHERE id = ?1", [id.as_bytes()])
@@ -214,16 +208,8 @@ pub(in crate::store::sqlite) fn delete(connection: &Connection, ids: &[Uuid]) ->
     Ok(deleted)
 }
 
-fn unknown(id: Uuid) -> Error {
-    Error::new(ErrorKind::NotFound, format!("there is no system job {id}"))
-}
-
 pub(in crate::store::sqlite) fn recover(connection: &Connection, worker: Uuid, now: DateTime) -> Result<u64> {
     let fail = |error| failed(connection, "recover system jobs", error);
-    let why = format!(
-        "the host died {CRASHES_MAX} times while it ran this job, which may be the cause; look at its step, then resume \
-         or cancel it"
-    );
     let row: [&dyn ToSql; 8] = [
         &worker.as_bytes(),
         &now.0,
@@ -232,7 +218,7 @@ pub(in crate::store::sqlite) fn recover(connection: &Connection, worker: Uuid, n
         &Suspension::Paused.number(),
         &Suspension::Postponed.number(),
         &code::WORKER_NOT_AVAILABLE,
-        &why,
+        &crashed(),
     ];
     // One that is unique and has a newer one behind it cannot go back to waiting.
     let mut superseded = Vec::new();

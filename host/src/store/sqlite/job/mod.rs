@@ -132,8 +132,7 @@ fn not_queued(connection: &Connection, job: &Job, error: rusqlite::Error) -> Err
     failed(connection, &format!("queue the system job of `{}`", job.step), error)
 }
 
-/// Cancels the job with the same unique key that waits, if there is one, and returns the new job at its place: no job is
-/// put back by newer work, and what an operator has put off stays so.
+/// Cancels the job with the same unique key that waits, if there is one, and returns the new job at its place.
 fn take_place(connection: &Connection, job: &Job, key: &str) -> Result<Option<Job>> {
     let fail = |error| not_queued(connection, job, error);
     let twin = connection
@@ -149,20 +148,8 @@ fn take_place(connection: &Connection, job: &Job, key: &str) -> Result<Option<Jo
         .map_err(fail)?;
     let Some((id, suspension, run_at, postpone_until)) = twin else { return Ok(None) };
     control::supersede(connection, id, job.id, job.created_on)?;
-    let mut job = job.clone();
-    job.run_at = run_at.map_or(job.run_at, DateTime);
-    // A moment of its own counts more than the one that the other was put off to.
-    let keeps = match suspension {
-        Some(Suspension::Paused | Suspension::Crashed) => true,
-        Some(Suspension::Postponed) => job.suspension.is_none(),
-        Some(Suspension::Retry) | None => false,
-    };
-    if keeps {
-        job.status = JobStatus::Waiting;
-        job.suspension = suspension;
-        job.postpone_until = postpone_until.map(DateTime);
-    }
-    Ok(Some(job))
+    let run_at = run_at.map_or(job.run_at, DateTime);
+    Ok(Some(job.clone().in_place_of(run_at, suspension, postpone_until.map(DateTime))))
 }
 
 pub(super) fn exchange(connection: &Connection, exchange: &Exchange) -> Result<Exchanged> {

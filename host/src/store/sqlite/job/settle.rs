@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::control::{next_in_order, superseded_by};
 use super::{lines, microseconds, signed, status};
 use crate::model::error::{Error, Result};
-use crate::model::job::{JobError, Outcome, Place, Settlement, Suspension};
+use crate::model::job::{JobError, Outcome, Place, Settlement, Suspension, superseded};
 use crate::model::{DateTime, JobState, JobStatus, code};
 use crate::store::Exchange;
 use crate::store::sqlite::error::failed;
@@ -118,7 +118,7 @@ fn end(connection: &Connection, settlement: &Settlement) -> Result<bool> {
         && let Some(newer) = superseded_by(connection, unique_key.as_deref())?
     {
         place = Place::completed(JobStatus::Canceled);
-        error = Some(JobError { code: code::CANNOT_CANCEL_JOB, message: super::control::superseded(newer) });
+        error = Some(JobError { code: code::CANNOT_CANCEL_JOB, message: superseded(newer) });
     }
     write(connection, settlement, place, error.as_ref()).map_err(fail)?;
     if place.status.state() == JobState::Completed {

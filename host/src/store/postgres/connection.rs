@@ -1,0 +1,166 @@
+//! A connection to the server, and the statements that it has prepared.
+//!
+//! The driver sends a message when a future is first polled, and the server answers in that order: so statements that are
+//! polled together share a round trip. A future may be dropped at any moment: its answer is still read, and thrown away.
+
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::TryStreamExt as _;
+use lru::LruCache;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, NoTls, Row, Statement};
+
+use super::Options;
+use crate::store::sql::Sql;
+
+/// The prepared statements that a connection keeps: a shape of request takes a handful.
+const STATEMENTS_MAX: NonZeroUsize = NonZeroUsize::MIN.saturating_add(511);
+/// How long the server has to take a request to cancel, and then to end what runs.
+pub(super) const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A result with the driver's error.
+pub(super) type Driven<T> = Result<T, tokio_postgres::Error>;
+
+/// A parameter with PostgreSQL's type of it.
+pub(super) type Bound<'v> = (&'v (dyn ToSql + Sync), Type);
+
+/// A connection to the server.
+pub(super) struct Connection {
+    client: Client,
+    statements: Mutex<LruCache<String, Statement>>,
+    /// Whether the session is this connection's alone, and keeps what was prepared in it.
+    prepares: bool,
+    /// Whether a statement is being prepared: if that is dropped, nobody knows its name.
+    preparing: AtomicBool,
+}
+
+/// A statement that can be sent at once.
+pub(super) enum Ready<'s> {
+    /// The server has it.
+    Prepared(Statement),
+    /// It is sent with its parameters.
+    Text(&'s str),
+}
+
+impl Connection {
+    /// Connects, and sets what holds for the session. A task drives the connection until it ends.
+    pub(super) async fn open(options: &Options) -> Driven<Self> {
+        let (client, connection) = options.config.connect(NoTls).await?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection to the database ended");
+            }
+        });
+        let connection = Self::of(client, options);
+        if !options.pooler {
+            connection.batch(&settings(options)).await?;
+        }
+        Ok(connection)
+    }
+
+    /// The connection of a client that is connected.
+    pub(super) fn of(client: Client, options: &Options) -> Self {
+        Self {
+            client,
+            statements: Mutex::new(LruCache::new(STATEMENTS_MAX)),
+            prepares: !options.pooler,
+            preparing: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether the connection is known to be gone.
+    pub(super) fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    /// Whether a statement was being prepared when its future was dropped.
+    pub(super) fn is_preparing(&self) -> bool {
+        self.preparing.load(Ordering::Relaxed)
+    }
+
+    /// Runs statements without parameters or answers.
+    pub(super) async fn batch(&self, text: &str) -> Driven<()> {
+        self.client.batch_execute(text).await
+    }
+
+    /// Makes a statement ready to be sent, which takes a round trip the first time.
+    pub(super) async fn ready<'s>(&self, text: &'s str, types: &[Type]) -> Driven<Ready<'s>> {
+        if !self.prepares {
+            return Ok(Ready::Text(text));
+        }
+        if let Some(statement) = self.lock().get(text) {
+            return Ok(Ready::Prepared(statement.clone()));
+        }
+        self.preparing.store(true, Ordering::Relaxed);
+        let prepared = self.client.prepare_typed(text, types).await;
+        self.preparing.store(false, Ordering::Relaxed);
+        let statement = prepared?;
+        self.lock().put(text.to_owned(), statement.clone());
+        Ok(Ready::Prepared(statement))
+    }
+
+    /// Sends a statement that is ready, when first polled, and reads its rows.
+    pub(super) async fn send(&self, ready: &Ready<'_>, parameters: &[Bound<'_>]) -> Driven<Vec<Row>> {
+        let stream = match ready {
+            Ready::Prepared(statement) => {
+                self.client.query_raw(statement, parameters.iter().map(|(value, _)| *value)).await?
+            }
+            Ready::Text(text) => self.client.query_typed_raw(text, parameters.iter().cloned()).await?,
+        };
+        stream.try_collect().await
+    }
+
+    /// As [`Connection::send`], for how many rows it wrote.
+    pub(super) async fn send_counted(&self, ready: &Ready<'_>, parameters: &[Bound<'_>]) -> Driven<u64> {
+        match ready {
+            Ready::Prepared(statement) => {
+                self.client.execute_raw(statement, parameters.iter().map(|(value, _)| *value)).await
+            }
+            Ready::Text(text) => self.client.execute_typed(text, parameters).await,
+        }
+    }
+
+    /// Runs a statement and reads its rows.
+    pub(super) async fn rows(&self, text: &str, parameters: &[Bound<'_>]) -> Driven<Vec<Row>> {
+        let types: Vec<Type> = parameters.iter().map(|(_, ty)| ty.clone()).collect();
+        let ready = self.ready(text, &types).await?;
+        self.send(&ready, parameters).await
+    }
+
+    /// Has the server end the statement that runs on this connection, if one does.
+    pub(super) async fn cancel(&self) {
+        let token = self.client.cancel_token();
+        match tokio::time::timeout(CANCEL_TIMEOUT, token.cancel_query(NoTls)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "cannot have the database end a statement"),
+            Err(_) => tracing::warn!("the database does not take the request to end a statement"),
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, LruCache<String, Statement>> {
+        self.statements.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sets those of the settings that the server has: so that it notices soon when this host is gone without a word, and
+/// takes back what it held.
+fn settings(options: &Options) -> String {
+    let idle = options.idle_timeout.as_millis();
+    format!(
+        "SELECT set_config(name, wanted.value, false) FROM pg_settings JOIN (VALUES
+             ('client_connection_check_interval', '2000'), ('idle_in_transaction_session_timeout', '{idle}'),
+             ('tcp_keepalives_idle', '10'), ('tcp_keepalives_interval', '5'), ('tcp_keepalives_count', '3')
+         ) AS wanted (name, value) USING (name)"
+    )
+}
+
+/// The parameters of a statement with their types.
+pub(super) fn bound<'v>(sql: &'v Sql<'_>) -> Vec<Bound<'v>> {
+    sql.parameters
+        .iter()
+        .map(|parameter| (parameter as &(dyn ToSql + Sync), parameter.kind().postgres_type()))
+        .collect()
+}

@@ -1,0 +1,144 @@
+//! PostgreSQL's errors as kinds of ours: the only place that knows its codes.
+
+use std::error::Error as _;
+
+use tokio_postgres::Error as DriverError;
+use tokio_postgres::error::{DbError, SqlState};
+
+use crate::model::error::{Error, ErrorKind};
+use crate::model::fault::OperationStatus;
+
+/// The error of something that the database did not do. `what` completes "could not ...".
+pub(super) fn failed(database: &str, what: &str, error: DriverError) -> Error {
+    let found = classify(&error);
+    let text = format!("could not {what} in the database `{database}`: {}{}", cause(&error), found.way_out);
+    let mapped = Error::new(found.kind, text).with_source(error);
+    if found.passes { mapped.with_status(OperationStatus::Retry) } else { mapped }
+}
+
+/// The server's own words, or the driver's with what is behind them.
+fn cause(error: &DriverError) -> String {
+    if let Some(error) = error.as_db_error() {
+        return error.message().to_owned();
+    }
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
+/// The constraint that a statement would have broken; none if it failed for another reason.
+pub(super) fn violated_constraint(error: &DriverError) -> Option<&str> {
+    let error = error.as_db_error().filter(|error| *error.code() == SqlState::UNIQUE_VIOLATION)?;
+    error.constraint()
+}
+
+/// Whether something is being made that is there already: two hosts have started at once.
+pub(super) fn exists_already(error: &DriverError) -> bool {
+    matches!(
+        error.code(),
+        Some(
+            &SqlState::UNIQUE_VIOLATION
+                | &SqlState::DUPLICATE_TABLE
+                | &SqlState::DUPLICATE_OBJECT
+                | &SqlState::INTERNAL_ERROR
+        )
+    )
+}
+
+/// Whether a statement was ended by a cancel request or its time limit.
+pub(super) fn is_canceled(error: &DriverError) -> bool {
+    error.code() == Some(&SqlState::QUERY_CANCELED)
+}
+
+/// Whether a server that starts, or has no connection left, may let this one in a moment later.
+pub(super) fn is_full_or_starting(error: &DriverError) -> bool {
+    match error.code() {
+        Some(code) => {
+            *code == SqlState::CANNOT_CONNECT_NOW
+                || *code == SqlState::TOO_MANY_CONNECTIONS
+                || *code == SqlState::CONFIGURATION_LIMIT_EXCEEDED
+        }
+        None => !error.is_closed() && error.source().is_some_and(|source| source.is::<std::io::Error>()),
+    }
+}
+
+/// Whether the connection is gone, so that nobody knows what the server made of the last message.
+pub(super) fn is_lost(error: &DriverError) -> bool {
+    match error.as_db_error() {
+        Some(error) => is_shutdown(error),
+        None => true,
+    }
+}
+
+fn is_shutdown(error: &DbError) -> bool {
+    let code = error.code();
+    [
+        SqlState::ADMIN_SHUTDOWN,
+        SqlState::CRASH_SHUTDOWN,
+        SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+        SqlState::DATABASE_DROPPED,
+    ]
+    .contains(code)
+        || code.code().starts_with("08")
+}
+
+struct Class {
+    kind: ErrorKind,
+    way_out: &'static str,
+    /// Whether the same may succeed a moment later.
+    passes: bool,
+}
+
+fn classify(error: &DriverError) -> Class {
+    use ErrorKind::{Contention, Duplicate, InvalidRequest, Store, Timeout, UnusableDatabase};
+    let class = |kind, way_out| Class { kind, way_out, passes: false };
+    let passing = |kind, way_out| Class { kind, way_out, passes: true };
+    let Some(code) = error.code() else {
+        if error.is_closed() || error.source().is_some_and(|source| source.is::<std::io::Error>()) {
+            return passing(
+                Store,
+                "; the connection is gone and its transaction rolled back, so see that the server runs and try again",
+            );
+        }
+        return class(Store, "");
+    };
+    let constant = |known: &[SqlState]| known.contains(code);
+    if constant(&[SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED]) {
+        return class(Contention, "; it is rolled back, so try again");
+    }
+    if constant(&[SqlState::LOCK_NOT_AVAILABLE]) {
+        return class(Contention, "; other transactions hold it, so try again");
+    }
+    if constant(&[SqlState::QUERY_CANCELED]) {
+        return class(Timeout, "; the time limit was reached");
+    }
+    if constant(&[SqlState::UNIQUE_VIOLATION]) {
+        return class(Duplicate, "");
+    }
+    if constant(&[SqlState::READ_ONLY_SQL_TRANSACTION]) {
+        return class(UnusableDatabase, "; it is a replica that only reads, so give the host the primary's address");
+    }
+    if constant(&[SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION]) {
+        return class(UnusableDatabase, "; correct the user, the password or the server's pg_hba.conf");
+    }
+    if constant(&[SqlState::INVALID_CATALOG_NAME]) {
+        return class(UnusableDatabase, "; create it first, with `createdb` for one");
+    }
+    if constant(&[SqlState::INSUFFICIENT_PRIVILEGE, SqlState::INVALID_SCHEMA_NAME]) {
+        return class(UnusableDatabase, "; the host's user must own its tables, and may CREATE in the schema");
+    }
+    if constant(&[SqlState::TOO_MANY_CONNECTIONS, SqlState::CONFIGURATION_LIMIT_EXCEEDED]) {
+        return passing(Store, "; raise the server's max_connections, or give the hosts fewer connections each");
+    }
+    if constant(&[SqlState::CANNOT_CONNECT_NOW]) || error.as_db_error().is_some_and(is_shutdown) {
+        return passing(Store, "; the server is going or coming back, so try again");
+    }
+    if constant(&[SqlState::DISK_FULL]) {
+        return class(Store, "; free space on the server's disk, then try again");
+    }
+    if constant(&[SqlState::PROGRAM_LIMIT_EXCEEDED, SqlState::TOO_MANY_COLUMNS, SqlState::STATEMENT_TOO_COMPLEX]) {
+        return class(InvalidRequest, "; that is more than PostgreSQL takes, so make it smaller");
+    }
+    class(Store, "")
+}

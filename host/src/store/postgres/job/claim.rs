@@ -1,0 +1,210 @@
+//! Claims: which jobs are begun.
+//!
+//! The index of the jobs that are ready begins with their step. A claim hops from step to step, looks at the head of each,
+//! and merges the heads by priority and age: so a hundred thousand jobs of a step that is paused, or that has as many
+//! running as it may, cost as much as one. What another host is claiming at the same moment is passed over.
+
+use futures_util::future::{join_all, join4};
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+use super::control::take_over_dead;
+use super::row::{columns, decode, status};
+use super::{Jobs, is};
+use crate::model::error::Result;
+use crate::model::job::{RETRY_DELAY_MAX, Suspension};
+use crate::model::step::StepKey;
+use crate::model::{DateTime, Job};
+use crate::store::postgres::connection::{Bound, Driven, Ready};
+use crate::store::postgres::session::types;
+use crate::store::postgres::value::Moment;
+use crate::store::{Claim, Exchange, Exchanged, Lane};
+
+/// Jobs that were put off and are due become ready, of retries and of others at most so many at once: the rest follow with
+/// the next exchange.
+const DUE_MAX: i64 = 500;
+
+/// Where a job was put off for a retry, a moment further away than any retry waits comes from a clock that went back.
+const RESUME_DUE: &str = "UPDATE system_job
+     SET state = 0, status = 0, suspension = NULL, run_at = postpone_until, postpone_until = NULL,
+         modified_on = $1, version = version + 1
+     WHERE sequence IN (
+         SELECT * FROM (SELECT sequence FROM system_job
+             WHERE state = 1 AND suspension = $3 AND postpone_until > $2
+             LIMIT $5 FOR UPDATE SKIP LOCKED) AS strayed
+         UNION ALL
+         SELECT * FROM (SELECT sequence FROM system_job
+             WHERE state = 1 AND suspension = $3 AND postpone_until <= $1
+             ORDER BY postpone_until LIMIT $5 FOR UPDATE SKIP LOCKED) AS retries
+         UNION ALL
+         SELECT * FROM (SELECT sequence FROM system_job
+             WHERE state = 1 AND suspension = $4 AND postpone_until <= $1
+             ORDER BY postpone_until LIMIT $5 FOR UPDATE SKIP LOCKED) AS postponed)";
+
+const NEXT_DUE: &str = "SELECT least(
+         (SELECT min(postpone_until) FROM system_job
+          WHERE state = 1 AND suspension = $1 AND postpone_until IS NOT NULL),
+         (SELECT min(postpone_until) FROM system_job
+          WHERE state = 1 AND suspension = $2 AND postpone_until IS NOT NULL))";
+
+/// The steps that have jobs ready, one hop for each; of these the ones in the lane that are not paused; of each the first,
+/// as many as it may have; of all those the first. And of those under which a host died the least suspicious, in a place
+/// that is kept for it.
+const CLAIM: &str = concat!(
+    "WITH RECURSIVE steps AS (
+         (SELECT plugin, step FROM system_job
+          WHERE state = 0 AND NOT blocked AND crash_count = 0 ORDER BY plugin, step LIMIT 1)
+         UNION ALL
+         SELECT next.plugin, next.step FROM steps, LATERAL (
+             SELECT plugin, step FROM system_job
+             WHERE state = 0 AND NOT blocked AND crash_count = 0
+                 AND (plugin, step) > (steps.plugin, steps.step)
+             ORDER BY plugin, step LIMIT 1) AS next
+     ), open AS (
+         SELECT steps.plugin, steps.step, least(coalesce(own.most, $4), $4) AS most
+         FROM steps LEFT JOIN unnest($5::text[], $6::text[], $7::int8[]) AS own (plugin, step, most)
+             ON own.plugin = steps.plugin AND own.step = steps.step
+         WHERE EXISTS (SELECT 1 FROM unnest($8::text[], $9::text[]) AS lane (plugin, step)
+                 WHERE lane.plugin = steps.plugin AND lane.step = steps.step) = $10
+             AND NOT EXISTS (SELECT 1 FROM paused_step AS paused
+                 WHERE paused.plugin = steps.plugin AND paused.step IN ('', steps.step))
+     ), suspect AS (
+         SELECT sequence FROM system_job AS job
+         WHERE $11 AND state = 0 AND NOT blocked AND crash_count > 0
+             AND EXISTS (SELECT 1 FROM unnest($8::text[], $9::text[]) AS lane (plugin, step)
+                 WHERE lane.plugin = job.plugin AND lane.step = job.step) = $10
+             AND NOT EXISTS (SELECT 1 FROM paused_step AS paused
+                 WHERE paused.plugin = job.plugin AND paused.step IN ('', job.step))
+         ORDER BY crash_count, run_at, sequence LIMIT 1 FOR UPDATE SKIP LOCKED
+     ), heads AS (
+         SELECT head.sequence FROM open, LATERAL (
+             SELECT sequence, priority, run_at FROM system_job
+             WHERE state = 0 AND NOT blocked AND crash_count = 0
+                 AND plugin = open.plugin AND step = open.step
+             ORDER BY priority, run_at, sequence LIMIT open.most FOR UPDATE SKIP LOCKED) AS head
+         ORDER BY head.priority, head.run_at, head.sequence LIMIT $4 - (SELECT count(*) FROM suspect)
+     )
+     UPDATE system_job AS job
+     SET state = 2, status = 20, attempt = attempt + 1, worker_id = $1, host = $2, started_on = $3, modified_on = $3,
+         version = version + 1
+     FROM (SELECT sequence FROM heads UNION ALL SELECT sequence FROM suspect) AS claimed
+     WHERE job.sequence = claimed.sequence RETURNING ",
+    columns!()
+);
+
+const STOPPING: &str = "SELECT id, status FROM system_job
+     WHERE state = 2 AND status IN (21, 22) AND worker_id = $1 ORDER BY sequence";
+
+/// What of an exchange comes after its settlements.
+pub(super) async fn claim(cx: Jobs<'_>, exchange: &Exchange, exchanged: &mut Exchanged) -> Result<()> {
+    take_over_dead(cx, exchange.worker, exchange.now).await?;
+    let claims: Vec<Wanted> = exchange.claims.iter().map(Wanted::of).collect();
+    let (now, worker) = (Moment(exchange.now), exchange.worker);
+    let longest = i64::try_from(RETRY_DELAY_MAX.as_millis()).unwrap_or(i64::MAX);
+    let stray = Moment(DateTime(exchange.now.0.saturating_add(longest)));
+    let (retry, postponed) = (Suspension::Retry.number(), Suspension::Postponed.number());
+    let due = [
+        is(&now, Type::TIMESTAMPTZ),
+        is(&stray, Type::TIMESTAMPTZ),
+        is(&retry, Type::INT4),
+        is(&postponed, Type::INT4),
+        is(&DUE_MAX, Type::INT8),
+    ];
+    let next = [is(&retry, Type::INT4), is(&postponed, Type::INT4)];
+    let stopping = [is(&worker, Type::UUID)];
+    let some = claims.iter().filter(|claim| claim.limit > 0);
+    let wanted: Vec<Vec<Bound<'_>>> =
+        some.map(|claim| claim.bound(&exchange.worker, &exchange.host, &now)).collect();
+    let together = async {
+        let connection = cx.connection;
+        let resume = connection.ready(RESUME_DUE, &types(&due)).await?;
+        let next_due = connection.ready(NEXT_DUE, &types(&next)).await?;
+        let stop = connection.ready(STOPPING, &types(&stopping)).await?;
+        let mut claiming: Vec<(Ready<'_>, &[Bound<'_>])> = Vec::with_capacity(wanted.len());
+        for bound in &wanted {
+            claiming.push((connection.ready(CLAIM, &types(bound)).await?, bound.as_slice()));
+        }
+        // In this order, one after another, in one round trip.
+        let (resumed, claimed, stopping, next) = join4(
+            connection.send(&resume, &due),
+            join_all(claiming.iter().map(|(ready, bound)| connection.send(ready, bound))),
+            connection.send(&stop, &stopping),
+            connection.send(&next_due, &next),
+        )
+        .await;
+        resumed?;
+        Ok((claimed.into_iter().collect::<Driven<Vec<_>>>()?, stopping?, next?))
+    };
+    let (claimed, stopping, next) = together.await.map_err(|error| cx.error(error))?;
+    let mut claimed = claimed.into_iter();
+    for claim in &claims {
+        let rows = if claim.limit == 0 { None } else { claimed.next() };
+        exchanged.claimed.push(jobs(cx, &rows.unwrap_or_default())?);
+    }
+    for row in &stopping {
+        exchanged.stopping.push((cx.get(row, 0)?, status(cx, row, 1)?));
+    }
+    if let Some(row) = next.first() {
+        exchanged.next_due = cx.get::<Option<Moment>>(row, 0)?.map(|moment| moment.0);
+    }
+    Ok(())
+}
+
+fn jobs(cx: Jobs<'_>, rows: &[Row]) -> Result<Vec<Job>> {
+    let mut jobs: Vec<Job> = rows.iter().map(|row| decode(cx, row)).collect::<Result<_>>()?;
+    // RETURNING has no order of its own.
+    jobs.sort_by_key(|job| (job.priority, job.run_at, job.id));
+    Ok(jobs)
+}
+
+/// A claim as the statement takes it.
+struct Wanted {
+    limit: i64,
+    suspect: bool,
+    /// Steps that may have fewer, and how many.
+    plugins: Vec<String>,
+    steps: Vec<String>,
+    most: Vec<i64>,
+    /// The steps of the lane, or those that are not in it.
+    lane_plugins: Vec<String>,
+    lane_steps: Vec<String>,
+    is_only: bool,
+}
+
+impl Wanted {
+    fn of(claim: &Claim) -> Self {
+        let (lane, is_only) = match &claim.lane {
+            Lane::Only(steps) => (steps, true),
+            Lane::AllBut(steps) => (steps, false),
+        };
+        let names = |of: fn(&StepKey) -> &String, steps: &[StepKey]| steps.iter().map(|step| of(step).clone()).collect();
+        let limited: Vec<StepKey> = claim.limits.iter().map(|(step, _)| step.clone()).collect();
+        Self {
+            limit: i64::from(claim.limit),
+            suspect: claim.suspect,
+            plugins: names(|step| &step.plugin, &limited),
+            steps: names(|step| &step.step, &limited),
+            most: claim.limits.iter().map(|(_, most)| i64::from(*most)).collect(),
+            lane_plugins: names(|step| &step.plugin, lane),
+            lane_steps: names(|step| &step.step, lane),
+            is_only,
+        }
+    }
+
+    fn bound<'v>(&'v self, worker: &'v Uuid, host: &'v String, now: &'v Moment) -> Vec<Bound<'v>> {
+        vec![
+            is(worker, Type::UUID),
+            is(host, Type::TEXT),
+            is(now, Type::TIMESTAMPTZ),
+            is(&self.limit, Type::INT8),
+            is(&self.plugins, Type::TEXT_ARRAY),
+            is(&self.steps, Type::TEXT_ARRAY),
+            is(&self.most, Type::INT8_ARRAY),
+            is(&self.lane_plugins, Type::TEXT_ARRAY),
+            is(&self.lane_steps, Type::TEXT_ARRAY),
+            is(&self.is_only, Type::BOOL),
+            is(&self.suspect, Type::BOOL),
+        ]
+    }
+}

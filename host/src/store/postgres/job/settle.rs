@@ -1,0 +1,245 @@
+//! Settlements: what becomes of the jobs whose attempts have ended.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use futures_util::future::join3;
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+use super::keys::{KeyKind, lock_keys, next_in_order, superseded_by};
+use super::row::{lines, microseconds, signed, status, text};
+use super::{Jobs, is};
+use crate::model::error::Result;
+use crate::model::job::{JobError, Outcome, Place, Settlement, Suspension, superseded};
+use crate::model::{DateTime, JobState, JobStatus, code};
+use crate::store::Exchange;
+use crate::store::postgres::connection::Bound;
+use crate::store::postgres::value::Moment;
+
+/// Says that a host lives, and returns whether its lease was over, or taken from it. By the database's clock.
+const RENEW: &str = "WITH old AS (SELECT lease_until < clock_timestamp() AS over FROM worker WHERE id = $1)
+     INSERT INTO worker (id, host, lease_until) VALUES ($1, $2, clock_timestamp() + $3 * interval '1 millisecond')
+     ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until
+     RETURNING coalesce((SELECT over FROM old), true)";
+
+/// Nearly every job ends like this, and its end depends on nothing: one statement for all of them.
+const SUCCEED: &str = "UPDATE system_job AS job
+     SET state = 3, status = 30, completed_on = done.ended_on, modified_on = done.ended_on, worker_id = NULL,
+         postpone_until = NULL, error_code = NULL, error_text = NULL, trace = done.trace, checkpoint = NULL,
+         execution_us = job.execution_us + done.execution_us,
+         memory_bytes = greatest(job.memory_bytes, done.memory_bytes), version = version + 1
+     FROM unnest($1::uuid[], $2::int8[], $3::timestamptz[], $4::text[], $5::int8[], $6::int8[])
+         AS done (id, attempt, ended_on, trace, execution_us, memory_bytes)
+     WHERE job.id = done.id AND job.attempt = done.attempt AND job.worker_id = $7 AND job.state = 2
+         AND NOT job.auto_delete
+     RETURNING job.id, job.order_key";
+
+const SUCCEED_AND_GO: &str = "DELETE FROM system_job AS job
+     USING unnest($1::uuid[], $2::int8[]) AS done (id, attempt)
+     WHERE job.id = done.id AND job.attempt = done.attempt AND job.worker_id = $3 AND job.state = 2
+         AND job.auto_delete
+     RETURNING job.id, job.order_key";
+
+/// Those that ended otherwise, kept from being moved by operators.
+const LOCKED: &str = "SELECT id, attempt, status, postpone_until, order_key, unique_key FROM system_job
+     WHERE id = ANY($1) AND worker_id = $2 AND state = 2 ORDER BY id FOR UPDATE";
+
+const SETTLE: &str = "UPDATE system_job
+     SET state = $2, status = $3, suspension = $4, postpone_until = $5, completed_on = $6, modified_on = $7,
+         worker_id = NULL, error_code = $8, error_text = $9, trace = $10, execution_us = execution_us + $11,
+         memory_bytes = greatest(memory_bytes, $12), version = version + 1,
+         retries = CASE WHEN $15 THEN 0 ELSE retries + $13 END,
+         run_at = CASE WHEN $14 THEN $7 ELSE run_at END, attempt = attempt - $16
+     WHERE id = $1";
+
+const OWN: &str = "SELECT id, attempt FROM system_job WHERE state = 2 AND worker_id = $1";
+
+/// Renews the lease and ends the attempts. Returns whether the lease had run out, and the jobs whose settlement counted.
+pub(super) async fn settle(cx: Jobs<'_>, exchange: &Exchange, lease: Duration) -> Result<(bool, Vec<Uuid>)> {
+    let (succeeded, others): (Vec<&Settlement>, Vec<&Settlement>) = exchange
+        .settlements
+        .iter()
+        .partition(|settlement| settlement.outcome == Outcome::Succeeded);
+    let (lapsed, mut settled, order_keys) = renew_and_succeed(cx, exchange, lease, &succeeded).await?;
+    next_in_order(cx, &order_keys).await?;
+    settled.append(&mut end(cx, exchange.worker, &others).await?);
+    Ok((lapsed, settled))
+}
+
+async fn renew_and_succeed(
+    cx: Jobs<'_>,
+    exchange: &Exchange,
+    lease: Duration,
+    succeeded: &[&Settlement],
+) -> Result<(bool, Vec<Uuid>, Vec<String>)> {
+    let lease = f64::from(u32::try_from(lease.as_millis()).unwrap_or(u32::MAX));
+    let ids: Vec<Uuid> = succeeded.iter().map(|done| done.id).collect();
+    let attempts: Vec<i64> = succeeded.iter().map(|done| i64::from(done.attempt)).collect();
+    let ended: Vec<Moment> = succeeded.iter().map(|done| Moment(done.ended_on)).collect();
+    let traces: Vec<Option<String>> = succeeded.iter().map(|done| lines(&done.trace)).collect();
+    let times: Vec<i64> = succeeded.iter().map(|done| microseconds(done.execution_time)).collect();
+    let memory: Vec<i64> = succeeded.iter().map(|done| signed(done.memory_bytes)).collect();
+    let worker = is(&exchange.worker, Type::UUID);
+    let renew = [worker.clone(), is(&exchange.host, Type::TEXT), is(&lease, Type::FLOAT8)];
+    let stay = [
+        is(&ids, Type::UUID_ARRAY),
+        is(&attempts, Type::INT8_ARRAY),
+        is(&ended, Type::TIMESTAMPTZ_ARRAY),
+        is(&traces, Type::TEXT_ARRAY),
+        is(&times, Type::INT8_ARRAY),
+        is(&memory, Type::INT8_ARRAY),
+        worker.clone(),
+    ];
+    let go = [is(&ids, Type::UUID_ARRAY), is(&attempts, Type::INT8_ARRAY), worker];
+    let together = async {
+        let connection = cx.connection;
+        let ready = [
+            connection.ready(RENEW, &types(&renew)).await?,
+            connection.ready(SUCCEED, &types(&stay)).await?,
+            connection.ready(SUCCEED_AND_GO, &types(&go)).await?,
+        ];
+        let [renewing, staying, going] = &ready;
+        let renewed = cx.transaction.first(connection, connection.send(renewing, &renew));
+        if succeeded.is_empty() {
+            return Ok((renewed.await?, Vec::new()));
+        }
+        let all = join3(renewed, connection.send(staying, &stay), connection.send(going, &go));
+        let (renewed, stayed, gone) = all.await;
+        let mut rows = stayed?;
+        rows.append(&mut gone?);
+        Ok((renewed?, rows))
+    };
+    let (renewed, rows) = together.await.map_err(|error| cx.error(error))?;
+    let lapsed = renewed.first().map_or(Ok(false), |row| cx.get(row, 0))?;
+    let (mut settled, mut order_keys) = (Vec::with_capacity(rows.len()), Vec::new());
+    for row in &rows {
+        settled.push(cx.get(row, 0)?);
+        order_keys.extend(cx.get::<Option<String>>(row, 1)?);
+    }
+    Ok((lapsed, settled, order_keys))
+}
+
+fn types(parameters: &[Bound<'_>]) -> Vec<Type> {
+    crate::store::postgres::session::types(parameters)
+}
+
+/// What a job is that its worker has locked.
+struct Locked {
+    attempt: u32,
+    status: JobStatus,
+    /// The moment that an operator wants it put off to.
+    asked: Option<DateTime>,
+    order_key: Option<String>,
+    unique_key: Option<String>,
+}
+
+/// Any other end: what becomes of the job depends on what an operator asked meanwhile.
+async fn end(cx: Jobs<'_>, worker: Uuid, settlements: &[&Settlement]) -> Result<Vec<Uuid>> {
+    if settlements.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<Uuid> = settlements.iter().map(|settlement| settlement.id).collect();
+    let mut locked = locked(cx, worker, &ids).await?;
+    let orders = locked.values().filter_map(|job| job.order_key.as_deref().map(|key| (KeyKind::Order, key)));
+    let uniques = locked.values().filter_map(|job| job.unique_key.as_deref().map(|key| (KeyKind::Unique, key)));
+    lock_keys(cx, orders.chain(uniques)).await?;
+    let (mut settled, mut ended) = (Vec::with_capacity(settlements.len()), Vec::new());
+    for settlement in settlements {
+        let Some(job) = locked.remove(&settlement.id).filter(|job| job.attempt == settlement.attempt) else {
+            continue;
+        };
+        let mut place = settlement.outcome.settle(job.status, job.asked);
+        let mut error = settlement.error.clone();
+        if place.status.state() != JobState::Completed
+            && let Some(newer) = superseded_by(cx, job.unique_key.as_deref()).await?
+        {
+            place = Place::completed(JobStatus::Canceled);
+            error = Some(JobError { code: code::CANNOT_CANCEL_JOB, message: superseded(newer) });
+        }
+        write(cx, settlement, place, error.as_ref()).await?;
+        if place.status.state() == JobState::Completed {
+            ended.extend(job.order_key);
+        }
+        settled.push(settlement.id);
+    }
+    next_in_order(cx, &ended).await?;
+    Ok(settled)
+}
+
+async fn locked(cx: Jobs<'_>, worker: Uuid, ids: &[Uuid]) -> Result<HashMap<Uuid, Locked>> {
+    let mut found = HashMap::with_capacity(ids.len());
+    for row in cx.rows(LOCKED, &[is(&ids, Type::UUID_ARRAY), is(&worker, Type::UUID)]).await? {
+        let job = Locked {
+            attempt: u32::try_from(cx.get::<i32>(&row, 1)?).unwrap_or_default(),
+            status: status(cx, &row, 2)?,
+            asked: cx.get::<Option<Moment>>(&row, 3)?.map(|moment| moment.0),
+            order_key: cx.get(&row, 4)?,
+            unique_key: cx.get(&row, 5)?,
+        };
+        found.insert(cx.get(&row, 0)?, job);
+    }
+    Ok(found)
+}
+
+async fn write(
+    cx: Jobs<'_>,
+    settlement: &Settlement,
+    place: Place,
+    error: Option<&JobError>,
+) -> Result<()> {
+    let state = place.status.state();
+    let is_over = state == JobState::Completed;
+    let unclaimed = settlement.outcome == Outcome::Unclaimed;
+    let (state, status) = (state.number(), place.status.number());
+    let suspension = place.suspension.map(Suspension::number);
+    let postpone_until = place.postpone_until.map(Moment);
+    let now = Moment(settlement.ended_on);
+    let completed_on = is_over.then_some(now);
+    let (code, message) = (error.map(|error| error.code), error.map(|error| text(&error.message)));
+    let trace = lines(&settlement.trace);
+    let time = microseconds(settlement.execution_time);
+    let memory = signed(settlement.memory_bytes);
+    let retries = i64::from(matches!(settlement.outcome, Outcome::Retry(_)) && !is_over);
+    // A job that is handed back keeps its turn.
+    let moves = settlement.outcome != Outcome::Released && !unclaimed;
+    let recurs = matches!(settlement.outcome, Outcome::Recurs(_));
+    let unclaimed = i64::from(unclaimed);
+    let row = [
+        is(&settlement.id, Type::UUID),
+        is(&state, Type::INT4),
+        is(&status, Type::INT4),
+        is(&suspension, Type::INT4),
+        is(&postpone_until, Type::TIMESTAMPTZ),
+        is(&completed_on, Type::TIMESTAMPTZ),
+        is(&now, Type::TIMESTAMPTZ),
+        is(&code, Type::INT4),
+        is(&message, Type::TEXT),
+        is(&trace, Type::TEXT),
+        is(&time, Type::INT8),
+        is(&memory, Type::INT8),
+        is(&retries, Type::INT8),
+        is(&moves, Type::BOOL),
+        is(&recurs, Type::BOOL),
+        is(&unclaimed, Type::INT8),
+    ];
+    cx.rows(SETTLE, &row).await.map(drop)
+}
+
+/// Hands back what the worker has locked and does not hold, and returns what it holds and has not locked any more.
+pub(super) async fn compare(cx: Jobs<'_>, exchange: &Exchange, held: &[Uuid]) -> Result<Vec<Uuid>> {
+    let held: HashSet<Uuid> = held.iter().copied().collect();
+    let (mut locked, mut others) = (HashSet::new(), Vec::new());
+    for row in cx.rows(OWN, &[is(&exchange.worker, Type::UUID)]).await? {
+        let (id, attempt): (Uuid, i32) = (cx.get(&row, 0)?, cx.get(&row, 1)?);
+        locked.insert(id);
+        if !held.contains(&id) {
+            let attempt = u32::try_from(attempt).unwrap_or_default();
+            let (worker, now) = (exchange.worker, exchange.now);
+            others.push(Settlement::new(id, attempt, worker, Outcome::Unclaimed, now));
+        }
+    }
+    end(cx, exchange.worker, &others.iter().collect::<Vec<_>>()).await?;
+    let settled = |id: &Uuid| exchange.settlements.iter().any(|settlement| settlement.id == *id);
+    Ok(held.difference(&locked).filter(|id| !settled(id)).copied().collect())
+}

@@ -1,0 +1,174 @@
+-- What the store itself keeps. The records' tables are made from the entity definitions: see definition.rs.
+--
+-- Text is compared by its bytes, whatever the language of the database. Moments are whole milliseconds.
+
+CREATE TABLE stagegate_migration (
+    version    integer PRIMARY KEY,
+    applied_on timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+CREATE TABLE entity_definition (
+    name       text COLLATE "C" PRIMARY KEY,
+    definition text NOT NULL -- JSON
+);
+
+CREATE TABLE relationship_definition (
+    name       text COLLATE "C" PRIMARY KEY,
+    definition text NOT NULL -- JSON
+);
+
+CREATE TABLE message_definition (
+    name       text COLLATE "C" PRIMARY KEY,
+    definition text NOT NULL -- JSON
+);
+
+-- One row. Its numbers grow with every change of a definition and of a registered step: so hosts see that others changed
+-- something. Whoever changes either locks it first.
+CREATE TABLE schema_version (
+    singleton     boolean PRIMARY KEY CHECK (singleton),
+    version       bigint NOT NULL,
+    registrations bigint NOT NULL
+);
+INSERT INTO schema_version (singleton, version, registrations) VALUES (true, 0, 0);
+
+-- The registered steps of plugins, as `apply` stored them: what the hosts on this database run.
+CREATE TABLE step_registration (
+    plugin     text COLLATE "C" NOT NULL,
+    step       text COLLATE "C" NOT NULL,
+    sequence   bigint NOT NULL UNIQUE, -- of the first registration: what decides between equal ranks
+    enabled    boolean NOT NULL,
+    definition text NOT NULL, -- JSON, all but whether it is enabled
+    PRIMARY KEY (plugin, step)
+);
+
+-- Apart, so that a dump of the registration has no secrets.
+CREATE TABLE step_secure_configuration (
+    plugin               text COLLATE "C" NOT NULL,
+    step                 text COLLATE "C" NOT NULL,
+    secure_configuration text NOT NULL,
+    PRIMARY KEY (plugin, step),
+    FOREIGN KEY (plugin, step) REFERENCES step_registration (plugin, step) ON DELETE CASCADE
+);
+
+-- The hosts that run jobs: a new row for each start. What a host holds whose lease is over, others take over.
+CREATE TABLE worker (
+    id          uuid PRIMARY KEY,
+    host        text NOT NULL,
+    started_on  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    lease_until timestamptz NOT NULL
+);
+
+-- States and statuses are the platform's numbers.
+CREATE TABLE system_job (
+    sequence       bigint GENERATED ALWAYS AS IDENTITY UNIQUE, -- the order of queueing
+    id             uuid CONSTRAINT p_system_job PRIMARY KEY,
+    operation_type integer NOT NULL, -- 1 a step, 54 a request
+    state          integer NOT NULL,
+    status         integer NOT NULL,
+    suspension     integer,  -- why it is Suspended: 1 retry, 2 postponed, 3 paused, 4 crashed
+    blocked        boolean NOT NULL, -- behind an earlier job with its order_key
+    priority       integer NOT NULL,
+    run_at         timestamptz NOT NULL, -- since when it may run
+    postpone_until timestamptz,
+    plugin         text COLLATE "C" NOT NULL,
+    step           text COLLATE "C" NOT NULL,
+    message        text COLLATE "C" NOT NULL,
+    entity         text COLLATE "C", -- with record_id: the record that the message was about
+    record_id      uuid,
+    owner_id       uuid NOT NULL,
+    correlation_id uuid NOT NULL,
+    depth          integer NOT NULL,
+    order_key      text COLLATE "C",
+    unique_key     text COLLATE "C",
+    auto_delete    boolean NOT NULL,
+    attempt        integer NOT NULL,
+    retries        integer NOT NULL,
+    crash_count    integer NOT NULL,
+    worker_id      uuid, -- who has it locked
+    host           text COLLATE "C",
+    error_code     integer,
+    error_text     text COLLATE "C",
+    trace          text, -- a JSON array of lines
+    progress       jsonb,
+    created_on     timestamptz NOT NULL,
+    modified_on    timestamptz NOT NULL,
+    started_on     timestamptz,
+    completed_on   timestamptz,
+    recurrence     text COLLATE "C", -- a rule of RFC 5545, which counts from recurrence_start
+    recurrence_start timestamptz,
+    execution_us   bigint NOT NULL, -- microseconds, of all attempts
+    memory_bytes   bigint NOT NULL, -- at its largest, of all attempts
+    version        bigint NOT NULL DEFAULT 1,
+    checkpoint     bytea,
+    context        bytea NOT NULL
+) WITH (
+    -- Rows change two or three times and then rest: room beside them keeps that on their page, and dead entries at the head
+    -- of the index of what is ready are what slows claims down, so they are to go early.
+    fillfactor = 80, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0
+);
+
+-- Each is partial, so that a job costs a claim nothing but where it can be claimed: not while it waits for a moment, for
+-- an operator, or behind another job, and not when it is over. By step first, so that a step that is paused, or has as
+-- many jobs running as it may, is passed over as a whole.
+CREATE INDEX system_job_ready ON system_job (plugin, step, priority, run_at, sequence)
+    WHERE state = 0 AND NOT blocked AND crash_count = 0;
+-- Those under which a host died.
+CREATE INDEX system_job_suspect ON system_job (crash_count, run_at, sequence)
+    WHERE state = 0 AND NOT blocked AND crash_count > 0;
+CREATE INDEX system_job_later ON system_job (suspension, postpone_until)
+    WHERE state = 1 AND postpone_until IS NOT NULL;
+CREATE INDEX system_job_locked ON system_job (worker_id, status) WHERE state = 2;
+CREATE INDEX system_job_completed ON system_job (completed_on) WHERE state = 3;
+CREATE INDEX system_job_correlation ON system_job (correlation_id);
+-- The order of a key, and the rule that one of its jobs at most may run.
+CREATE INDEX system_job_order ON system_job (order_key, sequence) WHERE order_key IS NOT NULL AND state <> 3;
+CREATE UNIQUE INDEX system_job_head ON system_job (order_key)
+    WHERE order_key IS NOT NULL AND state <> 3 AND NOT blocked;
+-- The rule that one job of a unique key at most waits.
+CREATE UNIQUE INDEX system_job_unique ON system_job (unique_key)
+    WHERE unique_key IS NOT NULL AND state < 2;
+
+-- What an operator has paused: a step, or with an empty step a whole plugin.
+CREATE TABLE paused_step (
+    plugin    text COLLATE "C" NOT NULL,
+    step      text COLLATE "C" NOT NULL,
+    paused_on timestamptz NOT NULL,
+    PRIMARY KEY (plugin, step)
+);
+
+-- The jobs as records of the entity asyncoperation, in the shape of every entity's table.
+CREATE VIEW e_asyncoperation AS SELECT
+    id,
+    created_on AS createdon, owner_id AS createdby, modified_on AS modifiedon, owner_id AS modifiedby,
+    version AS versionnumber,
+    owner_id AS c_ownerid, 'systemuser'::text COLLATE "C" AS t_ownerid,
+    state AS c_statecode, status AS c_statuscode,
+    plugin || '/' || step AS c_name,
+    plugin AS c_pluginname,
+    step AS c_stepname,
+    message AS c_messagename,
+    entity AS c_primaryentitytype,
+    record_id AS c_regardingobjectid,
+    correlation_id AS c_correlationid,
+    depth AS c_depth,
+    priority AS c_priority,
+    order_key AS c_dependencytoken,
+    blocked AS c_isblocked,
+    suspension AS c_suspensionreason,
+    postpone_until AS c_postponeuntil,
+    started_on AS c_startedon,
+    completed_on AS c_completedon,
+    execution_us / 1e6::double precision AS c_executiontimespan,
+    attempt AS c_attemptcount,
+    retries AS c_retrycount,
+    crash_count AS c_crashcount,
+    host AS c_hostid,
+    operation_type AS c_operationtype,
+    recurrence AS c_recurrencepattern,
+    recurrence_start AS c_recurrencestarttime,
+    error_code AS c_errorcode,
+    error_text AS c_message,
+    (progress ->> 'percent')::integer AS c_progress,
+    (progress ->> 'note') COLLATE "C" AS c_progressnote,
+    NOT auto_delete AS c_retainjobhistory
+FROM system_job;

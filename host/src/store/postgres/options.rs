@@ -1,0 +1,132 @@
+//! How to open a store: the server's address, and what one host takes of it.
+
+use std::env;
+use std::fmt;
+use std::time::Duration;
+
+use tokio_postgres::Config;
+use tokio_postgres::config::Host;
+
+use crate::model::error::{Error, ErrorKind, Result};
+
+/// Connections for requests where the address does not say: as many requests as a host runs at once by default.
+const CONNECTIONS_DEFAULT: usize = 16;
+/// How long a worker holds its jobs after its last sign of life. A host that died is noticed that late; one that is merely
+/// slow has that long to come back.
+const LEASE_DEFAULT: Duration = Duration::from_secs(15);
+/// How long a transaction may be idle: five times the two minutes of a message request.
+const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(600);
+/// How long to wait for a connection where nothing else says so.
+const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+
+/// How to open a [`PostgresStore`](super::PostgresStore).
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Options {
+    pub(super) config: Config,
+    /// The server and the database, without the password: what errors call it.
+    pub(super) database: String,
+    /// Connections for requests, at least one: each transaction takes one, and who finds none waits, until its deadline.
+    /// Four more serve the asynchronous service and the notifications.
+    pub connections: usize,
+    /// Whether the connections go through a pooler that gives each transaction another session, such as PgBouncer in
+    /// transaction mode. Then nothing is kept in a session: statements are not prepared, and what other hosts change is
+    /// looked for once a second instead of being told.
+    pub pooler: bool,
+    /// How long a transaction may be open without a statement before the server ends it: for hosts that are cut off in the
+    /// middle of one. Longer than any request, native steps in it included.
+    pub idle_timeout: Duration,
+    /// How long a worker holds its jobs after its last sign of life, by the database's clock; then other hosts take them
+    /// over. A host that cannot reach the database stops its jobs before.
+    pub lease: Duration,
+}
+
+impl Options {
+    /// Reads an address: `postgres://user:password@host:port/database?name=value&...`, as libpq takes it, or its
+    /// `key=value` form. Without a password there, the environment's `PGPASSWORD` counts.
+    ///
+    /// Besides libpq's parameters it takes `connections` and `pooler=transaction`, for the options of these names.
+    pub fn new(address: &str) -> Result<Self> {
+        let mut connections = CONNECTIONS_DEFAULT;
+        let mut pooler = false;
+        let (start, parameters) = address.split_once('?').unwrap_or((address, ""));
+        let mut rest = Vec::new();
+        for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
+            match parameter.split_once('=') {
+                Some(("connections", count)) => {
+                    connections = count.parse().ok().filter(|count| *count > 0).ok_or_else(|| {
+                        unusable(format!("`connections={count}` in the address is not a number from 1 on"))
+                    })?;
+                }
+                Some(("pooler", "transaction")) => pooler = true,
+                Some(("pooler", "none")) => pooler = false,
+                Some(("pooler", other)) => {
+                    let message = format!("`pooler={other}` in the address is neither `transaction` nor `none`");
+                    return Err(unusable(message));
+                }
+                _ => rest.push(parameter),
+            }
+        }
+        let address = if rest.is_empty() { start.to_owned() } else { format!("{start}?{}", rest.join("&")) };
+        let mut config: Config = address.parse().map_err(|error: tokio_postgres::Error| {
+            // The address may have a password, so only the parser's words are shown.
+            unusable(format!("the database's address cannot be read: {error}; it is to be like `postgres://user@host/name`"))
+                .with_source(error)
+        })?;
+        if config.get_password().is_none()
+            && let Ok(password) = env::var("PGPASSWORD")
+        {
+            config.password(password);
+        }
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(CONNECT_TIMEOUT_DEFAULT);
+        }
+        if config.get_application_name().is_none() {
+            config.application_name("stagegate");
+        }
+        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+            config.host("localhost");
+        }
+        let database = name(&config);
+        Ok(Self { config, database, connections, pooler, idle_timeout: IDLE_TIMEOUT_DEFAULT, lease: LEASE_DEFAULT })
+    }
+
+    /// The server and the database, without user and password: what errors and reports call it.
+    #[must_use]
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+}
+
+/// Without the password.
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { config: _, database, connections, pooler, idle_timeout, lease } = self;
+        f.debug_struct("Options")
+            .field("database", database)
+            .field("connections", connections)
+            .field("pooler", pooler)
+            .field("idle_timeout", idle_timeout)
+            .field("lease", lease)
+            .finish_non_exhaustive()
+    }
+}
+
+fn name(config: &Config) -> String {
+    let mut places: Vec<String> = Vec::new();
+    for (index, host) in config.get_hosts().iter().enumerate() {
+        let host = match host {
+            Host::Tcp(name) => name.clone(),
+            #[cfg(unix)]
+            Host::Unix(path) => path.display().to_string(),
+        };
+        let port = config.get_ports().get(index).or_else(|| config.get_ports().first());
+        places.push(port.map_or(host.clone(), |port| format!("{host}:{port}")));
+    }
+    let name = config.get_dbname().or_else(|| config.get_user()).unwrap_or_default();
+    format!("postgres://{}/{name}", places.join(","))
+}
+
+fn unusable(message: String) -> Error {
+    Error::new(ErrorKind::UnusableDatabase, message)
+}

@@ -1,0 +1,434 @@
+//! The life of a transaction on a connection of its own.
+//!
+//! It begins with its first statement, in the same round trip. A caller may be dropped at any moment: what runs is then
+//! canceled on the server, the transaction rolled back, and the connection given back once that is acknowledged; where the
+//! server does not answer, the connection is closed, and the server rolls back.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt as _;
+use futures_util::future::join;
+use tokio::runtime::Handle;
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+
+use super::connection::{Bound, CANCEL_TIMEOUT, Connection, Driven, bound};
+use super::error::{failed, is_canceled, is_lost};
+use super::pool::{Lent, lock};
+use crate::model::error::{Error, ErrorKind, Result};
+use crate::store::sql::Sql;
+use crate::store::{Access, Begin, Timing, Verdict};
+
+/// How long a COMMIT may take: a standby that has to confirm it may be slow. After that its outcome is unknown.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How much later than ours the server's own time limit is: so that a host that lives says what happened.
+const SERVER_LAG: Duration = Duration::from_secs(1);
+
+/// An open transaction.
+pub(super) struct PostgresTransaction {
+    begin: Begin,
+    pub(super) database: Arc<str>,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// None once the transaction is over.
+    connection: Option<Arc<Connection>>,
+    deadline: Option<Instant>,
+    /// Whether the server does not know of the deadline yet.
+    deadline_moved: bool,
+    /// Whether BEGIN was sent.
+    begun: bool,
+    /// Whether a statement was sent whose answer is not there yet.
+    busy: bool,
+    /// Whether the connection cannot be used any more.
+    broken: bool,
+    /// The first failure of a verb: PostgreSQL refuses everything after one, and every store does.
+    doomed: Option<Error>,
+    wrote: Wrote,
+}
+
+/// What a transaction wrote that the asynchronous service is to be told of.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wrote {
+    /// Jobs.
+    pub(super) jobs: bool,
+    /// What an operator asks of jobs.
+    pub(super) control: bool,
+}
+
+/// How a transaction ended.
+pub(super) struct Ended {
+    pub(super) timing: Timing,
+    pub(super) wrote: Wrote,
+}
+
+/// Runs `work` in a transaction on that connection, ends it as the work says, and returns what the work returns.
+pub(super) async fn run<T, F>(
+    lent: Lent,
+    begin: Begin,
+    asked: Instant,
+    database: Arc<str>,
+    work: impl FnOnce(Arc<PostgresTransaction>) -> F,
+) -> Result<(T, Ended)>
+where
+    F: Future<Output = (Verdict, T)>,
+{
+    let waited = asked.elapsed();
+    let session = Session::new(lent, begin, database);
+    let transaction = Arc::clone(&session.transaction);
+    let handle = Arc::clone(&transaction);
+    let outcome = AssertUnwindSafe(async move { work(handle).await }).catch_unwind().await;
+    let ending = Instant::now();
+    let (verdict, value) = match outcome {
+        Ok((verdict, value)) => (verdict, Ok(value)),
+        Err(panic) => (Verdict::Rollback, Err(transaction.panicked(panic.as_ref()))),
+    };
+    let ended = session.end(verdict).await;
+    let value = value?;
+    Ok((value, Ended { timing: Timing { waited, ended: ending.elapsed() }, wrote: ended? }))
+}
+
+/// A transaction with the connection that it is on. Dropped in the middle, it is rolled back by a task.
+struct Session {
+    lent: Option<Lent>,
+    transaction: Arc<PostgresTransaction>,
+    runtime: Handle,
+}
+
+impl Session {
+    fn new(lent: Lent, begin: Begin, database: Arc<str>) -> Self {
+        let state = State {
+            connection: Some(Arc::clone(&lent)),
+            deadline: begin.deadline,
+            deadline_moved: false,
+            begun: false,
+            busy: false,
+            broken: false,
+            doomed: None,
+            wrote: Wrote::default(),
+        };
+        let transaction = Arc::new(PostgresTransaction { begin, database, state: Mutex::new(state) });
+        Self { lent: Some(lent), transaction, runtime: Handle::current() }
+    }
+
+    async fn end(mut self, verdict: Verdict) -> Result<Wrote> {
+        let transaction = Arc::clone(&self.transaction);
+        let Some(connection) = self.lent.as_ref().map(|lent| Arc::clone(lent)) else {
+            return Err(transaction.ended());
+        };
+        let (doomed, begun, busy, wrote) = {
+            let mut state = lock(&transaction.state);
+            state.connection = None;
+            (state.doomed.take(), state.begun, state.busy, state.wrote)
+        };
+        if busy {
+            // Whoever asked for it has dropped it.
+            connection.cancel().await;
+        }
+        let result = match (verdict, doomed) {
+            (Verdict::Commit, None) if busy => {
+                transaction.roll_back(&connection).await;
+                Err(transaction.dooms(None))
+            }
+            (Verdict::Commit, None) if begun => {
+                // From here on the outcome is the server's: a caller that goes is not waited for, and not canceled.
+                transaction.commit(&connection).await.map(|()| wrote)
+            }
+            (Verdict::Commit, None) => Ok(wrote),
+            (Verdict::Commit, Some(cause)) => {
+                transaction.roll_back(&connection).await;
+                Err(transaction.dooms(Some(cause)))
+            }
+            (Verdict::Rollback, _) => {
+                transaction.roll_back(&connection).await;
+                Ok(Wrote::default())
+            }
+        };
+        let broken = lock(&transaction.state).broken || connection.is_closed() || connection.is_preparing();
+        if let Some(lent) = self.lent.take()
+            && broken
+        {
+            lent.discard();
+        }
+        result
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // A session that has ended has nothing left.
+        let Some(lent) = self.lent.take() else { return };
+        let transaction = Arc::clone(&self.transaction);
+        self.runtime.spawn(async move {
+            let connection = Arc::clone(&lent);
+            let (begun, busy) = {
+                let mut state = lock(&transaction.state);
+                state.connection = None;
+                (state.begun, state.busy)
+            };
+            if busy {
+                connection.cancel().await;
+            }
+            if begun || busy {
+                // Behind whatever is still to be answered, a COMMIT too.
+                transaction.send_rollback(&connection).await;
+            }
+            let broken = lock(&transaction.state).broken;
+            if broken || connection.is_closed() || connection.is_preparing() {
+                lent.discard();
+            }
+        });
+    }
+}
+
+impl PostgresTransaction {
+    pub(super) fn move_deadline(&self, deadline: Option<Instant>) {
+        let mut state = lock(&self.state);
+        state.deadline_moved |= state.deadline != deadline;
+        state.deadline = deadline;
+    }
+
+    /// Notes what the transaction wrote.
+    pub(super) fn note(&self, note: impl FnOnce(&mut Wrote)) {
+        note(&mut lock(&self.state).wrote);
+    }
+
+    /// Calls `verb` with the connection, if the transaction is open, may do that and is in time. An error dooms it.
+    pub(super) async fn call<T, F>(&self, access: Access, verb: impl FnOnce(Arc<Connection>) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>> + Send,
+    {
+        let (connection, deadline) = self.enter(access)?;
+        let result = self.in_time(&connection, deadline, verb(Arc::clone(&connection))).await;
+        let mut state = lock(&self.state);
+        state.busy = false;
+        if let Err(error) = &result {
+            state.doomed = Some(error.clone());
+        }
+        result
+    }
+
+    fn enter(&self, access: Access) -> Result<(Arc<Connection>, Option<Instant>)> {
+        let mut state = lock(&self.state);
+        let Some(connection) = state.connection.clone() else { return Err(self.ended()) };
+        if let Some(cause) = &state.doomed {
+            return Err(self.dooms(Some(cause.clone())));
+        }
+        if state.busy {
+            // The one before was dropped, and nobody knows what it did.
+            return Err(self.dooms(None));
+        }
+        let refused = if state.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            Some(self.late())
+        } else if access == Access::Write && self.begin.access == Access::Read {
+            Some(self.read_only())
+        } else {
+            None
+        };
+        if let Some(error) = refused {
+            state.doomed = Some(error.clone());
+            return Err(error);
+        }
+        state.busy = true;
+        Ok((connection, state.deadline))
+    }
+
+    /// Awaits what a verb does until the deadline; then has the server end it.
+    async fn in_time<T>(
+        &self,
+        connection: &Connection,
+        deadline: Option<Instant>,
+        verb: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
+        let Some(deadline) = deadline else { return verb.await };
+        let mut verb = Box::pin(verb);
+        if let Ok(result) = tokio::time::timeout_at(deadline.into(), &mut verb).await {
+            return result;
+        }
+        connection.cancel().await;
+        match tokio::time::timeout(CANCEL_TIMEOUT, verb).await {
+            Ok(Err(error)) => Err(self.late().with_source(error)),
+            Ok(Ok(_)) => Err(self.late()),
+            Err(_) => {
+                lock(&self.state).broken = true;
+                Err(self.late())
+            }
+        }
+    }
+
+    /// Whether it may write.
+    pub(super) fn writes(&self) -> bool {
+        self.begin.access == Access::Write
+    }
+
+    /// Begins at once, for statements that are run on the connection itself.
+    pub(super) async fn open(&self, connection: &Connection) -> Driven<()> {
+        self.first(connection, std::future::ready(Ok(()))).await
+    }
+
+    /// Runs a statement in the transaction, and reads its rows.
+    pub(super) async fn rows(&self, connection: &Connection, sql: &Sql<'_>) -> Driven<Vec<Row>> {
+        let parameters = bound(sql);
+        let ready = connection.ready(&sql.text, &types(&parameters)).await?;
+        self.first(connection, connection.send(&ready, &parameters)).await
+    }
+
+    /// Runs a statement in the transaction, and returns how many rows it wrote.
+    pub(super) async fn execute(&self, connection: &Connection, sql: &Sql<'_>) -> Driven<u64> {
+        let parameters = bound(sql);
+        let ready = connection.ready(&sql.text, &types(&parameters)).await?;
+        self.first(connection, connection.send_counted(&ready, &parameters)).await
+    }
+
+    /// Sends what has to come before `statement`, then that, and awaits both.
+    ///
+    /// If BEGIN failed, what follows would be on its own: but its text is fixed, and what fails it, a connection that is
+    /// gone, fails all.
+    pub(super) async fn first<T>(
+        &self,
+        connection: &Connection,
+        statement: impl Future<Output = Driven<T>>,
+    ) -> Driven<T> {
+        match self.preamble() {
+            None => statement.await,
+            Some(preamble) => {
+                let (begun, result) = join(connection.batch(&preamble), statement).await;
+                begun?;
+                result
+            }
+        }
+    }
+
+    /// What the server has to be told before the next statement.
+    fn preamble(&self) -> Option<String> {
+        let mut state = lock(&self.state);
+        let moved = std::mem::take(&mut state.deadline_moved);
+        let begin = match (state.begun, self.begin.access) {
+            (true, _) if !moved => return None,
+            (true, _) => "",
+            (false, Access::Read) => "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;",
+            (false, Access::Write) => "BEGIN ISOLATION LEVEL READ COMMITTED;",
+        };
+        state.begun = true;
+        let limit = match state.deadline {
+            Some(deadline) => deadline.saturating_duration_since(Instant::now()) + SERVER_LAG,
+            None if moved => Duration::ZERO,
+            None => return Some(begin.to_owned()),
+        };
+        Some(format!("{begin}SET LOCAL statement_timeout={}", limit.as_millis()))
+    }
+
+    async fn commit(&self, connection: &Connection) -> Result<()> {
+        match tokio::time::timeout(COMMIT_TIMEOUT, connection.batch("COMMIT")).await {
+            Ok(Ok(())) => Ok(()),
+            // What only reads has nothing to lose.
+            _ if self.begin.access == Access::Read => {
+                lock(&self.state).broken = true;
+                Ok(())
+            }
+            Ok(Err(error)) if is_lost(&error) => {
+                lock(&self.state).broken = true;
+                Err(self.unknown().with_source(error))
+            }
+            Ok(Err(error)) => Err(failed(&self.database, &format!("commit `{}`", self.begin.label), error)),
+            Err(_) => {
+                lock(&self.state).broken = true;
+                Err(self.unknown())
+            }
+        }
+    }
+
+    async fn roll_back(&self, connection: &Connection) {
+        if lock(&self.state).begun {
+            self.send_rollback(connection).await;
+        }
+    }
+
+    /// Rolls back, or marks the connection as one that is to be closed: then the server does it.
+    async fn send_rollback(&self, connection: &Connection) {
+        let rollback = connection.batch("ROLLBACK");
+        if !matches!(tokio::time::timeout(CANCEL_TIMEOUT, rollback).await, Ok(Ok(()))) {
+            lock(&self.state).broken = true;
+        }
+    }
+
+    /// The error of a statement.
+    pub(super) fn error(&self, what: &str, error: tokio_postgres::Error) -> Error {
+        if is_canceled(&error) {
+            return self.late().with_source(error);
+        }
+        failed(&self.database, what, error)
+    }
+
+    fn ended(&self) -> Error {
+        Error::new(
+            ErrorKind::Internal,
+            format!(
+                "the transaction of `{}` has ended; its handle was kept for too long, so take what is needed before",
+                self.begin.label
+            ),
+        )
+    }
+
+    fn read_only(&self) -> Error {
+        Error::new(
+            ErrorKind::Internal,
+            format!("the transaction of `{}` was opened to read and cannot write", self.begin.label),
+        )
+    }
+
+    fn late(&self) -> Error {
+        Error::new(
+            ErrorKind::Timeout,
+            format!(
+                "`{}` ran past its time limit; its transaction is rolled back, so do less in one request",
+                self.begin.label
+            ),
+        )
+    }
+
+    fn dooms(&self, cause: Option<Error>) -> Error {
+        let label = &self.begin.label;
+        let cause = cause.map_or_else(|| "a call was given up in the middle".to_owned(), |cause| cause.message().to_owned());
+        Error::new(
+            ErrorKind::Doomed,
+            format!("the transaction of `{label}` can only be rolled back, after an earlier failure: {cause}"),
+        )
+    }
+
+    fn unknown(&self) -> Error {
+        Error::new(
+            ErrorKind::OutcomeUnknown,
+            format!(
+                "the connection to the database `{}` was lost while `{}` was committed: it was done or it was not, so \
+                 look before it is tried again",
+                self.database, self.begin.label
+            ),
+        )
+    }
+
+    fn panicked(&self, panic: &(dyn Any + Send)) -> Error {
+        let text = panic
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+            .unwrap_or("no message");
+        Error::new(
+            ErrorKind::Internal,
+            format!(
+                "`{}` panicked: {text}; its transaction is rolled back. This is a defect: please report it",
+                self.begin.label
+            ),
+        )
+    }
+}
+
+/// The types of parameters.
+pub(super) fn types(parameters: &[Bound<'_>]) -> Vec<Type> {
+    parameters.iter().map(|(_, ty)| ty.clone()).collect()
+}
