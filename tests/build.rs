@@ -1,4 +1,5 @@
-//! Compiles the sample plugins and the guests to components and tells the tests where they are.
+//! Compiles the sample plugins and the guests to components and tells the tests where they are; and tells them whether
+//! there is PostgreSQL, since a test can be ignored only when it is compiled.
 
 use std::env;
 use std::error::Error;
@@ -7,13 +8,27 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+#[path = "postgres_server/binaries.rs"]
+#[expect(unreachable_pub, reason = "the library exports it")]
+mod postgres;
+
 const TARGET: &str = "wasm32-wasip2";
+
+/// What changes when a package is installed: of Debian, Fedora, older RHEL, Alpine and Arch.
+const PACKAGES: [&str; 5] = [
+    "/var/lib/dpkg/status",
+    "/usr/lib/sysimage/rpm/rpmdb.sqlite",
+    "/var/lib/rpm/rpmdb.sqlite",
+    "/lib/apk/db/installed",
+    "/var/lib/pacman/local",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("..").canonicalize()?;
     for watched in ["wit", "guest-sdk", "sample-plugins", "tests/guests", "Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", root.join(watched).display());
     }
+    find_postgres()?;
     let samples = crates(&root.join("sample-plugins"))?;
     let guests = crates(&root.join("tests/guests"))?;
     add_target()?;
@@ -39,6 +54,34 @@ fn main() -> Result<(), Box<dyn Error>> {
          #[macro_export]\nmacro_rules! for_each_sample {{ ($with:ident) => {{ $with!({list}); }} }}"
     )?;
     fs::write(PathBuf::from(env::var("OUT_DIR")?).join("guests.rs"), code)?;
+    Ok(())
+}
+
+/// Sets `cfg(postgres)` where there is a server or the programs to start one, `cfg(postgres_programs)` where there
+/// are those.
+fn find_postgres() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rustc-check-cfg=cfg(postgres, postgres_programs)");
+    println!("cargo::rerun-if-env-changed={}", postgres::VARIABLE);
+    let found = postgres::find()?;
+    if let Some(programs) = &found.programs {
+        println!("cargo::rustc-cfg=postgres_programs");
+        println!("cargo::rerun-if-changed={}", programs.join("initdb").display());
+    } else {
+        // To watch for a file that is not there would build the tests anew each time.
+        println!("cargo::rerun-if-env-changed=PATH");
+        for packages in PACKAGES.iter().filter(|path| Path::new(path).exists()) {
+            println!("cargo::rerun-if-changed={packages}");
+        }
+    }
+    if found.programs.is_some() || found.url.is_some() {
+        println!("cargo::rustc-cfg=postgres");
+    } else {
+        println!(
+            "cargo::warning=PostgreSQL is not here, so its tests are ignored: install it (Debian: apt-get install \
+             postgresql) or set {}",
+            postgres::VARIABLE
+        );
+    }
     Ok(())
 }
 

@@ -2,6 +2,10 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a helper that fails is a test that fails")]
 
+// Beside it is the module of its tests, which goes by its name in the tests' binary.
+#[path = "postgres_server/mod.rs"]
+pub mod postgres;
+
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 

@@ -12,6 +12,7 @@ mod cli;
 mod contract;
 mod crash;
 mod pipeline;
+mod postgres;
 mod registration;
 mod rules;
 mod samples;

@@ -1,7 +1,8 @@
 //! The stores' conformance suite, and each store that calls it.
 //!
 //! An exercise is a function over an open database. `conformance!` lists them, once, and makes a test of each for a
-//! store: a new store is one line.
+//! store: a new store is one line. A store that is not everywhere adds attributes for its tests, such as one that ignores
+//! them.
 #![allow(
     clippy::expect_used,
     clippy::unwrap_used,
@@ -25,9 +26,9 @@ mod transactions;
 mod values;
 
 macro_rules! conformance {
-    ($suite:ident, $database:path) => {
+    ($suite:ident, $database:path $(, #[$attribute:meta])*) => {
         mod $suite {
-            crate::store::exercises! { $database;
+            crate::store::exercises! { $database, [$(#[$attribute])*];
                 values {
                     every_type_round_trips,
                     numbers_have_the_scale_of_their_definition,
@@ -162,17 +163,23 @@ macro_rules! conformance {
 }
 
 macro_rules! exercises {
-    ($database:path; $($module:ident { $($exercise:ident,)* })*) => {
+    ($database:path, $attributes:tt; $($module:ident { $($exercise:ident,)* })*) => {
         $(mod $module {
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $exercise() {
-                    crate::store::$module::$exercise($database()).await;
-                }
-            )*
+            $(crate::store::exercise! { $database, $attributes, $module, $exercise })*
         })*
     };
 }
 
+macro_rules! exercise {
+    ($database:path, [$(#[$attribute:meta])*], $module:ident, $exercise:ident) => {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        $(#[$attribute])*
+        async fn $exercise() {
+            crate::store::$module::$exercise($database()).await;
+        }
+    };
+}
+
 use conformance;
+use exercise;
 use exercises;

@@ -1,36 +1,34 @@
-//! The PostgreSQL store: the suite.
+//! The PostgreSQL store: the suite, and what only a server can do.
 
 use std::sync::Arc;
 
 use stagegate::store::Store;
 use stagegate::store::postgres::{Options, PostgresStore};
-use uuid::Uuid;
+use stagegate_tests::postgres::Server;
+use tokio::runtime::Handle;
+use tokio::task::block_in_place;
 
 use super::support::*;
 
-super::conformance!(suite, crate::store::postgres::database);
+super::conformance!(
+    suite,
+    crate::store::postgres::database,
+    #[cfg_attr(
+        not(postgres),
+        ignore = "no PostgreSQL: apt-get install postgresql, or set STAGEGATE_TEST_POSTGRES"
+    )]
+);
 
-struct Guard(String);
-impl Drop for Guard {
-    fn drop(&mut self) {
-        psql(&format!("DROP DATABASE {} WITH (FORCE)", self.0));
-    }
-}
-
-fn psql(sql: &str) {
-    let status = std::process::Command::new("psql").args(["-q", "postgres://postgres@127.0.0.1:5544/postgres", "-c", sql]).status().unwrap();
-    assert!(status.success());
-}
-
+/// A database of its own, on the server that the tests share. One connection, so that writers take turns as in every store:
+/// what they do at once, the tests below are about.
 pub(super) fn database() -> Database {
-    let name = format!("t{}", Uuid::new_v4().simple());
-    psql(&format!("CREATE DATABASE {name}"));
-    let url = format!("postgres://postgres@127.0.0.1:5544/{name}");
+    let database = Server::shared().database();
+    let url = database.url();
     let open = move || {
-        let mut options = Options::new(&url).unwrap();
-        options.connections = 4;
-        let open = PostgresStore::open(options);
-        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(open)).expect("it opens") as Arc<dyn Store>
+        let mut options = Options::new(&url).expect("an address");
+        options.connections = 1;
+        let store = block_in_place(|| Handle::current().block_on(PostgresStore::open(options)));
+        store.expect("it opens") as Arc<dyn Store>
     };
-    Database { open: Box::new(open), _guard: Box::new(Guard(name)) }
+    Database { open: Box::new(open), _guard: Box::new(database) }
 }
