@@ -14,7 +14,7 @@ pub(super) async fn recovery_hands_back_what_dead_hosts_held(database: Database)
     enqueue(&store, vec![job(1, 0), job(2, 0), job(3, 0), job(4, 30)]).await;
     let lost = claim(&store, 70, 1, 5).await;
     claim(&store, 71, 1, 5).await;
-    assert_eq!(store.recover_jobs(id(71), at(40)).await.expect("recovered"), 1);
+    assert_eq!(recover(&database, &store, 71, 40).await, 1);
     let back = one(&store, 1).await;
     assert_eq!((back.status, back.worker), (JobStatus::WaitingForResources, None));
     assert_eq!((back.crash_count, back.attempt), (1, 1));
@@ -25,7 +25,7 @@ pub(super) async fn recovery_hands_back_what_dead_hosts_held(database: Database)
     let next = claim(&store, 71, 9, 40).await;
     assert_eq!(numbers(&next), [3, 4, 1]);
     assert_eq!(next[2].attempt, 2);
-    assert_eq!(store.recover_jobs(id(71), at(40)).await.expect("recovered"), 0);
+    assert_eq!(recover(&database, &store, 71, 40).await, 0);
 }
 
 /// Whoever ran when a host died is suspect, runs one at a time, and is found out if it is the cause.
@@ -33,14 +33,14 @@ pub(super) async fn a_job_that_kills_its_hosts_is_found_out(database: Database) 
     let store = database.open();
     enqueue(&store, (1..=3).map(|number| job(number, 0)).collect()).await;
     assert_eq!(numbers(&claim(&store, 70, 9, 0).await), [1, 2, 3]);
-    store.recover_jobs(id(71), at(1)).await.expect("recovered");
+    recover(&database, &store, 71, 1).await;
     enqueue(&store, vec![job(4, 5)]).await;
     let unsuspicious = Claim { suspect: false, ..any(9) };
     assert_eq!(numbers(&claim_as(&store, 71, unsuspicious, 5).await), [4]);
     assert_eq!(numbers(&claim(&store, 71, 9, 5).await), [1], "one at a time");
     for crash in 2..=CRASHES_MAX {
         let worker = 80 + u128::from(crash);
-        store.recover_jobs(id(worker), at(9)).await.expect("recovered");
+        recover(&database, &store, worker, 9).await;
         assert_eq!(one(&store, 1).await.crash_count, crash);
         if crash < CRASHES_MAX {
             // The poisonous one is the most suspicious, so the others come first, each alone, and go.
@@ -120,7 +120,7 @@ pub(super) async fn recovery_hears_operators_too(database: Database) {
     control(&store, &[1], Control::Cancel, 6).await;
     control(&store, &[2], Control::Pause, 6).await;
     control(&store, &[3], Control::Postpone(at(50)), 6).await;
-    store.recover_jobs(id(71), at(9)).await.expect("recovered");
+    recover(&database, &store, 71, 9).await;
     let places: Vec<_> = all(&store).await.into_iter().map(|job| (job.status, job.suspension)).collect();
     let waiting = |suspension| (JobStatus::Waiting, Some(suspension));
     let expected = [(JobStatus::Canceled, None), waiting(Suspension::Paused), waiting(Suspension::Postponed)];
@@ -175,7 +175,7 @@ pub(super) async fn jobs_of_a_key_run_in_their_order(database: Database) {
     assert_eq!(numbers(&claim(&store, 70, 9, 90).await), [5]);
     control(&store, &[5], Control::Cancel, 91).await;
     enqueue(&store, vec![keyed(6, "a")]).await;
-    store.recover_jobs(id(71), at(92)).await.expect("recovered");
+    recover(&database, &store, 71, 92).await;
     assert_eq!(numbers(&claim(&store, 71, 9, 92).await), [6, 3]);
 }
 
@@ -208,7 +208,7 @@ pub(super) async fn of_a_unique_key_the_newest_waits(database: Database) {
     control(&store, &[12], Control::Resume, 99).await;
     let [running] = claim(&store, 70, 9, 99).await.try_into().expect("one");
     enqueue(&store, vec![unique(13)]).await;
-    store.recover_jobs(id(71), at(100)).await.expect("recovered");
+    recover(&database, &store, 71, 100).await;
     assert_eq!(one(&store, running.id.as_u128()).await.status, JobStatus::Canceled);
     assert_eq!(numbers(&claim(&store, 71, 9, 100).await), [13, 9]);
 }
@@ -249,7 +249,7 @@ pub(super) async fn jobs_keep_their_rules_whatever_happens(database: Database) {
                 let settlements: Vec<_> = settlements.collect();
                 assert_eq!(settle(&store, settlements.clone()).await.len(), settlements.len());
             }
-            5 => drop(store.recover_jobs(id(worker), at(turn)).await.expect("recovered")),
+            5 => drop(recover(&database, &store, worker, turn).await),
             _ => {
                 let controls = [
                     Control::Pause,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use stagegate::model::error::{Error, ErrorKind};
 use stagegate::model::job::{Control, JobError, Outcome, Progress, Report, Settlement, Suspension};
 use stagegate::model::step::StepKey;
-use stagegate::model::{EntityReference, Job, JobStatus};
+use stagegate::model::{DateTime, EntityReference, Job, JobStatus};
 use stagegate::store::{
     Access, Claim, Exchange, Exchanged, JobAttempt, JobFilter, JobSelect, Lane, PausedStep, Store, Verdict,
 };
@@ -33,6 +33,12 @@ pub(super) fn job_of(name: &str, number: u128, run_at: i64) -> Job {
 
 pub(super) async fn enqueue(store: &Arc<dyn Store>, jobs: Vec<Job>) {
     write(store, move |tx| async move { tx.enqueue(&jobs).await }).await;
+}
+
+/// Hands back what all but `worker` hold, which have died.
+pub(super) async fn recover(database: &Database, store: &Arc<dyn Store>, worker: u128, now: i64) -> u64 {
+    (database.bury)();
+    store.recover_jobs(id(worker), at(now)).await.expect("recovered")
 }
 
 pub(super) fn any(limit: u32) -> Claim {
@@ -106,7 +112,7 @@ pub(super) fn numbers(jobs: &[Job]) -> Vec<u128> {
 
 pub(super) async fn every_field_round_trips(database: Database) {
     let store = database.open();
-    let mut full = job(1, i64::MAX);
+    let mut full = job(1, DateTime::MAX.0);
     full.message = "Update".into();
     full.regarding = Some(EntityReference::new("account", id(7)));
     full.owner = id(8);
@@ -130,7 +136,7 @@ pub(super) async fn every_field_round_trips(database: Database) {
     full.progress = Some(Progress { percent: Some(100), note: "\"done\"".into() });
     full.checkpoint = Some((0..=255).rev().collect());
     full.started_on = Some(at(-5));
-    full.completed_on = Some(at(i64::MIN));
+    full.completed_on = Some(DateTime::MIN);
     full.execution_time = Duration::from_micros(7);
     full.memory_bytes = 1 << 40;
     enqueue(&store, vec![full.clone(), job(2, 0)]).await;
@@ -386,10 +392,10 @@ pub(super) async fn reports_are_kept_for_who_runs_the_job(database: Database) {
     let kept = one(&store, 1).await;
     assert_eq!((kept.checkpoint, kept.progress), (Some(vec![0, 255]), Some(progress)));
     // Whoever gets somewhere is not what kills the host.
-    store.recover_jobs(id(71), at(9)).await.expect("recovered");
+    recover(&database, &store, 71, 9).await;
     control(&store, &[1], Control::Retry, 9).await;
     claim(&store, 71, 1, 9).await;
-    store.recover_jobs(id(72), at(10)).await.expect("recovered");
+    recover(&database, &store, 72, 10).await;
     let [again] = claim(&store, 72, 1, 10).await.try_into().expect("one");
     assert_eq!((again.crash_count, again.checkpoint.as_deref()), (1, Some(&[0, 255][..])));
     report(JobAttempt { id: id(1), attempt: again.attempt, worker: id(72) }, checkpoint()).await;
@@ -492,5 +498,5 @@ pub(super) async fn jobs_survive_a_reopening(database: Database) {
     drop(store);
     let store = database.open();
     assert_eq!(all(&store).await, before);
-    assert_eq!(store.recover_jobs(id(71), at(1)).await.expect("recovered"), 1);
+    assert_eq!(recover(&database, &store, 71, 1).await, 1);
 }

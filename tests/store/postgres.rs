@@ -24,11 +24,26 @@ super::conformance!(
 pub(super) fn database() -> Database {
     let database = Server::shared().database();
     let url = database.url();
+    let own = url.clone();
+    let bury = move || {
+        block_in_place(|| {
+            Handle::current().block_on(execute(&own, "UPDATE worker SET lease_until = '-infinity'"));
+        });
+    };
     let open = move || {
         let mut options = Options::new(&url).expect("an address");
         options.connections = 1;
         let store = block_in_place(|| Handle::current().block_on(PostgresStore::open(options)));
         store.expect("it opens") as Arc<dyn Store>
     };
-    Database { open: Box::new(open), _guard: Box::new(database) }
+    Database { open: Box::new(open), bury: Box::new(bury), _guard: Box::new(database) }
+}
+
+async fn execute(url: &str, sql: &str) {
+    let (client, connection) =
+        tokio_postgres::connect(url, tokio_postgres::NoTls).await.expect("it connects");
+    let driver = tokio::spawn(connection);
+    client.batch_execute(sql).await.expect("it runs");
+    drop(client);
+    driver.await.expect("it ends").expect("it ends well");
 }

@@ -15,6 +15,8 @@ use uuid::Uuid;
 /// A database that a store opens, and opens again after it was closed.
 pub(super) struct Database {
     pub(super) open: Box<dyn Fn() -> Arc<dyn Store> + Send + Sync>,
+    /// Has the hosts be taken for dead that run jobs.
+    pub(super) bury: Box<dyn Fn() + Send + Sync>,
     /// Keeps what the store is on.
     pub(super) _guard: Box<dyn Send + Sync>,
 }

@@ -418,16 +418,18 @@ pub(super) async fn writers_take_turns_as_they_came(database: Database) {
             assert_eq!(next.fetch_add(1, Ordering::SeqCst), number);
             Box::pin(async { Verdict::Commit })
         });
-        let mut run = store.run(begin(Access::Write, "another"), work);
+        let store = Arc::clone(&store);
+        let mut run = Box::pin(async move { store.run(begin(Access::Write, "another"), work).await });
         assert!(is_pending(&mut run).await);
         waiting.push(run);
     }
+    let waiting: Vec<_> = waiting.into_iter().map(tokio::spawn).collect();
     let queued = Instant::now();
     tokio::time::sleep_until((queued + Duration::from_millis(5)).into()).await;
     holder.end().await;
     // Awaited backwards, so that it is not the awaiting that orders them.
     for run in waiting.into_iter().rev() {
-        let timing = run.await.expect("it was its turn");
+        let timing = run.await.expect("it ends").expect("it was its turn");
         assert!(timing.waited >= Duration::from_millis(5), "{timing:?}");
     }
     assert_eq!(next.load(Ordering::SeqCst), 5);

@@ -1,7 +1,7 @@
 //! Every value comes back as it was, at its limits too.
 
 use stagegate::model::error::ErrorKind;
-use stagegate::model::{Attributes, ColumnSet, Value};
+use stagegate::model::{Attributes, ColumnSet, DateTime, Value};
 use stagegate::store::{Access, Begin};
 
 use super::support::*;
@@ -28,7 +28,9 @@ fn limits() -> Vec<(&'static str, Value)> {
     values.extend([0, 1, -1, i32::MAX, i32::MIN].map(|number| ("integer", Value::Integer(number))));
     values.extend([1, 2, -3].map(|number| ("choice", Value::Choice(number))));
     values.extend([0, 1, -1, i64::MAX, i64::MIN].map(|number| ("biginteger", Value::BigInteger(number))));
-    values.extend([0, 1, -1, i64::MAX, i64::MIN].map(|number| ("datetime", Value::DateTime(at(number)))));
+    values.extend(
+        [0, 1, -1, DateTime::MAX.0, DateTime::MIN.0].map(|number| ("datetime", Value::DateTime(at(number)))),
+    );
     let doubles =
         [0.0, 0.1, -1.0, 1e15, f64::MAX, f64::MIN, f64::MIN_POSITIVE, 5e-324, 9_007_199_254_740_993.0];
     values.extend(doubles.map(|number| ("double", Value::Double(number))));

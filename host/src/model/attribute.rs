@@ -231,6 +231,11 @@ impl AttributeType {
             (Self::Double, Value::Double(number)) if !number.is_finite() => {
                 Some(format!("must be finite, not {number}"))
             }
+            (Self::DateTime, Value::DateTime(moment))
+                if *moment < DateTime::MIN || *moment > DateTime::MAX =>
+            {
+                Some(format!("is {moment}; it can be from {} to {}", DateTime::MIN, DateTime::MAX))
+            }
             (Self::Choice { options }, Value::Choice(option))
                 if !options.is_empty() && !options.contains(option) =>
             {

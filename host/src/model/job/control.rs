@@ -146,8 +146,9 @@ pub(crate) fn is_superseded(id: Uuid, newer: Uuid) -> Error {
 
 /// The refusal to delete a job that is not over.
 pub(crate) fn is_not_over(id: Uuid, status: JobStatus) -> Error {
-    let message =
-        format!("cannot delete the system job {id}, which is {status}: only one that is over can be; cancel it first");
+    let message = format!(
+        "cannot delete the system job {id}, which is {status}: only one that is over can be; cancel it first"
+    );
     Error::new(ErrorKind::InvalidRequest, message).with_code(code::CANNOT_DELETE_JOB)
 }
 

@@ -16,8 +16,8 @@ use uuid::Uuid;
 use crate::model::step::StepKey;
 use crate::model::{DateTime, EntityReference};
 
-pub(crate) use control::{Standing, crashed, is_not_over, is_superseded, superseded, unknown};
 pub use control::{Control, Controlled};
+pub(crate) use control::{Standing, crashed, is_not_over, is_superseded, superseded, unknown};
 pub use entity::{POSTPONE_UNTIL, SYSTEM_JOB_ENTITY};
 pub use policy::{JobPolicy, JobPolicyOverride, RETRIES_DEFAULT, RETRY_DELAY_DEFAULT, Rate};
 pub use recurrence::Recurrence;

@@ -36,7 +36,10 @@ pub(super) async fn versions(database: &str, connection: &Connection, lock: bool
     };
     let rows = connection.rows(sql, &[]).await.map_err(fail)?;
     match rows.first() {
-        Some(row) => Ok(Versions { schema: row.try_get(0).map_err(fail)?, registrations: row.try_get(1).map_err(fail)? }),
+        Some(row) => Ok(Versions {
+            schema: row.try_get(0).map_err(fail)?,
+            registrations: row.try_get(1).map_err(fail)?,
+        }),
         None => Err(Error::new(
             ErrorKind::UnusableDatabase,
             format!("the table `schema_version` of the database `{database}` is empty; restore a backup"),
@@ -99,10 +102,17 @@ async fn make_keys(
             if violated_constraint(&error).is_some() {
                 return key::has_duplicates(definition, key, None).with_source(error);
             }
-            failed(database, &format!("make the key {key} of the entity `{}`", definition.logical_name), error)
+            failed(
+                database,
+                &format!("make the key {key} of the entity `{}`", definition.logical_name),
+                error,
+            )
         };
         // Before, since an index that cannot be made ends the transaction.
-        let same = connection.rows(&key::same_values(Dialect::Postgres, definition, key)?, &[]).await.map_err(fail)?;
+        let same = connection
+            .rows(&key::same_values(Dialect::Postgres, definition, key)?, &[])
+            .await
+            .map_err(fail)?;
         if let Some(row) = same.first() {
             let example: (Uuid, Uuid) = (row.try_get(0).map_err(fail)?, row.try_get(1).map_err(fail)?);
             return Err(key::has_duplicates(definition, key, Some(example)));

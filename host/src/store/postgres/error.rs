@@ -59,16 +59,21 @@ pub(super) fn is_full_or_starting(error: &DriverError) -> bool {
                 || *code == SqlState::TOO_MANY_CONNECTIONS
                 || *code == SqlState::CONFIGURATION_LIMIT_EXCEEDED
         }
-        None => !error.is_closed() && error.source().is_some_and(|source| source.is::<std::io::Error>()),
+        None => !error.is_closed() && is_io(error),
     }
 }
 
 /// Whether the connection is gone, so that nobody knows what the server made of the last message.
 pub(super) fn is_lost(error: &DriverError) -> bool {
     match error.as_db_error() {
-        Some(error) => is_shutdown(error),
+        // CockroachDB has a code for it: 40003.
+        Some(error) => is_shutdown(error) || *error.code() == SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN,
         None => true,
     }
+}
+
+fn is_io(error: &DriverError) -> bool {
+    error.source().is_some_and(<dyn std::error::Error>::is::<std::io::Error>)
 }
 
 fn is_shutdown(error: &DbError) -> bool {
@@ -95,7 +100,7 @@ fn classify(error: &DriverError) -> Class {
     let class = |kind, way_out| Class { kind, way_out, passes: false };
     let passing = |kind, way_out| Class { kind, way_out, passes: true };
     let Some(code) = error.code() else {
-        if error.is_closed() || error.source().is_some_and(|source| source.is::<std::io::Error>()) {
+        if error.is_closed() || is_io(error) {
             return passing(
                 Store,
                 "; the connection is gone and its transaction rolled back, so see that the server runs and try again",
@@ -117,7 +122,10 @@ fn classify(error: &DriverError) -> Class {
         return class(Duplicate, "");
     }
     if constant(&[SqlState::READ_ONLY_SQL_TRANSACTION]) {
-        return class(UnusableDatabase, "; it is a replica that only reads, so give the host the primary's address");
+        return class(
+            UnusableDatabase,
+            "; it is a replica that only reads, so give the host the primary's address",
+        );
     }
     if constant(&[SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION]) {
         return class(UnusableDatabase, "; correct the user, the password or the server's pg_hba.conf");
@@ -126,10 +134,16 @@ fn classify(error: &DriverError) -> Class {
         return class(UnusableDatabase, "; create it first, with `createdb` for one");
     }
     if constant(&[SqlState::INSUFFICIENT_PRIVILEGE, SqlState::INVALID_SCHEMA_NAME]) {
-        return class(UnusableDatabase, "; the host's user must own its tables, and may CREATE in the schema");
+        return class(
+            UnusableDatabase,
+            "; the host's user must own its tables, and may CREATE in the schema",
+        );
     }
     if constant(&[SqlState::TOO_MANY_CONNECTIONS, SqlState::CONFIGURATION_LIMIT_EXCEEDED]) {
-        return passing(Store, "; raise the server's max_connections, or give the hosts fewer connections each");
+        return passing(
+            Store,
+            "; raise the server's max_connections, or give the hosts fewer connections each",
+        );
     }
     if constant(&[SqlState::CANNOT_CONNECT_NOW]) || error.as_db_error().is_some_and(is_shutdown) {
         return passing(Store, "; the server is going or coming back, so try again");
@@ -137,7 +151,11 @@ fn classify(error: &DriverError) -> Class {
     if constant(&[SqlState::DISK_FULL]) {
         return class(Store, "; free space on the server's disk, then try again");
     }
-    if constant(&[SqlState::PROGRAM_LIMIT_EXCEEDED, SqlState::TOO_MANY_COLUMNS, SqlState::STATEMENT_TOO_COMPLEX]) {
+    if constant(&[
+        SqlState::PROGRAM_LIMIT_EXCEEDED,
+        SqlState::TOO_MANY_COLUMNS,
+        SqlState::STATEMENT_TOO_COMPLEX,
+    ]) {
         return class(InvalidRequest, "; that is more than PostgreSQL takes, so make it smaller");
     }
     class(Store, "")

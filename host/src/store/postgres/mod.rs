@@ -31,8 +31,8 @@ use crate::model::job::{JobCount, Report};
 use crate::model::registration::{StepRegistration, Update};
 use crate::model::{DateTime, Definitions, Job, JobStatus, Schema};
 use crate::store::{
-    Access, Begin, BoxFuture, Change, Exchange, Exchanged, JobAttempt, JobFilter, JobSelect, PausedStep, Store,
-    Timing, Transaction, Verdict, Work,
+    Access, Begin, BoxFuture, Change, Exchange, Exchanged, JobAttempt, JobFilter, JobSelect, PausedStep,
+    Store, Timing, Transaction, Verdict, Work,
 };
 
 use changes::Changes;
@@ -57,7 +57,8 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(130);
 /// Dropping it closes its connections once their transactions are over; [`Store::close`] also waits for that.
 pub struct PostgresStore {
     shared: Arc<Shared>,
-    requests: Arc<Pool>,
+    writers: Arc<Pool>,
+    readers: Arc<Pool>,
     jobs: Arc<Pool>,
     lease: Duration,
     stop: watch::Sender<bool>,
@@ -129,17 +130,20 @@ impl PostgresStore {
             changes: Changes::default(),
         });
         let (stop, stopped) = watch::channel(false);
-        let requests = Pool::new(&options, options.connections)?;
+        let writers = Pool::new(&options, options.connections)?;
+        let readers = Pool::new(&options, options.readers)?;
         let lease = options.lease;
         tokio::spawn(changes::run(options, Arc::clone(&shared), stopped));
-        Ok(Arc::new(Self { shared, requests, jobs, lease, stop }))
+        Ok(Arc::new(Self { shared, writers, readers, jobs, lease, stop }))
     }
 
     /// Runs what the store does by itself, in a transaction if it opens one. It commits if that succeeds.
     async fn call<T, F>(&self, access: Access, label: &str, verb: F) -> Result<T>
     where
         T: Send + 'static,
-        F: for<'a> FnOnce(&'a PostgresTransaction, &'a Connection) -> BoxFuture<'a, Result<T>> + Send + 'static,
+        F: for<'a> FnOnce(&'a PostgresTransaction, &'a Connection) -> BoxFuture<'a, Result<T>>
+            + Send
+            + 'static,
     {
         let begin = Begin { access, deadline: None, label: label.to_owned() };
         let asked = Instant::now();
@@ -193,12 +197,17 @@ impl PostgresStore {
 impl Store for PostgresStore {
     async fn run(&self, begin: Begin, work: Work) -> Result<Timing> {
         let asked = Instant::now();
-        let lent = self.requests.take(&begin, asked).await?;
+        let pool = match begin.access {
+            Access::Read => &self.readers,
+            Access::Write => &self.writers,
+        };
+        let lent = pool.take(&begin, asked).await?;
         let database = Arc::clone(&self.shared.database);
-        let ((), Ended { timing, wrote }) = session::run(lent, begin, asked, database, |transaction| async move {
-            (work(transaction as Arc<dyn Transaction>).await, ())
-        })
-        .await?;
+        let ((), Ended { timing, wrote }) =
+            session::run(lent, begin, asked, database, |transaction| async move {
+                (work(transaction as Arc<dyn Transaction>).await, ())
+            })
+            .await?;
         self.shared.changes.wrote(wrote);
         Ok(timing)
     }
@@ -255,8 +264,9 @@ impl Store for PostgresStore {
     }
 
     async fn recover_jobs(&self, worker: Uuid, now: DateTime) -> Result<u64> {
+        let lease = self.lease;
         self.call(Access::Write, JOBS_LABEL, move |transaction, connection| {
-            Box::pin(async move { job::recover(transaction, connection, worker, now).await })
+            Box::pin(async move { job::recover(transaction, connection, worker, now, lease).await })
         })
         .await
     }
@@ -325,7 +335,7 @@ impl Store for PostgresStore {
 
     async fn close(&self) {
         self.stop.send_replace(true);
-        tokio::join!(self.requests.close(), self.jobs.close());
+        tokio::join!(self.writers.close(), self.readers.close(), self.jobs.close());
     }
 }
 

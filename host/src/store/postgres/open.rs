@@ -37,7 +37,10 @@ pub(super) async fn migrate(options: &Options, connection: &Connection) -> Resul
             return Ok(());
         }
         if found.is_replica {
-            return Err(unusable(database, "is a replica that only reads; give the host the primary's address"));
+            return Err(unusable(
+                database,
+                "is a replica that only reads; give the host the primary's address",
+            ));
         }
         match migrate_from(connection, version).await {
             Ok(()) => return Ok(()),
@@ -61,7 +64,10 @@ pub(super) async fn check_version(options: &Options, connection: &Connection) ->
     check(database, &found)?;
     match found.version {
         Some(VERSION) => Ok(()),
-        None => Err(unusable(database, "has no tables of a host; correct the address, or start a host, which makes them")),
+        None => Err(unusable(
+            database,
+            "has no tables of a host; correct the address, or start a host, which makes them",
+        )),
         Some(version) => Err(unusable(
             database,
             &format!(
@@ -86,7 +92,8 @@ async fn look(database: &str, connection: &Connection) -> Result<Found> {
     let is_ours: bool = row.try_get(0).map_err(fail)?;
     let has_jobs: bool = row.try_get(1).map_err(fail)?;
     let version = if is_ours {
-        let rows = connection.rows("SELECT max(version) FROM stagegate_migration", &[]).await.map_err(fail)?;
+        let rows =
+            connection.rows("SELECT max(version) FROM stagegate_migration", &[]).await.map_err(fail)?;
         match rows.first() {
             Some(row) => row.try_get(0).map_err(fail)?,
             None => None,
@@ -112,10 +119,14 @@ fn check(database: &str, found: &Found) -> Result<()> {
         return Err(unusable(database, &reason));
     }
     if !found.has_schema {
-        return Err(unusable(database, "has no schema on its search_path; create the schema, or set the path"));
+        return Err(unusable(
+            database,
+            "has no schema on its search_path; create the schema, or set the path",
+        ));
     }
     if found.is_foreign {
-        let reason = "has a table `system_job` of another program; give the host a database, or a schema, of its own";
+        let reason =
+            "has a table `system_job` of another program; give the host a database, or a schema, of its own";
         return Err(unusable(database, reason));
     }
     if let Some(version) = found.version.filter(|version| *version > VERSION) {

@@ -9,8 +9,10 @@ use tokio_postgres::config::Host;
 
 use crate::model::error::{Error, ErrorKind, Result};
 
-/// Connections for requests where the address does not say: as many requests as a host runs at once by default.
+/// Connections for requests that write where the address does not say: as many as a host runs at once by default.
 const CONNECTIONS_DEFAULT: usize = 16;
+/// Connections for requests that only read: they are short, since no step runs in them.
+const READERS_DEFAULT: usize = 4;
 /// How long a worker holds its jobs after its last sign of life. A host that died is noticed that late; one that is merely
 /// slow has that long to come back.
 const LEASE_DEFAULT: Duration = Duration::from_secs(15);
@@ -26,9 +28,11 @@ pub struct Options {
     pub(super) config: Config,
     /// The server and the database, without the password: what errors call it.
     pub(super) database: String,
-    /// Connections for requests, at least one: each transaction takes one, and who finds none waits, until its deadline.
-    /// Four more serve the asynchronous service and the notifications.
+    /// Connections for requests that write, at least one: each transaction takes one, and who finds none waits, until its
+    /// deadline. Besides these and the readers, four serve the asynchronous service and the notifications.
     pub connections: usize,
+    /// Connections for requests that only read, at least one: they wait for no writer.
+    pub readers: usize,
     /// Whether the connections go through a pooler that gives each transaction another session, such as PgBouncer in
     /// transaction mode. Then nothing is kept in a session: statements are not prepared, and what other hosts change is
     /// looked for once a second instead of being told.
@@ -61,7 +65,8 @@ impl Options {
                 Some(("pooler", "transaction")) => pooler = true,
                 Some(("pooler", "none")) => pooler = false,
                 Some(("pooler", other)) => {
-                    let message = format!("`pooler={other}` in the address is neither `transaction` nor `none`");
+                    let message =
+                        format!("`pooler={other}` in the address is neither `transaction` nor `none`");
                     return Err(unusable(message));
                 }
                 _ => rest.push(parameter),
@@ -70,8 +75,10 @@ impl Options {
         let address = if rest.is_empty() { start.to_owned() } else { format!("{start}?{}", rest.join("&")) };
         let mut config: Config = address.parse().map_err(|error: tokio_postgres::Error| {
             // The address may have a password, so only the parser's words are shown.
-            unusable(format!("the database's address cannot be read: {error}; it is to be like `postgres://user@host/name`"))
-                .with_source(error)
+            unusable(format!(
+                "the database's address cannot be read: {error}; it is to be like `postgres://user@host/name`"
+            ))
+            .with_source(error)
         })?;
         if config.get_password().is_none()
             && let Ok(password) = env::var("PGPASSWORD")
@@ -88,7 +95,15 @@ impl Options {
             config.host("localhost");
         }
         let database = name(&config);
-        Ok(Self { config, database, connections, pooler, idle_timeout: IDLE_TIMEOUT_DEFAULT, lease: LEASE_DEFAULT })
+        Ok(Self {
+            config,
+            database,
+            connections,
+            readers: READERS_DEFAULT,
+            pooler,
+            idle_timeout: IDLE_TIMEOUT_DEFAULT,
+            lease: LEASE_DEFAULT,
+        })
     }
 
     /// The server and the database, without user and password: what errors and reports call it.
@@ -101,10 +116,11 @@ impl Options {
 /// Without the password.
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { config: _, database, connections, pooler, idle_timeout, lease } = self;
+        let Self { config: _, database, connections, readers, pooler, idle_timeout, lease } = self;
         f.debug_struct("Options")
             .field("database", database)
             .field("connections", connections)
+            .field("readers", readers)
             .field("pooler", pooler)
             .field("idle_timeout", idle_timeout)
             .field("lease", lease)

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use deadpool::managed::{self, Metrics, PoolError, QueueMode, RecycleError, RecycleResult};
 use tokio::sync::mpsc;
 
+use super::Options;
 use super::connection::Connection;
 use super::error::{failed, is_full_or_starting};
-use super::Options;
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::store::{Begin, closed};
 
@@ -67,8 +67,11 @@ impl managed::Manager for Manager {
 impl Pool {
     pub(super) fn new(options: &Options, size: usize) -> Result<Arc<Self>> {
         // Those that were used last have the statements that are needed next.
-        let connections =
-            managed::Pool::builder(Manager(options.clone())).max_size(size.max(1)).queue_mode(QueueMode::Lifo).build().map_err(|error| {
+        let connections = managed::Pool::builder(Manager(options.clone()))
+            .max_size(size.max(1))
+            .queue_mode(QueueMode::Lifo)
+            .build()
+            .map_err(|error| {
                 Error::new(ErrorKind::Internal, "the pool of connections cannot be made").with_source(error)
             })?;
         let (alive, gone) = mpsc::channel(1);
@@ -110,7 +113,8 @@ impl Pool {
                     tokio::time::sleep(RECONNECT_PAUSE).await;
                 }
                 Err(error) => {
-                    let message = format!("the pool of connections to `{}` broke down: {error}", self.database);
+                    let message =
+                        format!("the pool of connections to `{}` broke down: {error}", self.database);
                     return Err(Error::new(ErrorKind::Internal, message));
                 }
             }
@@ -134,9 +138,13 @@ impl Pool {
 
     fn late(&self, begin: &Begin, asked: Instant) -> Error {
         let holders = lock(&self.holders);
-        let held = holders.open.values().min_by_key(|(_, since)| *since).map_or_else(String::new, |(label, since)| {
-            format!(", one of them held for {} by `{label}`", seconds(since.elapsed()))
-        });
+        let held = holders
+            .open
+            .values()
+            .min_by_key(|(_, since)| *since)
+            .map_or_else(String::new, |(label, since)| {
+                format!(", one of them held for {} by `{label}`", seconds(since.elapsed()))
+            });
         let message = format!(
             "`{}` waited {} for one of the {} connections to the database{held}; nothing of it was done, so try again",
             begin.label,

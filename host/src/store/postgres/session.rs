@@ -199,7 +199,11 @@ impl PostgresTransaction {
     }
 
     /// Calls `verb` with the connection, if the transaction is open, may do that and is in time. An error dooms it.
-    pub(super) async fn call<T, F>(&self, access: Access, verb: impl FnOnce(Arc<Connection>) -> F) -> Result<T>
+    pub(super) async fn call<T, F>(
+        &self,
+        access: Access,
+        verb: impl FnOnce(Arc<Connection>) -> F,
+    ) -> Result<T>
     where
         F: Future<Output = Result<T>> + Send,
     {
@@ -394,10 +398,15 @@ impl PostgresTransaction {
 
     fn dooms(&self, cause: Option<Error>) -> Error {
         let label = &self.begin.label;
-        let cause = cause.map_or_else(|| "a call was given up in the middle".to_owned(), |cause| cause.message().to_owned());
+        let cause = cause.map_or_else(
+            || "a call was given up in the middle".to_owned(),
+            |cause| cause.message().to_owned(),
+        );
         Error::new(
             ErrorKind::Doomed,
-            format!("the transaction of `{label}` can only be rolled back, after an earlier failure: {cause}"),
+            format!(
+                "the transaction of `{label}` can only be rolled back, after an earlier failure: {cause}"
+            ),
         )
     }
 

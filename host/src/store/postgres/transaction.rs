@@ -102,15 +102,17 @@ impl Transaction for PostgresTransaction {
                 let ready = connection.ready(&sql, &[Type::UUID_ARRAY]).await?;
                 self.first(&connection, connection.send(&ready, &parameters)).await
             };
-            locked.await.map(drop).map_err(|error| {
-                self.error(&format!("lock records of `{}`", definition.logical_name), error)
-            })
+            locked
+                .await
+                .map(drop)
+                .map_err(|error| self.error(&format!("lock records of `{}`", definition.logical_name), error))
         })
         .await
     }
 
     async fn query(&self, schema: &Schema, query: &Query) -> Result<EntityCollection> {
-        self.call(Access::Read, |connection| async move { self.select(&connection, schema, query).await }).await
+        self.call(Access::Read, |connection| async move { self.select(&connection, schema, query).await })
+            .await
     }
 
     async fn is_referenced(
@@ -121,8 +123,9 @@ impl Transaction for PostgresTransaction {
     ) -> Result<bool> {
         self.call(Access::Read, |connection| async move {
             let sql = statement::is_referenced(DIALECT, definition, lookup, target)?;
-            let fail =
-                |error| self.error(&format!("search the lookup `{lookup}` of `{}`", definition.logical_name), error);
+            let fail = |error| {
+                self.error(&format!("search the lookup `{lookup}` of `{}`", definition.logical_name), error)
+            };
             let rows = self.rows(&connection, &sql).await.map_err(fail)?;
             rows.first().map_or(Ok(false), |row| row.try_get(0)).map_err(fail)
         })
@@ -196,9 +199,10 @@ impl PostgresTransaction {
     ) -> Result<Option<Entity>> {
         let columns = Column::select(definition, columns)?;
         let sql = statement::find(DIALECT, definition, &columns, id, lock);
-        let rows = self.rows(connection, &sql).await.map_err(|error| {
-            self.error(&format!("read records of `{}`", definition.logical_name), error)
-        })?;
+        let rows = self
+            .rows(connection, &sql)
+            .await
+            .map_err(|error| self.error(&format!("read records of `{}`", definition.logical_name), error))?;
         rows.first().map(|row| statement::record(row, definition, &columns)).transpose()
     }
 
@@ -224,12 +228,7 @@ impl PostgresTransaction {
         page.finish(count)
     }
 
-    async fn count(
-        &self,
-        connection: &Connection,
-        query: &Query,
-        selection: &Selection<'_>,
-    ) -> Result<u64> {
+    async fn count(&self, connection: &Connection, query: &Query, selection: &Selection<'_>) -> Result<u64> {
         let fail = |error| self.error(&format!("count records of `{}`", query.entity), error);
         let rows = self.rows(connection, &selection.count()?).await.map_err(fail)?;
         let count = rows.first().map_or(Ok(0), |row| row.try_get::<_, i64>(0)).map_err(fail)?;

@@ -66,8 +66,8 @@ pub(super) struct Moment(pub(super) DateTime);
 
 impl ToSql for Moment {
     fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Failure> {
-        let since = self.0.0.checked_sub(EPOCH).and_then(|since| since.checked_mul(1000));
-        let since = since.ok_or_else(|| format!("{} is no moment that PostgreSQL keeps", self.0))?;
+        // The largest and the smallest number are its infinities, which is what a moment out of its range is compared as.
+        let since = self.0.0.saturating_sub(EPOCH).saturating_mul(1000);
         out.put_i64(since);
         Ok(IsNull::No)
     }
@@ -79,12 +79,14 @@ impl ToSql for Moment {
 impl<'r> FromSql<'r> for Moment {
     fn from_sql(_: &Type, raw: &'r [u8]) -> Result<Self, Failure> {
         let since = i64::from_be_bytes(raw.try_into()?);
-        Ok(Self(DateTime(since.div_euclid(1000).saturating_add(EPOCH))))
+        Ok(Self(DateTime(match since {
+            i64::MIN | i64::MAX => since,
+            _ => since.div_euclid(1000).saturating_add(EPOCH),
+        })))
     }
 
     accepts!(TIMESTAMPTZ);
 }
-
 
 impl sql::Row for Row {
     fn value(&self, column: &Column<'_>, index: &mut usize) -> Result<Value> {
@@ -102,7 +104,8 @@ impl sql::Row for Row {
             Error::new(ErrorKind::Store, message)
         };
         if field.entity {
-            let entity: Option<String> = self.try_get(place).map_err(|error| unreadable().with_source(error))?;
+            let entity: Option<String> =
+                self.try_get(place).map_err(|error| unreadable().with_source(error))?;
             return Ok(entity.map_or(Part::Null, Part::Text));
         }
         if !field.column.targets().is_empty() {

@@ -10,8 +10,6 @@
 //!
 //! **Null** is the smallest in both directions.
 
-#![cfg_attr(not(test), allow(dead_code, reason = "SQLite's store does not need all of it"))]
-
 pub(in crate::store) mod column;
 pub(in crate::store) mod key;
 pub(in crate::store) mod parameter;

@@ -178,7 +178,9 @@ impl Wanted {
             Lane::Only(steps) => (steps, true),
             Lane::AllBut(steps) => (steps, false),
         };
-        let names = |of: fn(&StepKey) -> &String, steps: &[StepKey]| steps.iter().map(|step| of(step).clone()).collect();
+        let names = |of: fn(&StepKey) -> &String, steps: &[StepKey]| {
+            steps.iter().map(|step| of(step).clone()).collect()
+        };
         let limited: Vec<StepKey> = claim.limits.iter().map(|(step, _)| step.clone()).collect();
         Self {
             limit: i64::from(claim.limit),

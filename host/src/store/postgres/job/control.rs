@@ -1,6 +1,7 @@
 //! What operators do to jobs and steps, and what becomes of the jobs of hosts that died.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
@@ -8,11 +9,12 @@ use uuid::Uuid;
 
 use super::keys::{KeyKind, has_head, lock_keys, next_in_order, superseded_by};
 use super::row::status;
+use super::settle::{RENEW, milliseconds};
 use super::{Jobs, is};
 use crate::model::error::Result;
 use crate::model::job::{
-    CRASHES_MAX, Control, Controlled, Place, Standing, Suspension, crashed, is_not_over, is_superseded, superseded,
-    unknown,
+    CRASHES_MAX, Control, Controlled, Place, Standing, Suspension, crashed, is_not_over, is_superseded,
+    superseded, unknown,
 };
 use crate::model::{DateTime, JobState, JobStatus, code};
 use crate::store::PausedStep;
@@ -41,7 +43,8 @@ const SUPERSEDE: &str = "UPDATE system_job
 const DELETE: &str = "DELETE FROM system_job WHERE id = ANY($1) AND state = 3";
 
 /// Hosts whose lease is over. Each is taken over by one other.
-const DEAD: &str = "SELECT id FROM worker WHERE lease_until < clock_timestamp() AND id <> $1 FOR UPDATE SKIP LOCKED";
+const DEAD: &str =
+    "SELECT id FROM worker WHERE lease_until < clock_timestamp() AND id <> $1 FOR UPDATE SKIP LOCKED";
 
 /// As [`DEAD`], with those that have no lease at all and yet hold jobs.
 const GONE: &str = "SELECT DISTINCT worker_id FROM system_job
@@ -121,7 +124,8 @@ async fn find(cx: Jobs<'_>, ids: &[Uuid]) -> Result<HashMap<Uuid, Found>> {
         found.insert(cx.get(&row, 0)?, Found { standing, order_key, unique_key, blocked: cx.get(&row, 6)? });
     }
     let orders = found.values().filter_map(|job| job.order_key.as_deref().map(|key| (KeyKind::Order, key)));
-    let uniques = found.values().filter_map(|job| job.unique_key.as_deref().map(|key| (KeyKind::Unique, key)));
+    let uniques =
+        found.values().filter_map(|job| job.unique_key.as_deref().map(|key| (KeyKind::Unique, key)));
     lock_keys(cx, orders.chain(uniques)).await?;
     Ok(found)
 }
@@ -209,8 +213,12 @@ pub(in crate::store::postgres) async fn recover(
     connection: &Connection,
     worker: Uuid,
     now: DateTime,
+    lease: Duration,
 ) -> Result<u64> {
     let cx = Jobs::new(transaction, connection, "recover system jobs");
+    let (host, lease) = (String::new(), milliseconds(lease));
+    let renew = [is(&worker, Type::UUID), is(&host, Type::TEXT), is(&lease, Type::FLOAT8)];
+    cx.rows(RENEW, &renew).await?;
     let mut gone: Vec<Uuid> = Vec::new();
     for sql in [DEAD, GONE] {
         for row in cx.rows(sql, &[is(&worker, Type::UUID)]).await? {
@@ -232,14 +240,14 @@ async fn take_over(cx: Jobs<'_>, workers: &[Uuid], now: DateTime) -> Result<u64>
         return Ok(0);
     }
     let of_them = is(&workers, Type::UUID_ARRAY);
-    let orphans = cx.rows(ORPHANS, &[of_them.clone()]).await?;
+    let orphans = cx.rows(ORPHANS, std::slice::from_ref(&of_them)).await?;
     let mut keys: Vec<(KeyKind, &str)> = Vec::new();
     for row in &orphans {
         keys.extend(cx.get::<Option<&str>>(row, 1)?.map(|key| (KeyKind::Order, key)));
         keys.extend(cx.get::<Option<&str>>(row, 2)?.map(|key| (KeyKind::Unique, key)));
     }
     lock_keys(cx, keys).await?;
-    for row in cx.rows(ORPHANS_SUPERSEDED, &[of_them.clone()]).await? {
+    for row in cx.rows(ORPHANS_SUPERSEDED, std::slice::from_ref(&of_them)).await? {
         supersede(cx, cx.get(&row, 0)?, cx.get(&row, 1)?, now).await?;
     }
     let (now, why) = (Moment(now), crashed());
@@ -290,7 +298,8 @@ pub(in crate::store::postgres) async fn pause_step(
     let (name, now) = (step.text(), Moment(now));
     let key = [is(&step.plugin, Type::TEXT), is(&name, Type::TEXT)];
     let count = if paused {
-        let sql = "INSERT INTO paused_step (plugin, step, paused_on) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+        let sql =
+            "INSERT INTO paused_step (plugin, step, paused_on) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
         let [plugin, step] = key;
         cx.count(sql, &[plugin, step, is(&now, Type::TIMESTAMPTZ)]).await?
     } else {
@@ -313,5 +322,9 @@ pub(in crate::store::postgres) async fn paused_steps(
         let step: String = cx.get(row, 1)?;
         Ok(PausedStep { plugin: cx.get(row, 0)?, step: Some(step).filter(|step| !step.is_empty()) })
     };
-    cx.read("SELECT plugin, step FROM paused_step ORDER BY plugin, step", &[]).await?.iter().map(paused).collect()
+    cx.read("SELECT plugin, step FROM paused_step ORDER BY plugin, step", &[])
+        .await?
+        .iter()
+        .map(paused)
+        .collect()
 }

@@ -26,8 +26,8 @@ use crate::model::{DateTime, Job, JobStatus};
 use crate::store::{Exchange, Exchanged, JobAttempt, JobFilter, JobSelect, PausedStep};
 
 pub(super) use control::{control, delete, pause_step, paused_steps, prune, recover};
-use row::{columns, decode, json, status};
 pub(super) use row::insert;
+use row::{columns, decode, json, status};
 
 const CHECKPOINT: &str =
     "UPDATE system_job SET checkpoint = $1, crash_count = 0, modified_on = $2, version = version + 1

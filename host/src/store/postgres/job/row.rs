@@ -217,7 +217,7 @@ pub(super) fn decode(cx: Jobs<'_>, row: &Row) -> Result<Job> {
     job.owner = cx.get(row, 8)?;
     job.correlation_id = cx.get(row, 9)?;
     job.depth = count(10)?;
-    job.attempt = count(11)?;
+    job.attempt = u32::try_from(cx.get::<i64>(row, 11)?).unwrap_or(u32::MAX);
     job.crash_count = count(12)?;
     job.worker = cx.get(row, 13)?;
     job.error = match (cx.get(row, 14)?, cx.get(row, 15)?) {
@@ -257,7 +257,8 @@ pub(super) fn status(cx: Jobs<'_>, row: &Row, place: usize) -> Result<JobStatus>
 }
 
 fn unreadable(column: &str) -> Error {
-    let message = format!("a system job has a value in `{column}` that this host does not know; update the host");
+    let message =
+        format!("a system job has a value in `{column}` that this host does not know; update the host");
     Error::new(ErrorKind::Store, message)
 }
 

@@ -14,13 +14,13 @@ use crate::model::error::Result;
 use crate::model::job::{JobError, Outcome, Place, Settlement, Suspension, superseded};
 use crate::model::{DateTime, JobState, JobStatus, code};
 use crate::store::Exchange;
-use crate::store::postgres::connection::Bound;
+use crate::store::postgres::session::types;
 use crate::store::postgres::value::Moment;
 
-/// Says that a host lives, and returns whether its lease was over, or taken from it. By the database's clock.
-const RENEW: &str = "WITH old AS (SELECT lease_until < clock_timestamp() AS over FROM worker WHERE id = $1)
+/// Says that a host lives, and returns whether its lease was over, or taken from it; by the database's clock.
+pub(super) const RENEW: &str = "WITH old AS (SELECT lease_until < clock_timestamp() AS over FROM worker WHERE id = $1)
      INSERT INTO worker (id, host, lease_until) VALUES ($1, $2, clock_timestamp() + $3 * interval '1 millisecond')
-     ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until
+     ON CONFLICT (id) DO UPDATE SET host = excluded.host, lease_until = excluded.lease_until
      RETURNING coalesce((SELECT over FROM old), true)";
 
 /// Nearly every job ends like this, and its end depends on nothing: one statement for all of them.
@@ -29,21 +29,22 @@ const SUCCEED: &str = "UPDATE system_job AS job
          postpone_until = NULL, error_code = NULL, error_text = NULL, trace = done.trace, checkpoint = NULL,
          execution_us = job.execution_us + done.execution_us,
          memory_bytes = greatest(job.memory_bytes, done.memory_bytes), version = version + 1
-     FROM unnest($1::uuid[], $2::int8[], $3::timestamptz[], $4::text[], $5::int8[], $6::int8[])
-         AS done (id, attempt, ended_on, trace, execution_us, memory_bytes)
-     WHERE job.id = done.id AND job.attempt = done.attempt AND job.worker_id = $7 AND job.state = 2
+     FROM unnest($1::uuid[], $2::int8[], $3::uuid[], $4::timestamptz[], $5::text[], $6::int8[], $7::int8[])
+         AS done (id, attempt, worker_id, ended_on, trace, execution_us, memory_bytes)
+     WHERE job.id = done.id AND job.attempt = done.attempt AND job.worker_id = done.worker_id AND job.state = 2
          AND NOT job.auto_delete
      RETURNING job.id, job.order_key";
 
 const SUCCEED_AND_GO: &str = "DELETE FROM system_job AS job
-     USING unnest($1::uuid[], $2::int8[]) AS done (id, attempt)
-     WHERE job.id = done.id AND job.attempt = done.attempt AND job.worker_id = $3 AND job.state = 2
+     USING unnest($1::uuid[], $2::int8[], $3::uuid[]) AS done (id, attempt, worker_id)
+     WHERE job.id = done.id AND job.attempt = done.attempt AND job.worker_id = done.worker_id AND job.state = 2
          AND job.auto_delete
      RETURNING job.id, job.order_key";
 
 /// Those that ended otherwise, kept from being moved by operators.
-const LOCKED: &str = "SELECT id, attempt, status, postpone_until, order_key, unique_key FROM system_job
-     WHERE id = ANY($1) AND worker_id = $2 AND state = 2 ORDER BY id FOR UPDATE";
+const LOCKED: &str =
+    "SELECT id, attempt, status, postpone_until, order_key, unique_key, worker_id FROM system_job
+     WHERE id = ANY($1) AND state = 2 ORDER BY id FOR UPDATE";
 
 const SETTLE: &str = "UPDATE system_job
      SET state = $2, status = $3, suspension = $4, postpone_until = $5, completed_on = $6, modified_on = $7,
@@ -57,14 +58,15 @@ const OWN: &str = "SELECT id, attempt FROM system_job WHERE state = 2 AND worker
 
 /// Renews the lease and ends the attempts. Returns whether the lease had run out, and the jobs whose settlement counted.
 pub(super) async fn settle(cx: Jobs<'_>, exchange: &Exchange, lease: Duration) -> Result<(bool, Vec<Uuid>)> {
-    let (succeeded, others): (Vec<&Settlement>, Vec<&Settlement>) = exchange
-        .settlements
-        .iter()
-        .partition(|settlement| settlement.outcome == Outcome::Succeeded);
+    let (succeeded, others): (Vec<&Settlement>, Vec<&Settlement>) =
+        exchange.settlements.iter().partition(|settlement| settlement.outcome == Outcome::Succeeded);
     let (lapsed, mut settled, order_keys) = renew_and_succeed(cx, exchange, lease, &succeeded).await?;
     next_in_order(cx, &order_keys).await?;
-    settled.append(&mut end(cx, exchange.worker, &others).await?);
-    Ok((lapsed, settled))
+    settled.extend(end(cx, &others).await?);
+    // In the order in which they ended.
+    let in_order =
+        exchange.settlements.iter().map(|settlement| settlement.id).filter(|id| settled.remove(id));
+    Ok((lapsed, in_order.collect()))
 }
 
 async fn renew_and_succeed(
@@ -72,26 +74,26 @@ async fn renew_and_succeed(
     exchange: &Exchange,
     lease: Duration,
     succeeded: &[&Settlement],
-) -> Result<(bool, Vec<Uuid>, Vec<String>)> {
-    let lease = f64::from(u32::try_from(lease.as_millis()).unwrap_or(u32::MAX));
+) -> Result<(bool, HashSet<Uuid>, Vec<String>)> {
+    let lease = milliseconds(lease);
     let ids: Vec<Uuid> = succeeded.iter().map(|done| done.id).collect();
     let attempts: Vec<i64> = succeeded.iter().map(|done| i64::from(done.attempt)).collect();
     let ended: Vec<Moment> = succeeded.iter().map(|done| Moment(done.ended_on)).collect();
     let traces: Vec<Option<String>> = succeeded.iter().map(|done| lines(&done.trace)).collect();
     let times: Vec<i64> = succeeded.iter().map(|done| microseconds(done.execution_time)).collect();
     let memory: Vec<i64> = succeeded.iter().map(|done| signed(done.memory_bytes)).collect();
-    let worker = is(&exchange.worker, Type::UUID);
-    let renew = [worker.clone(), is(&exchange.host, Type::TEXT), is(&lease, Type::FLOAT8)];
+    let workers: Vec<Uuid> = succeeded.iter().map(|done| done.worker).collect();
+    let renew = [is(&exchange.worker, Type::UUID), is(&exchange.host, Type::TEXT), is(&lease, Type::FLOAT8)];
     let stay = [
         is(&ids, Type::UUID_ARRAY),
         is(&attempts, Type::INT8_ARRAY),
+        is(&workers, Type::UUID_ARRAY),
         is(&ended, Type::TIMESTAMPTZ_ARRAY),
         is(&traces, Type::TEXT_ARRAY),
         is(&times, Type::INT8_ARRAY),
         is(&memory, Type::INT8_ARRAY),
-        worker.clone(),
     ];
-    let go = [is(&ids, Type::UUID_ARRAY), is(&attempts, Type::INT8_ARRAY), worker];
+    let go = [is(&ids, Type::UUID_ARRAY), is(&attempts, Type::INT8_ARRAY), is(&workers, Type::UUID_ARRAY)];
     let together = async {
         let connection = cx.connection;
         let ready = [
@@ -112,21 +114,23 @@ async fn renew_and_succeed(
     };
     let (renewed, rows) = together.await.map_err(|error| cx.error(error))?;
     let lapsed = renewed.first().map_or(Ok(false), |row| cx.get(row, 0))?;
-    let (mut settled, mut order_keys) = (Vec::with_capacity(rows.len()), Vec::new());
+    let (mut settled, mut order_keys) = (HashSet::with_capacity(rows.len()), Vec::new());
     for row in &rows {
-        settled.push(cx.get(row, 0)?);
+        settled.insert(cx.get(row, 0)?);
         order_keys.extend(cx.get::<Option<String>>(row, 1)?);
     }
     Ok((lapsed, settled, order_keys))
 }
 
-fn types(parameters: &[Bound<'_>]) -> Vec<Type> {
-    crate::store::postgres::session::types(parameters)
+/// As [`RENEW`] takes it.
+pub(super) fn milliseconds(lease: Duration) -> f64 {
+    lease.as_secs_f64() * 1e3
 }
 
 /// What a job is that its worker has locked.
 struct Locked {
     attempt: u32,
+    worker: Option<Uuid>,
     status: JobStatus,
     /// The moment that an operator wants it put off to.
     asked: Option<DateTime>,
@@ -135,20 +139,24 @@ struct Locked {
 }
 
 /// Any other end: what becomes of the job depends on what an operator asked meanwhile.
-async fn end(cx: Jobs<'_>, worker: Uuid, settlements: &[&Settlement]) -> Result<Vec<Uuid>> {
+async fn end(cx: Jobs<'_>, settlements: &[&Settlement]) -> Result<Vec<Uuid>> {
     if settlements.is_empty() {
         return Ok(Vec::new());
     }
     let ids: Vec<Uuid> = settlements.iter().map(|settlement| settlement.id).collect();
-    let mut locked = locked(cx, worker, &ids).await?;
+    let mut locked = locked(cx, &ids).await?;
     let orders = locked.values().filter_map(|job| job.order_key.as_deref().map(|key| (KeyKind::Order, key)));
-    let uniques = locked.values().filter_map(|job| job.unique_key.as_deref().map(|key| (KeyKind::Unique, key)));
+    let uniques =
+        locked.values().filter_map(|job| job.unique_key.as_deref().map(|key| (KeyKind::Unique, key)));
     lock_keys(cx, orders.chain(uniques)).await?;
     let (mut settled, mut ended) = (Vec::with_capacity(settlements.len()), Vec::new());
     for settlement in settlements {
-        let Some(job) = locked.remove(&settlement.id).filter(|job| job.attempt == settlement.attempt) else {
+        let is_its =
+            |job: &Locked| job.attempt == settlement.attempt && job.worker == Some(settlement.worker);
+        if !locked.get(&settlement.id).is_some_and(is_its) {
             continue;
-        };
+        }
+        let Some(job) = locked.remove(&settlement.id) else { continue };
         let mut place = settlement.outcome.settle(job.status, job.asked);
         let mut error = settlement.error.clone();
         if place.status.state() != JobState::Completed
@@ -167,11 +175,12 @@ async fn end(cx: Jobs<'_>, worker: Uuid, settlements: &[&Settlement]) -> Result<
     Ok(settled)
 }
 
-async fn locked(cx: Jobs<'_>, worker: Uuid, ids: &[Uuid]) -> Result<HashMap<Uuid, Locked>> {
+async fn locked(cx: Jobs<'_>, ids: &[Uuid]) -> Result<HashMap<Uuid, Locked>> {
     let mut found = HashMap::with_capacity(ids.len());
-    for row in cx.rows(LOCKED, &[is(&ids, Type::UUID_ARRAY), is(&worker, Type::UUID)]).await? {
+    for row in cx.rows(LOCKED, &[is(&ids, Type::UUID_ARRAY)]).await? {
         let job = Locked {
-            attempt: u32::try_from(cx.get::<i32>(&row, 1)?).unwrap_or_default(),
+            attempt: u32::try_from(cx.get::<i64>(&row, 1)?).unwrap_or_default(),
+            worker: cx.get(&row, 6)?,
             status: status(cx, &row, 2)?,
             asked: cx.get::<Option<Moment>>(&row, 3)?.map(|moment| moment.0),
             order_key: cx.get(&row, 4)?,
@@ -182,12 +191,7 @@ async fn locked(cx: Jobs<'_>, worker: Uuid, ids: &[Uuid]) -> Result<HashMap<Uuid
     Ok(found)
 }
 
-async fn write(
-    cx: Jobs<'_>,
-    settlement: &Settlement,
-    place: Place,
-    error: Option<&JobError>,
-) -> Result<()> {
+async fn write(cx: Jobs<'_>, settlement: &Settlement, place: Place, error: Option<&JobError>) -> Result<()> {
     let state = place.status.state();
     let is_over = state == JobState::Completed;
     let unclaimed = settlement.outcome == Outcome::Unclaimed;
@@ -231,7 +235,7 @@ pub(super) async fn compare(cx: Jobs<'_>, exchange: &Exchange, held: &[Uuid]) ->
     let held: HashSet<Uuid> = held.iter().copied().collect();
     let (mut locked, mut others) = (HashSet::new(), Vec::new());
     for row in cx.rows(OWN, &[is(&exchange.worker, Type::UUID)]).await? {
-        let (id, attempt): (Uuid, i32) = (cx.get(&row, 0)?, cx.get(&row, 1)?);
+        let (id, attempt): (Uuid, i64) = (cx.get(&row, 0)?, cx.get(&row, 1)?);
         locked.insert(id);
         if !held.contains(&id) {
             let attempt = u32::try_from(attempt).unwrap_or_default();
@@ -239,7 +243,7 @@ pub(super) async fn compare(cx: Jobs<'_>, exchange: &Exchange, held: &[Uuid]) ->
             others.push(Settlement::new(id, attempt, worker, Outcome::Unclaimed, now));
         }
     }
-    end(cx, exchange.worker, &others.iter().collect::<Vec<_>>()).await?;
+    end(cx, &others.iter().collect::<Vec<_>>()).await?;
     let settled = |id: &Uuid| exchange.settlements.iter().any(|settlement| settlement.id == *id);
     Ok(held.difference(&locked).filter(|id| !settled(id)).copied().collect())
 }

@@ -81,7 +81,7 @@ CREATE TABLE system_job (
     order_key      text COLLATE "C",
     unique_key     text COLLATE "C",
     auto_delete    boolean NOT NULL,
-    attempt        integer NOT NULL,
+    attempt        bigint NOT NULL,
     retries        integer NOT NULL,
     crash_count    integer NOT NULL,
     worker_id      uuid, -- who has it locked
@@ -159,7 +159,7 @@ CREATE VIEW e_asyncoperation AS SELECT
     started_on AS c_startedon,
     completed_on AS c_completedon,
     execution_us / 1e6::double precision AS c_executiontimespan,
-    attempt AS c_attemptcount,
+    least(attempt, 2147483647)::integer AS c_attemptcount,
     retries AS c_retrycount,
     crash_count AS c_crashcount,
     host AS c_hostid,

@@ -107,6 +107,10 @@ impl<'q> Sql<'q> {
 
     /// Choices are kept as a JSON array.
     fn push_contains(&mut self, tested: &Tested<'q>, operator: Operator, values: &'q [Value]) -> Result<()> {
+        if values.is_empty() {
+            self.push("FALSE");
+            return Ok(());
+        }
         let (before, after) = match self.dialect() {
             Dialect::Sqlite => ("json_each(", ") WHERE value IN ("),
             Dialect::Postgres => ("jsonb_array_elements_text(", "::jsonb) AS e (value) WHERE e.value IN ("),

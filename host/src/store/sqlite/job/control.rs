@@ -6,8 +6,8 @@ use uuid::Uuid;
 use super::status;
 use crate::model::error::Result;
 use crate::model::job::{
-    CRASHES_MAX, Control, Controlled, Place, Standing, Suspension, crashed, is_not_over, is_superseded, superseded,
-    unknown,
+    CRASHES_MAX, Control, Controlled, Place, Standing, Suspension, crashed, is_not_over, is_superseded,
+    superseded, unknown,
 };
 use crate::model::{DateTime, JobState, JobStatus, code};
 use crate::store::PausedStep;
