@@ -170,6 +170,11 @@ impl Report {
         self.lines.push([format!("-- {name}"), String::new(), String::new(), String::new(), String::new()]);
     }
 
+    /// What is not measured, and why.
+    pub(crate) fn note(&mut self, text: &str) {
+        self.lines.push([text.to_owned(), String::new(), String::new(), String::new(), String::new()]);
+    }
+
     /// A time against another of the same round.
     pub(crate) fn ratio(&mut self, name: &str, measured: &Samples, against: &Samples, goal: Goal) {
         let ratio = measured.over(against);

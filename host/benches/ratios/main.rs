@@ -31,6 +31,8 @@ mod jobs_claim;
 mod jobs_floor;
 mod jobs_queue;
 mod no_store;
+mod postgres;
+mod postgres_jobs;
 mod start;
 mod steps;
 mod threads;
@@ -42,11 +44,12 @@ use harness::{Effort, Report};
 type Section = fn(Effort, &mut Report);
 
 /// The sections in the order in which they run.
-const SECTIONS: [(&str, Section); 6] = [
+const SECTIONS: [(&str, Section); 7] = [
     ("steps", steps::measure),
     ("threads", threads::measure),
     ("database", database::measure),
     ("jobs", jobs::measure),
+    ("postgres", postgres::measure),
     ("start", start::measure),
     ("deadline", deadline::measure),
 ];

@@ -93,7 +93,7 @@ where
     Ok((value, Ended { timing: Timing { waited, ended: ending.elapsed() }, wrote: ended? }))
 }
 
-/// A transaction with the connection that it is on. Dropped in the middle, it is rolled back by a task.
+/// A transaction with the connection that it is on. Dropped before its end, it is rolled back by a task.
 struct Session {
     lent: Option<Lent>,
     transaction: Arc<PostgresTransaction>,
@@ -129,6 +129,10 @@ impl Session {
         if busy {
             // Whoever asked for it has dropped it.
             connection.cancel().await;
+        }
+        if self.transaction.begin.access == Access::Read && doomed.is_none() && !busy {
+            // It has nothing to lose, so nobody waits for its end: see `drop`.
+            return Ok(wrote);
         }
         let result = match (verdict, doomed) {
             (Verdict::Commit, None) if busy => {
@@ -330,11 +334,6 @@ impl PostgresTransaction {
     async fn commit(&self, connection: &Connection) -> Result<()> {
         match tokio::time::timeout(COMMIT_TIMEOUT, connection.batch("COMMIT")).await {
             Ok(Ok(())) => Ok(()),
-            // What only reads has nothing to lose.
-            _ if self.begin.access == Access::Read => {
-                lock(&self.state).broken = true;
-                Ok(())
-            }
             Ok(Err(error)) if is_lost(&error) => {
                 lock(&self.state).broken = true;
                 Err(self.unknown().with_source(error))

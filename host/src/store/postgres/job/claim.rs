@@ -9,7 +9,6 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use super::control::take_over_dead;
 use super::row::{columns, decode, status};
 use super::{Jobs, is};
 use crate::model::error::Result;
@@ -98,7 +97,6 @@ const STOPPING: &str = "SELECT id, status FROM system_job
 
 /// What of an exchange comes after its settlements.
 pub(super) async fn claim(cx: Jobs<'_>, exchange: &Exchange, exchanged: &mut Exchanged) -> Result<()> {
-    take_over_dead(cx, exchange.worker, exchange.now).await?;
     let claims: Vec<Wanted> = exchange.claims.iter().map(Wanted::of).collect();
     let (now, worker) = (Moment(exchange.now), exchange.worker);
     let longest = i64::try_from(RETRY_DELAY_MAX.as_millis()).unwrap_or(i64::MAX);

@@ -43,7 +43,7 @@ const SUPERSEDE: &str = "UPDATE system_job
 const DELETE: &str = "DELETE FROM system_job WHERE id = ANY($1) AND state = 3";
 
 /// Hosts whose lease is over. Each is taken over by one other.
-const DEAD: &str =
+pub(super) const DEAD: &str =
     "SELECT id FROM worker WHERE lease_until < clock_timestamp() AND id <> $1 FOR UPDATE SKIP LOCKED";
 
 /// As [`DEAD`], with those that have no lease at all and yet hold jobs.
@@ -228,14 +228,8 @@ pub(in crate::store::postgres) async fn recover(
     take_over(cx, &gone, now).await
 }
 
-/// Takes over what hosts hold whose lease is over.
-pub(super) async fn take_over_dead(cx: Jobs<'_>, worker: Uuid, now: DateTime) -> Result<u64> {
-    let rows = cx.rows(DEAD, &[is(&worker, Type::UUID)]).await?;
-    let dead: Vec<Uuid> = rows.iter().map(|row| cx.get(row, 0)).collect::<Result<_>>()?;
-    take_over(cx, &dead, now).await
-}
-
-async fn take_over(cx: Jobs<'_>, workers: &[Uuid], now: DateTime) -> Result<u64> {
+/// Hands back what hosts hold whose lease is over, and returns how many jobs.
+pub(super) async fn take_over(cx: Jobs<'_>, workers: &[Uuid], now: DateTime) -> Result<u64> {
     if workers.is_empty() {
         return Ok(0);
     }

@@ -28,6 +28,7 @@ use crate::store::{Exchange, Exchanged, JobAttempt, JobFilter, JobSelect, Paused
 pub(super) use control::{control, delete, pause_step, paused_steps, prune, recover};
 pub(super) use row::insert;
 use row::{columns, decode, json, status};
+use settle::Settled;
 
 const CHECKPOINT: &str =
     "UPDATE system_job SET checkpoint = $1, crash_count = 0, modified_on = $2, version = version + 1
@@ -106,7 +107,11 @@ pub(super) async fn exchange(
     lease: Duration,
 ) -> Result<Exchanged> {
     let jobs = Jobs::new(transaction, connection, "settle and claim system jobs");
-    let (lapsed, settled) = settle::settle(jobs, exchange, lease).await?;
+    let Settled { lapsed, dead, jobs: settled } = settle::settle(jobs, exchange, lease).await?;
+    let taken_over = control::take_over(jobs, &dead, exchange.now).await?;
+    if taken_over > 0 {
+        tracing::warn!(jobs = taken_over, "took over the jobs of hosts whose lease was over");
+    }
     let mut exchanged = Exchanged { lapsed, settled, ..Exchanged::default() };
     if let Some(held) = &exchange.held {
         exchanged.lost = settle::compare(jobs, exchange, held).await?;

@@ -3,10 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use futures_util::future::join3;
+use futures_util::future::{join, join4};
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
+use super::control::DEAD;
 use super::keys::{KeyKind, lock_keys, next_in_order, superseded_by};
 use super::row::{lines, microseconds, signed, status, text};
 use super::{Jobs, is};
@@ -56,17 +57,34 @@ const SETTLE: &str = "UPDATE system_job
 
 const OWN: &str = "SELECT id, attempt FROM system_job WHERE state = 2 AND worker_id = $1";
 
-/// Renews the lease and ends the attempts. Returns whether the lease had run out, and the jobs whose settlement counted.
-pub(super) async fn settle(cx: Jobs<'_>, exchange: &Exchange, lease: Duration) -> Result<(bool, Vec<Uuid>)> {
+/// What came of the first half of an exchange.
+pub(super) struct Settled {
+    /// Whether the worker's lease had run out.
+    pub(super) lapsed: bool,
+    /// Hosts whose lease is over.
+    pub(super) dead: Vec<Uuid>,
+    /// The jobs whose settlement counted, in the order in which they ended.
+    pub(super) jobs: Vec<Uuid>,
+}
+
+/// Renews the lease, ends the attempts, and looks for hosts that have died.
+pub(super) async fn settle(cx: Jobs<'_>, exchange: &Exchange, lease: Duration) -> Result<Settled> {
     let (succeeded, others): (Vec<&Settlement>, Vec<&Settlement>) =
         exchange.settlements.iter().partition(|settlement| settlement.outcome == Outcome::Succeeded);
-    let (lapsed, mut settled, order_keys) = renew_and_succeed(cx, exchange, lease, &succeeded).await?;
+    let Succeeded { lapsed, dead, jobs: mut settled, order_keys } =
+        renew_and_succeed(cx, exchange, lease, &succeeded).await?;
     next_in_order(cx, &order_keys).await?;
     settled.extend(end(cx, &others).await?);
-    // In the order in which they ended.
     let in_order =
         exchange.settlements.iter().map(|settlement| settlement.id).filter(|id| settled.remove(id));
-    Ok((lapsed, in_order.collect()))
+    Ok(Settled { lapsed, dead, jobs: in_order.collect() })
+}
+
+struct Succeeded {
+    lapsed: bool,
+    dead: Vec<Uuid>,
+    jobs: HashSet<Uuid>,
+    order_keys: Vec<String>,
 }
 
 async fn renew_and_succeed(
@@ -74,7 +92,7 @@ async fn renew_and_succeed(
     exchange: &Exchange,
     lease: Duration,
     succeeded: &[&Settlement],
-) -> Result<(bool, HashSet<Uuid>, Vec<String>)> {
+) -> Result<Succeeded> {
     let lease = milliseconds(lease);
     let ids: Vec<Uuid> = succeeded.iter().map(|done| done.id).collect();
     let attempts: Vec<i64> = succeeded.iter().map(|done| i64::from(done.attempt)).collect();
@@ -94,32 +112,37 @@ async fn renew_and_succeed(
         is(&memory, Type::INT8_ARRAY),
     ];
     let go = [is(&ids, Type::UUID_ARRAY), is(&attempts, Type::INT8_ARRAY), is(&workers, Type::UUID_ARRAY)];
+    let others = [is(&exchange.worker, Type::UUID)];
     let together = async {
         let connection = cx.connection;
         let ready = [
             connection.ready(RENEW, &types(&renew)).await?,
+            connection.ready(DEAD, &types(&others)).await?,
             connection.ready(SUCCEED, &types(&stay)).await?,
             connection.ready(SUCCEED_AND_GO, &types(&go)).await?,
         ];
-        let [renewing, staying, going] = &ready;
+        let [renewing, looking, staying, going] = &ready;
         let renewed = cx.transaction.first(connection, connection.send(renewing, &renew));
+        let dead = connection.send(looking, &others);
         if succeeded.is_empty() {
-            return Ok((renewed.await?, Vec::new()));
+            let (renewed, dead) = join(renewed, dead).await;
+            return Ok((renewed?, dead?, Vec::new()));
         }
-        let all = join3(renewed, connection.send(staying, &stay), connection.send(going, &go));
-        let (renewed, stayed, gone) = all.await;
+        let all = join4(renewed, dead, connection.send(staying, &stay), connection.send(going, &go));
+        let (renewed, dead, stayed, gone) = all.await;
         let mut rows = stayed?;
         rows.append(&mut gone?);
-        Ok((renewed?, rows))
+        Ok((renewed?, dead?, rows))
     };
-    let (renewed, rows) = together.await.map_err(|error| cx.error(error))?;
+    let (renewed, dead, rows) = together.await.map_err(|error| cx.error(error))?;
     let lapsed = renewed.first().map_or(Ok(false), |row| cx.get(row, 0))?;
-    let (mut settled, mut order_keys) = (HashSet::with_capacity(rows.len()), Vec::new());
+    let dead = dead.iter().map(|row| cx.get(row, 0)).collect::<Result<_>>()?;
+    let (mut jobs, mut order_keys) = (HashSet::with_capacity(rows.len()), Vec::new());
     for row in &rows {
-        settled.insert(cx.get(row, 0)?);
+        jobs.insert(cx.get(row, 0)?);
         order_keys.extend(cx.get::<Option<String>>(row, 1)?);
     }
-    Ok((lapsed, settled, order_keys))
+    Ok(Succeeded { lapsed, dead, jobs, order_keys })
 }
 
 /// As [`RENEW`] takes it.
