@@ -265,7 +265,9 @@ impl Deadline {
     }
 }
 
-/// A message on its way through the pipeline. Owned by whoever works on it: the pipeline, or the step that runs.
+/// A message on its way through the pipeline. Owned by whoever works on it: the pipeline, or the step that runs. Copied
+/// only by a transaction that may have to be run again: then the copy is where it begins anew.
+#[derive(Clone)]
 pub struct Execution {
     /// What steps see. Boxed, since executions move into each step and back, and nest.
     pub context: Box<Context>,

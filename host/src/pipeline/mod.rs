@@ -7,6 +7,7 @@ pub mod asynchronous;
 mod bulk;
 mod cascade;
 mod composite;
+mod contention;
 pub mod dry_run;
 pub mod execution;
 pub mod host_job;
@@ -41,7 +42,7 @@ use crate::pipeline::plan::{Choice, Part, Plan};
 use crate::pipeline::recorder::{Record, StepEnd, operation_changes, step_changes};
 use crate::pipeline::registry::{Registry, Step};
 use crate::pipeline::runner::{Organization, Ran};
-use crate::pipeline::scope::Scope;
+use crate::pipeline::scope::{Fate, Scope};
 use crate::store::{Access, Begin, BoxFuture, Lock, Store, transact};
 
 /// Requests nest at most this deep, as on the platform.
@@ -173,13 +174,37 @@ impl Pipeline {
         .await
     }
 
-    /// Opens the transaction, runs `work` in it, writes the effects, commits.
+    /// Runs `work` in a transaction, again where contention undid it, and rings for what it leaves behind.
     async fn run_transaction<F>(
+        self: &Arc<Self>,
+        execution: Execution,
+        access: Access,
+        work: F,
+    ) -> Result<Execution>
+    where
+        F: FnOnce(Arc<Self>, Execution) -> BoxFuture<'static, Result<Execution>> + Clone + Send + 'static,
+    {
+        let deadline = execution.deadline.map(|deadline| deadline.at);
+        let record = execution.record.clone();
+        let run = |(execution, work), fate| self.commit(execution, access, work, fate);
+        let (execution, effects) = self.repeat(deadline, record.as_ref(), (execution, work), run).await?;
+        if effects.queued {
+            self.doorbell.queued.notify_one();
+        }
+        if effects.controlled {
+            self.doorbell.controlled.notify_one();
+        }
+        Ok(execution)
+    }
+
+    /// Opens the transaction, runs `work` in it, writes the effects, commits.
+    async fn commit<F>(
         self: &Arc<Self>,
         mut execution: Execution,
         access: Access,
         work: F,
-    ) -> Result<Execution>
+        fate: Arc<Fate>,
+    ) -> Result<(Execution, Effects)>
     where
         F: FnOnce(Arc<Self>, Execution) -> BoxFuture<'static, Result<Execution>> + Send + 'static,
     {
@@ -196,7 +221,7 @@ impl Pipeline {
             if let Some(record) = execution.record.as_ref().filter(|_| writes) {
                 record.event(Event::Began { waited: asked.elapsed() });
             }
-            let scope = Arc::new(Scope::new(transaction));
+            let scope = Arc::new(Scope::new(transaction, fate));
             execution.scope = Some(Arc::clone(&scope));
             let work = async move {
                 let mut execution = work(pipeline, execution).await?;
@@ -215,19 +240,12 @@ impl Pipeline {
                 Event::RolledBack { took: timing.ended }
             });
         }
-        let (execution, effects) = match outcome {
+        match outcome {
             // What the work says counts more than what became of the rollback.
-            Some(Err(error)) => return Err(error),
-            Some(Ok(done)) => timing.map(|_| done)?,
-            None => return Err(timing.err().unwrap_or_else(lost)),
-        };
-        if effects.queued {
-            self.doorbell.queued.notify_one();
+            Some(Err(error)) => Err(error),
+            Some(Ok(done)) => timing.map(|_| done),
+            None => Err(timing.err().unwrap_or_else(lost)),
         }
-        if effects.controlled {
-            self.doorbell.controlled.notify_one();
-        }
-        Ok(execution)
     }
 
     /// The stages inside the transaction, of an initial request or a nested one.
@@ -426,6 +444,9 @@ impl Pipeline {
                 Ran { result: Err(error), lines: Vec::new(), host_calls: Duration::ZERO, memory_bytes: 0 }
             }
             Ok(()) => {
+                if let Some(scope) = scope.as_ref().filter(|_| step.runner.is_native()) {
+                    scope.note_native(&step.key);
+                }
                 let organization = Arc::clone(self) as Arc<dyn Organization>;
                 step.runner.run(step, execution, organization).instrument(span).await
             }
