@@ -5,6 +5,7 @@
 //! takes them over at once.
 
 mod dispatcher;
+mod lease;
 mod limits;
 mod outcome;
 mod pool;

@@ -163,8 +163,9 @@ fn events(page: &mut Page, indent: Indent<'_>, trace: &Trace) {
             Event::Committed { took } => page.row(level, &format!("{DIM}commit{DIM:#}"), &duration(*took)),
             Event::Repeated { runs, waited, reason } => {
                 current = None;
-                let left = format!("{WARNING}runs again after run {runs}: {}{WARNING:#}", clean(reason));
+                let left = format!("{WARNING}undone by contention, runs again ({runs}){WARNING:#}");
                 page.row(level, &left, &duration(*waited));
+                trace_line(page, level + 1, reason);
             }
             Event::RolledBack { took } => {
                 page.row(level, &format!("{WARNING}rollback{WARNING:#}"), &duration(*took));
