@@ -18,7 +18,7 @@ use stagegate::store::{
     Begin, BoxFuture, Change, Exchange, Exchanged, JobAttempt, JobFilter, JobSelect, Lock, PausedStep, Store,
     Timing, Transaction, Verdict, Work,
 };
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use uuid::Uuid;
 
 type Trade = dyn Fn(Arc<dyn Store>, Arc<Exchange>) -> BoxFuture<'static, Result<Exchanged>> + Send + Sync;
@@ -44,13 +44,22 @@ pub struct Interposed {
     runs: Mutex<HashMap<String, u32>>,
     lease: Option<Duration>,
     changes: Option<tokio::sync::Mutex<UnboundedReceiver<Change>>>,
+    asked: Option<UnboundedSender<()>>,
 }
 
 impl Interposed {
     /// Does not interfere yet.
     #[must_use]
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, exchange: None, faults: None, runs: Mutex::default(), lease: None, changes: None }
+        Self {
+            store,
+            exchange: None,
+            faults: None,
+            runs: Mutex::default(),
+            lease: None,
+            changes: None,
+            asked: None,
+        }
     }
 
     /// Has exchanges of jobs go through a closure, which may hold them up, refuse them or watch them.
@@ -78,10 +87,12 @@ impl Interposed {
         self
     }
 
-    /// Says what other hosts change.
+    /// Says what other hosts change, and tells whenever the host asks for the next change: then it is done with the one
+    /// before.
     #[must_use]
-    pub fn changes(mut self, changes: UnboundedReceiver<Change>) -> Self {
+    pub fn changes(mut self, changes: UnboundedReceiver<Change>, asked: UnboundedSender<()>) -> Self {
         self.changes = Some(tokio::sync::Mutex::new(changes));
+        self.asked = Some(asked);
         self
     }
 
@@ -244,6 +255,10 @@ impl Store for Interposed {
 
     async fn changed(&self) -> Change {
         let Some(changes) = &self.changes else { return self.store.changed().await };
+        if let Some(asked) = &self.asked {
+            // A test that does not want to know has dropped its end.
+            let _ = asked.send(());
+        }
         match changes.lock().await.recv().await {
             Some(change) => change,
             None => std::future::pending().await,

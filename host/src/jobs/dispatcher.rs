@@ -21,6 +21,7 @@ use crate::model::error::Result;
 use crate::model::job::{JobKind, Settlement};
 use crate::model::step::StepKey;
 use crate::pipeline::Pipeline;
+use crate::pipeline::registry::Registry;
 use crate::store::Exchanged;
 use trade::{Sent, Trade};
 
@@ -44,6 +45,8 @@ pub(super) struct Dispatcher {
     settings: Arc<Settings>,
     signals: Arc<Signals>,
     pools: [Pool; 2],
+    /// The steps as they were when it last looked.
+    registry: Arc<Registry>,
     background: Vec<StepKey>,
     limits: Limits,
     runs: Runs,
@@ -60,16 +63,14 @@ pub(super) struct Dispatcher {
 
 impl Dispatcher {
     pub(super) fn new(pipeline: Arc<Pipeline>, settings: Settings, signals: Arc<Signals>) -> Self {
-        let background = pipeline.registry.iter().filter(|step| step.definition.jobs.background);
-        // A cascade is worked through for as long as it takes.
-        let cascades = [JobKind::CascadeAssign, JobKind::CascadeDelete].into_iter().filter_map(JobKind::lane);
-        let (worker, settings) = (Uuid::now_v7(), Arc::new(settings));
+        let (worker, settings, registry) = (Uuid::now_v7(), Arc::new(settings), pipeline.registry.get());
         Self {
             worker,
             host: gethostname::gethostname().to_string_lossy().into_owned(),
             pools: [Pool::new(settings.workers), Pool::new(settings.background_workers)],
-            background: background.map(|step| step.key.clone()).chain(cascades).collect(),
-            limits: Limits::new(&pipeline.registry),
+            background: background(&registry),
+            limits: Limits::new(&registry),
+            registry,
             runs: Runs::new(worker, &pipeline, &settings),
             settings,
             signals,
@@ -264,6 +265,14 @@ impl Dispatcher {
             }
         }
     }
+}
+
+/// The steps whose jobs have places of their own.
+fn background(registry: &Registry) -> Vec<StepKey> {
+    let steps = registry.iter().filter(|step| step.definition.jobs.background);
+    // A cascade is worked through for as long as it takes.
+    let cascades = [JobKind::CascadeAssign, JobKind::CascadeDelete].into_iter().filter_map(JobKind::lane);
+    steps.map(|step| step.key.clone()).chain(cascades).collect()
 }
 
 async fn arrival(trade: &mut Option<Trade>) -> (Sent, Result<Exchanged>) {

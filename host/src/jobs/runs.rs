@@ -133,6 +133,11 @@ impl Runs {
         self.runs.values().filter(|run| !run.given_up).map(|run| run.attempt.id)
     }
 
+    /// The steps that run, each as often as it does.
+    pub(super) fn steps(&self) -> impl Iterator<Item = &StepKey> {
+        self.runs.values().map(|run| &run.step)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.tasks.is_empty()
     }

@@ -41,7 +41,7 @@ impl Pipeline {
     /// so that what its steps write does not stay either.
     pub async fn dry_run(self: &Arc<Self>, request: Request) -> DryRun {
         let record = Record::new();
-        let origin = Origin { record: Some(record.clone()), ..Origin::outside(self.store.schema()) };
+        let origin = Origin { record: Some(record.clone()), ..self.outside() };
         let outcome = match self.begin(origin, request).await {
             Err(error) => Err(error),
             Ok(execution) => {

@@ -112,7 +112,7 @@ impl Pipeline {
     fn origin_of(&self, job: &Job) -> Origin {
         let (depth, since) = depth_now(job.depth, job.created_on, self.clock.now());
         let correlation = Some((job.correlation_id, since));
-        Origin { user: job.owner, depth, correlation, ..Origin::outside(self.store.schema()) }
+        Origin { user: job.owner, depth, correlation, ..self.outside() }
     }
 
     /// Queues a cascade as a job, if it is one of the first level and long enough; the job's identifier then.

@@ -8,6 +8,7 @@ mod bulk;
 mod cascade;
 mod composite;
 mod contention;
+pub mod current;
 pub mod dry_run;
 pub mod execution;
 pub mod host_job;
@@ -35,6 +36,7 @@ use crate::model::job::Schedule;
 use crate::model::request::parameter;
 use crate::model::trace::{Event, OperationRun, Trace};
 use crate::model::{Clock, Fault, Mode, Parameter, Request, Response, Stage, Value};
+use crate::pipeline::current::Current;
 use crate::pipeline::execution::{Context, Deadline, Execution, Origin};
 use crate::pipeline::host_job::CascadeThresholds;
 use crate::pipeline::options::Options;
@@ -56,8 +58,8 @@ pub const TIME_LIMIT_DEFAULT: Duration = Duration::from_secs(120);
 pub struct Pipeline {
     /// Where records and jobs are.
     pub store: Arc<dyn Store>,
-    /// The steps.
-    pub registry: Registry,
+    /// The steps as registered now. A request keeps to those that there were when it came.
+    pub registry: Current<Registry>,
     /// The host's time.
     pub clock: Arc<dyn Clock>,
     /// How deep requests may nest.
@@ -82,7 +84,7 @@ pub struct Doorbell {
 impl Pipeline {
     /// Runs a request from outside.
     pub async fn execute(self: &Arc<Self>, request: Request) -> Result<Response> {
-        self.dispatch(Origin::outside(self.store.schema()), request).await
+        self.dispatch(self.outside(), request).await
     }
 
     /// Runs a request from outside and returns its trace too, whether it succeeds or fails. None if the request did
@@ -93,7 +95,7 @@ impl Pipeline {
         admitted: Option<Duration>,
     ) -> (Result<Response>, Option<Trace>) {
         let record = Record::new();
-        let origin = Origin { record: Some(record.clone()), ..Origin::outside(self.store.schema()) };
+        let origin = Origin { record: Some(record.clone()), ..self.outside() };
         let result = match self.begin(origin, request).await {
             Err(error) => Err(error),
             Ok(execution) => {
@@ -108,7 +110,12 @@ impl Pipeline {
 
     /// Queues a request from outside as a job.
     pub async fn schedule(self: &Arc<Self>, request: Request, schedule: &Schedule) -> Result<Uuid> {
-        self.queue_request(Origin::outside(self.store.schema()), request, schedule).await
+        self.queue_request(self.outside(), request, schedule).await
+    }
+
+    /// The origin of a request from outside, with the definitions and the steps that there are now.
+    fn outside(&self) -> Origin {
+        Origin::outside(self.store.schema(), self.registry.get())
     }
 
     /// Runs a request from anywhere: in a transaction that can still go on, where there is one.
@@ -159,8 +166,8 @@ impl Pipeline {
     /// A message, stage by stage.
     async fn run_stages(self: &Arc<Self>, execution: Execution) -> Result<Execution> {
         let context = &execution.context;
-        let plan =
-            Plan::new(&self.registry, execution.operation, &context.message, context.entity.as_deref());
+        let (message, entity) = (&context.message, context.entity.as_deref());
+        let plan = Plan::new(&execution.registry, execution.operation, message, entity);
         let execution = self.read_images_early(&plan, execution).await?;
         let execution = self.run_stage(&plan, execution, Stage::PreValidation).await?;
         if execution.scope.is_some() {
@@ -320,6 +327,7 @@ impl Pipeline {
             record: origin.record.map(|record| record.request(&context)),
             context: Box::new(context),
             schema: origin.schema,
+            registry: origin.registry,
             operation,
             subject,
             deadline,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{BACKGROUND, Dispatcher};
+use super::{BACKGROUND, Dispatcher, background};
 use crate::model::error::Result;
 use crate::model::job::{Outcome, Settlement};
 use crate::model::{DateTime, Job, JobStatus};
@@ -31,6 +31,7 @@ impl Dispatcher {
         if !self.finished.is_empty() {
             self.look();
         }
+        self.follow_registry();
         let limits = self.limits.now();
         let mut claims = Vec::with_capacity(self.pools.len());
         for (index, pool) in self.pools.iter_mut().enumerate() {
@@ -46,6 +47,18 @@ impl Dispatcher {
             claims.push(Claim { limit, lane, limits: limits.clone(), suspect });
         }
         claims
+    }
+
+    /// Goes by the steps that are registered now.
+    fn follow_registry(&mut self) {
+        let registry = self.pipeline.registry.get();
+        if Arc::ptr_eq(&registry, &self.registry) {
+            return;
+        }
+        let waiting = self.pools.iter().flat_map(|pool| &pool.waiting).map(|job| &job.step);
+        self.limits.follow(&registry, waiting.chain(self.runs.steps()));
+        self.background = background(&registry);
+        self.registry = registry;
     }
 
     pub(super) fn exchange(&mut self, claims: Vec<Claim>) -> Trade {
