@@ -15,6 +15,8 @@ use stagegate::{
     HostBuilder, NativeStep, Request, Response, Stage, StepContext, StepDefinition, Value,
 };
 
+pub mod interposed;
+
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));
 
 /// The limit of guests in tests: small, so that a guest that allocates without end is soon there.

@@ -1,8 +1,8 @@
 //! The host: everything put together, for the service that embeds it.
 
+mod follow;
 mod registration;
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,12 +13,13 @@ use uuid::Uuid;
 use crate::jobs::{self, Service};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::job::{Control, Controlled, JobCount, Schedule};
-use crate::model::registration::{Diff, Manifest, Override};
+use crate::model::registration::Override;
 use crate::model::step::StepKey;
 use crate::model::trace::StepRun;
 use crate::model::{
     Clock, Definitions, Job, MessageDefinition, Request, Response, Schema, StepDefinition, SystemClock, Trace,
 };
+use crate::pipeline::current::Current;
 use crate::pipeline::dry_run::DryRun;
 use crate::pipeline::host_job::CascadeThresholds;
 use crate::pipeline::native::NativeStep;
@@ -26,8 +27,9 @@ use crate::pipeline::runner::Runner;
 use crate::pipeline::{DEPTH_LIMIT_DEFAULT, Doorbell, Pipeline, TIME_LIMIT_DEFAULT};
 use crate::store::{JobSelect, PausedStep, Store};
 use crate::wasm::Plugin;
+use follow::{Following, Registrations};
 pub use registration::Planned;
-use registration::{Entry, Registered};
+use registration::sources::{Entry, Sources, definable};
 
 /// Message requests from outside that run at once where the embedder does not say.
 const CONCURRENCY_DEFAULT: u32 = 16;
@@ -71,10 +73,9 @@ struct Inner {
     pipeline: Arc<Pipeline>,
     admission: Arc<Semaphore>,
     concurrency: u32,
-    plugins: Vec<Plugin>,
-    overrides: HashMap<StepKey, Vec<Override>>,
-    drift: Diff,
+    registrations: Arc<Registrations>,
     service: std::sync::Mutex<Option<Service>>,
+    following: std::sync::Mutex<Option<Following>>,
     settled: Arc<Notify>,
 }
 
@@ -156,9 +157,9 @@ impl Host {
             let named = definitions.messages.iter().any(|defined| defined.name == message.name);
             !named && !schema.messages.contains_key(&message.name)
         };
-        let declared = self.inner.plugins.iter().flat_map(|plugin| &plugin.declaration().messages);
+        let declared = self.plugins().iter().flat_map(|plugin| &plugin.declaration().messages);
         let declared = declared.filter(is_new).cloned().collect();
-        definitions.messages.extend(registration::definable(declared, &definitions, &schema));
+        definitions.messages.extend(definable(declared, &definitions, &schema));
         store.define(definitions).await
     }
 
@@ -171,7 +172,7 @@ impl Host {
     /// The plugins, in the order of registration.
     #[must_use]
     pub fn plugins(&self) -> &[Plugin] {
-        &self.inner.plugins
+        &self.inner.registrations.sources.plugins
     }
 
     /// System jobs, oldest first.
@@ -261,6 +262,10 @@ impl Host {
         if let Some(service) = service {
             service.stop().await;
         }
+        let following = self.inner.following.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        if let Some(following) = following {
+            following.stop().await;
+        }
         // All places at once are free when nothing runs any more.
         let all = self.inner.admission.acquire_many(self.inner.concurrency).await;
         self.inner.admission.close();
@@ -299,9 +304,7 @@ impl Host {
 #[must_use]
 pub struct HostBuilder {
     store: Option<StoreChoice>,
-    entries: Vec<Entry>,
-    manifests: Vec<Manifest>,
-    plugins: Vec<Plugin>,
+    sources: Sources,
     clock: Arc<dyn Clock>,
     time_limit: Duration,
     depth_limit: u32,
@@ -312,7 +315,6 @@ pub struct HostBuilder {
     retention: Option<Duration>,
     asynchronous_cascades: Option<CascadeThresholds>,
     observer: Option<jobs::Observer>,
-    definitions: Definitions,
 }
 
 enum StoreChoice {
@@ -332,9 +334,7 @@ impl Default for HostBuilder {
     fn default() -> Self {
         Self {
             store: None,
-            entries: Vec::new(),
-            manifests: Vec::new(),
-            plugins: Vec::new(),
+            sources: Sources::default(),
             clock: Arc::new(SystemClock),
             time_limit: TIME_LIMIT_DEFAULT,
             depth_limit: DEPTH_LIMIT_DEFAULT,
@@ -345,7 +345,6 @@ impl Default for HostBuilder {
             retention: Some(jobs::RETENTION_DEFAULT),
             asynchronous_cascades: None,
             observer: None,
-            definitions: Definitions::default(),
         }
     }
 }
@@ -369,8 +368,8 @@ impl HostBuilder {
     /// rank run in the order of these calls, after the steps whose registration the database keeps.
     pub fn plugin(mut self, plugin: Plugin) -> Self {
         let runner = Arc::new(plugin.clone().with_clock(Arc::clone(&self.clock)));
-        self.entries.push(Entry::Declared(plugin.clone(), runner));
-        self.plugins.push(plugin);
+        self.sources.entries.push(Entry::Declared(plugin.clone(), runner));
+        self.sources.plugins.push(plugin);
         self
     }
 
@@ -383,14 +382,14 @@ impl HostBuilder {
         definition: StepDefinition,
         secure_configuration: Option<String>,
     ) -> Self {
-        self.entries.push(Entry::Step(Box::new(Registration {
+        self.sources.entries.push(Entry::Step(Box::new(Registration {
             plugin: plugin.name().to_owned(),
             definition,
             secure_configuration,
             runner: Arc::new(plugin.clone().with_clock(Arc::clone(&self.clock))),
         })));
-        if !self.plugins.iter().any(|known| known.name() == plugin.name()) {
-            self.plugins.push(plugin);
+        if !self.sources.plugins.iter().any(|known| known.name() == plugin.name()) {
+            self.sources.plugins.push(plugin);
         }
         self
     }
@@ -402,7 +401,7 @@ impl HostBuilder {
         definition: StepDefinition,
         step: NativeStep,
     ) -> Self {
-        self.entries.push(Entry::Step(Box::new(Registration {
+        self.sources.entries.push(Entry::Step(Box::new(Registration {
             plugin: plugin.into(),
             definition,
             secure_configuration: None,
@@ -475,9 +474,10 @@ impl HostBuilder {
     /// plugin declares of these it brings along itself. See [`Host::define`].
     pub fn define(mut self, definitions: impl Into<Definitions>) -> Self {
         let Definitions { entities, relationships, messages } = definitions.into();
-        self.definitions.entities.extend(entities);
-        self.definitions.relationships.extend(relationships);
-        self.definitions.messages.extend(messages);
+        let defined = &mut self.sources.definitions;
+        defined.entities.extend(entities);
+        defined.relationships.extend(relationships);
+        defined.messages.extend(messages);
         self
     }
 
@@ -495,13 +495,13 @@ impl HostBuilder {
     /// which an engine has no room.
     pub async fn build(mut self) -> Result<Host> {
         let concurrency = self.concurrency.unwrap_or_else(|| {
-            self.plugins.first().map_or(CONCURRENCY_DEFAULT, |plugin| plugin.room().concurrency)
+            self.sources.plugins.first().map_or(CONCURRENCY_DEFAULT, |plugin| plugin.room().concurrency)
         });
-        check_room(&self.plugins, concurrency, self.depth_limit)?;
-        let (store, Registered { registry, overrides, drift }) = self.open_and_register().await?;
+        check_room(&self.sources.plugins, concurrency, self.depth_limit)?;
+        let (store, registered) = self.open_and_register().await?;
         let pipeline = Arc::new(Pipeline {
             store,
-            registry,
+            registry: Current::new(Arc::clone(&registered.registry)),
             clock: self.clock,
             depth_limit: self.depth_limit,
             time_limit: self.time_limit,
@@ -520,8 +520,11 @@ impl HostBuilder {
         let service = (self.workers > 0).then(|| Service::start(Arc::clone(&pipeline), settings));
         let settled = service.as_ref().map(Service::settled).unwrap_or_default();
         let service = std::sync::Mutex::new(service);
-        let plugins = self.plugins;
-        let inner = Inner { pipeline, admission, concurrency, plugins, overrides, drift, service, settled };
+        let current = Current::new(Arc::new(registered));
+        let registrations = Arc::new(Registrations { sources: self.sources, current });
+        let following = Following::start(&pipeline, &registrations);
+        let following = std::sync::Mutex::new(following);
+        let inner = Inner { pipeline, admission, concurrency, registrations, service, following, settled };
         Ok(Host { inner: Arc::new(inner) })
     }
 }

@@ -12,9 +12,10 @@ use std::sync::mpsc::{Receiver, channel};
 
 use stagegate::store::{Exchange, Store};
 use stagegate::{Host, HostBuilder, NativeStep, Result, Stage};
+use stagegate_tests::interposed::Interposed;
 use stagegate_tests::{AUDIT_TRAIL, PATIENCE, entity, load, on_create, text};
 
-use super::support::{Interposed, open, queue, write_effect};
+use super::support::{open, queue, write_effect};
 
 /// Jobs that a child queues.
 pub(super) const JOBS: usize = 1000;
@@ -154,9 +155,9 @@ fn process() {
 
 async fn live(step: Step, ends_at: EndsAt, database: PathBuf) {
     let settled = Arc::new(AtomicUsize::new(0));
-    let store = Interposed::on(open(&database), move |store, given| {
-        exchange(ends_at, store, given, Arc::clone(&settled))
-    });
+    let store = Interposed::new(open(&database))
+        .exchange(move |store, given| exchange(ends_at, store, given, Arc::clone(&settled)))
+        .done();
     let is_new = store.schema().entity("probe").is_err();
     let runs = Arc::new(AtomicUsize::new(0));
     let works = NativeStep::new(move |cx| {

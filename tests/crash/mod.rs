@@ -5,6 +5,7 @@ mod child;
 mod clock;
 mod guests;
 mod kills;
+mod leases;
 mod shutdown;
 mod store;
 mod support;

@@ -13,10 +13,11 @@ use stagegate::model::JobPolicy;
 use stagegate::store::Store;
 use stagegate::store::sqlite::{Options, SqliteStore};
 use stagegate::{Error, ErrorKind, Host, JobStatus, NativeStep, Request, Stage};
+use stagegate_tests::interposed::Interposed;
 use stagegate_tests::{Log, PATIENCE, entity, on_update, probe, text};
 use tokio::sync::mpsc::unbounded_channel;
 
-use super::support::{Interposed, jobs, open};
+use super::support::{jobs, open};
 
 const JOBS: usize = 20;
 
@@ -59,15 +60,17 @@ async fn settlements_that_the_store_refuses_are_tried_again() {
     let folder = tempfile::tempdir().unwrap();
     let failures = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&failures);
-    let store = Interposed::on(open(&folder.path().join("full.db")), move |store, given| {
-        let fails = !given.settlements.is_empty() && count.fetch_add(1, Ordering::Relaxed) < 2;
-        async move {
-            if fails {
-                return Err(Error::new(ErrorKind::Store, "the database or disk is full"));
+    let store = Interposed::new(open(&folder.path().join("full.db")))
+        .exchange(move |store, given| {
+            let fails = !given.settlements.is_empty() && count.fetch_add(1, Ordering::Relaxed) < 2;
+            async move {
+                if fails {
+                    return Err(Error::new(ErrorKind::Store, "the database or disk is full"));
+                }
+                store.exchange_jobs(given).await
             }
-            store.exchange_jobs(given).await
-        }
-    });
+        })
+        .done();
     let log = Log::default();
     let host = host(store, &log, |_| ()).await;
     queue_in_order(&host).await;
@@ -83,16 +86,18 @@ async fn settlements_wait_for_another_program_that_holds_the_file() {
     let mut options = Options::new(&path);
     options.busy_timeout = Duration::from_millis(20);
     let (failed, mut failures) = unbounded_channel();
-    let store = Interposed::on(SqliteStore::open(options).unwrap(), move |store, given| {
-        let failed = failed.clone();
-        async move {
-            let exchanged = store.exchange_jobs(given).await;
-            if let Err(error) = &exchanged {
-                failed.send(error.clone()).unwrap();
+    let store = Interposed::new(SqliteStore::open(options).unwrap())
+        .exchange(move |store, given| {
+            let failed = failed.clone();
+            async move {
+                let exchanged = store.exchange_jobs(given).await;
+                if let Err(error) = &exchanged {
+                    failed.send(error.clone()).unwrap();
+                }
+                exchanged
             }
-            exchanged
-        }
-    });
+        })
+        .done();
     let other = Arc::new(Mutex::new(Connection::open(&path).unwrap()));
     let holder = Arc::clone(&other);
     let log = Log::default();

@@ -4,6 +4,7 @@ mod asynchronous;
 mod batches;
 mod bulk;
 mod cascades;
+mod contention;
 mod custom;
 mod dry_runs;
 mod filters;

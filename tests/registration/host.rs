@@ -22,7 +22,7 @@ async fn planned(builder: HostBuilder) -> (Vec<PlannedStep>, Vec<String>) {
     let host = builder.build().await.unwrap();
     let mut plan = host.plan();
     plan.sort_by_key(|step| step.sequence);
-    let drift = lines(host.drift());
+    let drift = lines(&host.drift());
     host.shutdown().await;
     (plan, drift)
 }

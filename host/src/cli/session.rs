@@ -243,7 +243,7 @@ impl<'a> Session<'a> {
 
 /// How the registration that runs differs from what the plugin and its manifests say.
 fn drift_of(host: &Host, plugin: &Plugin) -> impl Iterator<Item = String> {
-    let steps = host.drift().steps.iter();
+    let steps = host.drift().steps.into_iter();
     steps.filter(|step| step.registration().plugin == plugin.name()).map(|step| {
         format!(
             "the database's registration is not what is described: {step}; `stagegate apply` would change it"

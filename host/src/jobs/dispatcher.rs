@@ -3,38 +3,36 @@
 //! Whatever has ended while the last exchange was on its way is settled with the next, together with the claim of new
 //! jobs: one transaction for all of it. So the batches grow with the load, and a job that comes alone waits for nobody.
 
+mod trade;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::lease::Lease;
 use super::limits::Limits;
 use super::pool::Pool;
 use super::runs::{Run, Runs};
 use super::{Settings, Signals};
+use crate::model::DateTime;
 use crate::model::error::Result;
-use crate::model::job::{JobKind, Outcome, Settlement};
+use crate::model::job::{JobKind, Settlement};
 use crate::model::step::StepKey;
-use crate::model::{DateTime, Job, JobStatus};
 use crate::pipeline::Pipeline;
-use crate::store::{BoxFuture, Claim, Exchange, Exchanged, Lane};
+use crate::pipeline::registry::Registry;
+use crate::store::Exchanged;
+use trade::{Sent, Trade};
 
-/// The longest that a job waits to be seen when nobody rang for it, and that an operator's wish waits to be heard which
-/// another process has written.
-const POLL: Duration = Duration::from_secs(1);
 /// Ends that are settled at the latest when there are so many, and how long the first of them waits for others to come,
 /// while there are jobs at hand that have not begun.
 const SETTLE_MAX: usize = 128;
 const SETTLE_WITHIN: Duration = Duration::from_millis(5);
-/// The pause after the store failed.
-const BACK_OFF: Duration = Duration::from_secs(1);
 /// How often old jobs are looked for.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
 /// Old jobs that are deleted in one transaction: the writer is held for a few milliseconds.
 const PRUNE_BATCH: u32 = 1000;
-
-type Trade = BoxFuture<'static, (Arc<Exchange>, Result<Exchanged>)>;
 
 /// Jobs of background steps have places of their own, or they would keep the others waiting for hours.
 const ORDINARY: usize = 0;
@@ -47,38 +45,41 @@ pub(super) struct Dispatcher {
     settings: Arc<Settings>,
     signals: Arc<Signals>,
     pools: [Pool; 2],
+    /// The steps as they were when it last looked.
+    registry: Arc<Registry>,
     background: Vec<StepKey>,
     limits: Limits,
     runs: Runs,
     finished: Vec<Settlement>,
     /// When the first of them had ended.
     ended_since: Option<Instant>,
-    /// Whether the last exchange failed: what it claimed, if it did, nobody knows of.
+    /// Whether the store may have another idea than this worker of what it holds: the next exchange says it. After one
+    /// that failed nobody knows what it claimed, and after the lease was over what others took.
     in_doubt: bool,
+    lease: Lease,
     /// When old jobs were last looked for.
     pruned: Option<Instant>,
 }
 
 impl Dispatcher {
     pub(super) fn new(pipeline: Arc<Pipeline>, settings: Settings, signals: Arc<Signals>) -> Self {
-        let background = pipeline.registry.iter().filter(|step| step.definition.jobs.background);
-        // A cascade is worked through for as long as it takes.
-        let cascades = [JobKind::CascadeAssign, JobKind::CascadeDelete].into_iter().filter_map(JobKind::lane);
-        let (worker, settings) = (Uuid::now_v7(), Arc::new(settings));
+        let (worker, settings, registry) = (Uuid::now_v7(), Arc::new(settings), pipeline.registry.get());
         Self {
             worker,
             host: gethostname::gethostname().to_string_lossy().into_owned(),
             pools: [Pool::new(settings.workers), Pool::new(settings.background_workers)],
-            background: background.map(|step| step.key.clone()).chain(cascades).collect(),
-            limits: Limits::new(&pipeline.registry),
+            background: background(&registry),
+            limits: Limits::new(&registry),
+            registry,
             runs: Runs::new(worker, &pipeline, &settings),
             settings,
             signals,
-            pipeline,
             finished: Vec::new(),
             ended_since: None,
             in_doubt: false,
+            lease: Lease::new(pipeline.store.lease()),
             pruned: None,
+            pipeline,
         }
     }
 
@@ -91,9 +92,10 @@ impl Dispatcher {
         let mut listen = false;
         // What an operator did may leave nothing to wait for.
         let mut listened = false;
-        let mut next = Instant::now() + POLL;
-        let mut not_before = Instant::now();
+        let mut next = self.lease.next();
+        let mut not_before = next;
         loop {
+            self.stop_if_lease_ran_out();
             self.start_waiting();
             let now = Instant::now();
             let looks = self.pools.iter().any(|pool| pool.looks && pool.room() > 0);
@@ -110,30 +112,34 @@ impl Dispatcher {
                 () = pipeline.doorbell.queued.notified() => self.look(),
                 () = pipeline.doorbell.controlled.notified() => listen = true,
                 Some(ended) = self.runs.ended() => self.note(ended),
-                (exchange, result) = arrival(&mut trade) => {
+                (sent, result) = arrival(&mut trade) => {
                     trade = None;
-                    let now = Instant::now();
-                    match self.apply(&exchange.settlements, result) {
+                    match self.apply(&sent, result) {
                         Ok(latest) => {
                             if std::mem::take(&mut listened) {
                                 signals.settled.notify_waiters();
                             }
                             next = latest;
+                            // Others may have taken over what runs here.
+                            listen |= self.in_doubt;
                         }
                         // With what has ended still at hand.
                         Err(()) => {
                             self.look();
-                            (not_before, next) = (now + BACK_OFF, now + BACK_OFF);
+                            not_before = Instant::now() + self.lease.back_off();
+                            next = not_before;
                         }
                     }
                 }
+                () = end_of(&self.lease) => {}
                 () = tokio::time::sleep_until(wake) => {
                     if wake < next {
                         continue;
                     }
                     self.look();
                     listen = true;
-                    next = Instant::now() + POLL;
+                    // Unless an exchange is still on its way, the next one says when.
+                    next = Instant::now() + self.lease.beat();
                     self.prune();
                 }
                 () = signals.stop.notified() => break,
@@ -153,7 +159,7 @@ impl Dispatcher {
                 Err(error) => tracing::error!(%error, "cannot take over the jobs of earlier runs"),
             }
             tokio::select! {
-                () = tokio::time::sleep(BACK_OFF) => {}
+                () = tokio::time::sleep(self.lease.back_off()) => {}
                 () = self.signals.stop.notified() => {
                     // For the loop that comes, which has nothing to wait for then.
                     self.signals.stop.notify_one();
@@ -174,93 +180,6 @@ impl Dispatcher {
         Some(if more { first + SETTLE_WITHIN } else { first })
     }
 
-    /// What to claim next.
-    fn claims(&mut self) -> Vec<Claim> {
-        // What ends makes room, and may let the next of its key or its step go.
-        if !self.finished.is_empty() {
-            self.look();
-        }
-        let limits = self.limits.now();
-        let mut claims = Vec::with_capacity(self.pools.len());
-        for (index, pool) in self.pools.iter_mut().enumerate() {
-            let lane = match index {
-                BACKGROUND => Lane::Only(self.background.clone()),
-                _ => Lane::AllBut(self.background.clone()),
-            };
-            pool.look();
-            let limit = if pool.looks { pool.room() } else { 0 };
-            pool.looks &= limit == 0;
-            // One at a time, so that whoever kills the host is known.
-            let suspect = !pool.has_suspect() && !self.runs.has_suspect(index);
-            claims.push(Claim { limit, lane, limits: limits.clone(), suspect });
-        }
-        claims
-    }
-
-    fn exchange(&mut self, claims: Vec<Claim>) -> Trade {
-        self.ended_since = None;
-        let exchange = Arc::new(Exchange {
-            settlements: std::mem::take(&mut self.finished),
-            claims,
-            worker: self.worker,
-            held: self.in_doubt.then(|| self.held()),
-            host: self.host.clone(),
-            now: self.pipeline.clock.now(),
-        });
-        let store = Arc::clone(&self.pipeline.store);
-        Box::pin(async move {
-            let result = store.exchange_jobs(Arc::clone(&exchange)).await;
-            (exchange, result)
-        })
-    }
-
-    /// The jobs that run or wait for a place.
-    fn held(&self) -> Vec<Uuid> {
-        let waiting = self.pools.iter().flat_map(|pool| &pool.waiting).map(|job| job.id);
-        self.runs.ids().chain(waiting).collect()
-    }
-
-    /// Takes what an exchange has brought, and says when to look again at the latest. If it failed, what was to be settled is
-    /// kept for the next one.
-    fn apply(
-        &mut self,
-        settlements: &[Settlement],
-        result: Result<Exchanged>,
-    ) -> std::result::Result<Instant, ()> {
-        let exchanged = match result {
-            Ok(exchanged) => exchanged,
-            Err(error) => {
-                tracing::error!(%error, "cannot settle and claim jobs");
-                self.ended_since.get_or_insert_with(Instant::now);
-                self.in_doubt = true;
-                self.finished.splice(0..0, settlements.iter().cloned());
-                return Err(());
-            }
-        };
-        self.in_doubt = false;
-        if exchanged.settled.len() != settlements.len() {
-            for lost in settlements.iter().filter(|settlement| !exchanged.settled.contains(&settlement.id)) {
-                tracing::warn!(job = %lost.id, attempt = lost.attempt, "somebody else has taken this job over");
-            }
-        }
-        if !settlements.is_empty() {
-            self.signals.settled.notify_waiters();
-        }
-        for (pool, jobs) in self.pools.iter_mut().zip(exchanged.claimed) {
-            pool.looks |= !jobs.is_empty();
-            for job in jobs {
-                self.limits.began(&job.step);
-                pool.waiting.push_back(job);
-            }
-        }
-        for (id, status) in exchanged.stopping {
-            self.interrupt(id, status);
-        }
-        let now = Instant::now();
-        let due = exchanged.next_due.map(|due| now + until(self.pipeline.clock.now(), due));
-        Ok([due, self.limits.next()].into_iter().flatten().fold(now + POLL, Instant::min))
-    }
-
     fn start_waiting(&mut self) {
         for index in [ORDINARY, BACKGROUND] {
             while let Some(job) = self.pools.get_mut(index).filter(|pool| pool.has_place()).and_then(|pool| {
@@ -274,29 +193,17 @@ impl Dispatcher {
     }
 
     /// Notes runs that have ended.
-    fn note(&mut self, ended: Vec<(Run, Settlement)>) {
+    fn note(&mut self, ended: Vec<(Run, Option<Settlement>)>) {
         for (run, settlement) in ended {
             self.limits.ended(&run.step);
             if let Some(pool) = self.pools.get_mut(run.pool) {
                 pool.ended();
+                pool.looks |= settlement.is_none();
             }
-            self.ended_since.get_or_insert_with(Instant::now);
-            self.finished.push(settlement);
-        }
-    }
-
-    /// An operator wants a job to stop.
-    fn interrupt(&mut self, id: Uuid, status: JobStatus) {
-        for pool in &mut self.pools {
-            if let Some(place) = pool.waiting.iter().position(|job| job.id == id)
-                && let Some(job) = pool.waiting.remove(place)
-            {
-                self.limits.ended(&job.step);
-                self.ended_since.get_or_insert_with(Instant::now);
-                self.finished.push(release(&job, self.worker, self.pipeline.clock.now()));
+            if let Some(settlement) = settlement {
+                self.settle(settlement);
             }
         }
-        self.runs.interrupt(id, status);
     }
 
     /// Deletes old jobs, beside everything else.
@@ -317,58 +224,68 @@ impl Dispatcher {
     }
 
     /// Claims nothing more, hands back what has not begun, lets what runs end within the grace, stops the rest, and
-    /// settles all of it.
+    /// settles all of it. The lease is renewed meanwhile.
     async fn stop(mut self, mut trade: Option<Trade>) {
-        let mut deadline = Instant::now() + self.settings.grace;
+        let deadline = Instant::now() + self.settings.grace;
         let mut stopped = false;
+        let mut not_before = Instant::now();
         loop {
-            let now = self.pipeline.clock.now();
-            for pool in &mut self.pools {
-                let handed_back = pool.waiting.drain(..).map(|job| release(&job, self.worker, now));
-                self.finished.extend(handed_back);
-            }
+            self.stop_if_lease_ran_out();
+            self.hand_back_waiting();
             self.runs.stop_at_checkpoints();
-            if trade.is_none() && !self.finished.is_empty() {
-                trade = Some(self.exchange(Vec::new()));
-            }
-            if trade.is_none() && self.runs.is_empty() {
+            let now = Instant::now();
+            let wanted = !self.finished.is_empty() || self.in_doubt || self.lease.next() <= now;
+            let is_done = self.runs.is_empty() && self.finished.is_empty();
+            if trade.is_none() && is_done {
                 return;
             }
+            if trade.is_none() && wanted && now >= not_before {
+                trade = Some(self.exchange(Vec::new()));
+            }
+            let wake = if wanted { not_before } else { self.lease.next() };
             tokio::select! {
                 Some(ended) = self.runs.ended() => self.note(ended),
-                (exchange, result) = arrival(&mut trade) => {
+                (sent, result) = arrival(&mut trade) => {
                     trade = None;
-                    if self.apply(&exchange.settlements, result).is_err() {
+                    if self.apply(&sent, result).is_err() {
                         if stopped {
                             tracing::error!("jobs stay locked until the next host on the database takes them over");
                             return;
                         }
-                        tokio::time::sleep_until(deadline.min(Instant::now() + BACK_OFF)).await;
+                        not_before = deadline.min(Instant::now() + self.lease.back_off());
                     }
                 }
+                () = end_of(&self.lease) => {}
+                () = tokio::time::sleep_until(wake), if trade.is_none() => {}
                 () = tokio::time::sleep_until(deadline), if !stopped => {
                     stopped = true;
                     self.runs.abort();
-                    deadline = Instant::now();
+                    not_before = Instant::now();
                 }
             }
         }
     }
 }
 
-async fn arrival(trade: &mut Option<Trade>) -> (Arc<Exchange>, Result<Exchanged>) {
+/// The steps whose jobs have places of their own.
+fn background(registry: &Registry) -> Vec<StepKey> {
+    let steps = registry.iter().filter(|step| step.definition.jobs.background);
+    // A cascade is worked through for as long as it takes.
+    let cascades = [JobKind::CascadeAssign, JobKind::CascadeDelete].into_iter().filter_map(JobKind::lane);
+    steps.map(|step| step.key.clone()).chain(cascades).collect()
+}
+
+async fn arrival(trade: &mut Option<Trade>) -> (Sent, Result<Exchanged>) {
     match trade {
         Some(trade) => trade.await,
         None => std::future::pending().await,
     }
 }
 
-/// Hands back a job that has not begun.
-fn release(job: &Job, worker: Uuid, now: DateTime) -> Settlement {
-    Settlement::new(job.id, job.attempt, worker, Outcome::Unclaimed, now)
-}
-
-/// The time from one moment to a later one.
-fn until(now: DateTime, moment: DateTime) -> Duration {
-    Duration::from_millis(u64::try_from(moment.0.saturating_sub(now.0)).unwrap_or(0))
+/// Waits until the lease runs out.
+async fn end_of(lease: &Lease) {
+    match lease.ends() {
+        Some(ends) => tokio::time::sleep_until(ends).await,
+        None => std::future::pending().await,
+    }
 }

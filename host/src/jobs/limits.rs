@@ -42,6 +42,24 @@ impl Limits {
         Self { steps: limited.collect() }
     }
 
+    /// Goes by other policies from now on. `taken` has the step of each job that is claimed and not over. What a rate has
+    /// left is kept.
+    pub(super) fn follow<'a>(&mut self, registry: &Registry, taken: impl Iterator<Item = &'a StepKey>) {
+        let before = std::mem::replace(self, Self::new(registry));
+        for step in taken {
+            if let Some(limit) = self.steps.get_mut(step) {
+                limit.taken += 1;
+            }
+        }
+        for (step, limit) in before.steps {
+            let now = self.steps.get_mut(&step).and_then(|limit| limit.bucket.as_mut());
+            if let Some((now, before)) = now.zip(limit.bucket) {
+                now.tokens = now.tokens.min(before.tokens);
+                now.filled = before.filled;
+            }
+        }
+    }
+
     /// How many more of each step may be begun now.
     pub(super) fn now(&mut self) -> Vec<(StepKey, u32)> {
         let now = Instant::now();
@@ -97,5 +115,59 @@ impl Bucket {
             let wait = std::time::Duration::try_from_secs_f64(lacking / self.per_second());
             self.filled + wait.unwrap_or(self.rate.per)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::{JobPolicy, Schema, Stage, StepDefinition};
+    use crate::pipeline::native::NativeStep;
+
+    fn registry(jobs: JobPolicy) -> Registry {
+        let mut registry = Registry::default();
+        let definition = StepDefinition::new("s", "Create", Stage::PostOperation).asynchronous().jobs(jobs);
+        let runner = Arc::new(NativeStep::new(|_| async { Ok(()) }));
+        registry.register(&Schema::default(), "p", definition, None, runner).unwrap();
+        registry
+    }
+
+    fn left(limits: &mut Limits) -> Vec<u32> {
+        limits.now().into_iter().map(|(_, left)| left).collect()
+    }
+
+    #[test]
+    fn limits_that_change_know_what_runs() {
+        let step = StepKey { plugin: "p".into(), step: "s".into() };
+        let at_once = |count| registry(JobPolicy { concurrency: Some(count), ..JobPolicy::default() });
+        let mut limits = Limits::new(&registry(JobPolicy::default()));
+        limits.began(&step);
+        assert!(left(&mut limits).is_empty());
+        limits.follow(&at_once(3), [&step].into_iter());
+        assert_eq!(left(&mut limits), [2]);
+        limits.follow(&at_once(1), [&step].into_iter());
+        assert_eq!(left(&mut limits), [0]);
+        limits.ended(&step);
+        assert_eq!(left(&mut limits), [1]);
+    }
+
+    #[test]
+    fn a_rate_that_changes_gives_nothing_back() {
+        let step = StepKey { plugin: "p".into(), step: "s".into() };
+        let rate = |count| {
+            let rate = Rate { count, per: Duration::from_hours(1) };
+            registry(JobPolicy { rate: Some(rate), ..JobPolicy::default() })
+        };
+        let mut limits = Limits::new(&rate(3));
+        limits.began(&step);
+        limits.began(&step);
+        limits.follow(&rate(9), [&step].into_iter());
+        assert_eq!(left(&mut limits), [1]);
+        limits.follow(&registry(JobPolicy::default()), [&step].into_iter());
+        limits.follow(&rate(2), [&step].into_iter());
+        assert_eq!(left(&mut limits), [2], "it was without a rate in between");
     }
 }

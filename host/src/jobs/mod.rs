@@ -1,10 +1,11 @@
 //! The asynchronous service: claims the jobs that commits left behind, runs their steps, settles them.
 //!
 //! A job that is claimed is Locked by this run of the host, and every settlement says which attempt of whom it is about:
-//! a host that has lost a job cannot end it. A host that dies leaves its jobs Locked, and the next one on the database
-//! takes them over at once.
+//! a host that has lost a job cannot end it. A host that dies leaves its jobs Locked. The next one on the database takes
+//! them over at once or, where several share it, another does when the dead one's lease is over.
 
 mod dispatcher;
+mod lease;
 mod limits;
 mod outcome;
 mod pool;

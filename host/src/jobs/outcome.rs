@@ -31,7 +31,8 @@ pub(super) fn of(error: &Error, job: &Job, policy: &JobPolicy, now: DateTime) ->
 
 /// Whether the step asks for it, or what failed may work a moment later.
 fn may_be_retried(error: &Error) -> bool {
-    error.is_retryable() || error.kind() == ErrorKind::Store
+    // Whether a lost commit was done, the next run finds out, as after a crash.
+    error.is_retryable() || matches!(error.kind(), ErrorKind::Store | ErrorKind::OutcomeUnknown)
 }
 
 fn later(now: DateTime, wait: Duration) -> DateTime {
@@ -54,6 +55,8 @@ mod tests {
         let asks = |status| Error::rejected(Fault { status, ..Fault::new("down") });
         for (error, retries, expected) in [
             (error(ErrorKind::Store), 0, again),
+            (error(ErrorKind::Contention), 0, again),
+            (error(ErrorKind::OutcomeUnknown), 0, again),
             (error(ErrorKind::Saturated), 3, again),
             (error(ErrorKind::Saturated), 4, Outcome::Failed),
             (error(ErrorKind::ShuttingDown), 9, Outcome::Released),

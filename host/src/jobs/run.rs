@@ -144,7 +144,8 @@ async fn attempt(
         }
         Err(error) => {
             tracing::warn!(%error, "an asynchronous step failed");
-            let step = pipeline.registry.find(&job.step);
+            let registry = pipeline.registry.get();
+            let step = registry.find(&job.step);
             let policy = step.map(|step| step.definition.jobs.clone()).unwrap_or_default();
             outcome::of(error, job, &policy, pipeline.clock.now())
         }

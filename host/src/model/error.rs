@@ -321,6 +321,20 @@ impl Error {
         self
     }
 
+    /// Says more at the end of the message.
+    pub(crate) fn explained(mut self, more: &str) -> Self {
+        Arc::make_mut(&mut self.0).message.push_str(more);
+        self
+    }
+
+    /// Adds the steps through which `outer` passed, which came of this one.
+    pub(crate) fn within(mut self, outer: &Self) -> Self {
+        let passed = outer.path().iter().filter(|place| !self.path().contains(place)).cloned();
+        let passed: Vec<Location> = passed.collect();
+        Arc::make_mut(&mut self.0).path.extend(passed);
+        self.with_trace(outer.trace())
+    }
+
     pub(crate) fn with_diagnostic(mut self, diagnostic: String) -> Self {
         Arc::make_mut(&mut self.0).diagnostic = Some(diagnostic);
         self

@@ -11,7 +11,7 @@ use crate::model::trace::{Event, StepRun, Trace};
 pub struct Ledger {
     /// Until the host gave the request a place.
     pub admission: Duration,
-    /// Until the database let its transactions in.
+    /// Until the database let its transactions in, and before they ran again.
     pub database_wait: Duration,
     /// In guests, without their calls to the host.
     pub guests: Duration,
@@ -102,7 +102,9 @@ impl Ledger {
                     self.total += *waited;
                     continue;
                 }
-                Event::Began { waited } => (&mut self.database_wait, *waited),
+                Event::Began { waited } | Event::Repeated { waited, .. } => {
+                    (&mut self.database_wait, *waited)
+                }
                 Event::Operation(run) => (&mut self.operations, run.duration),
                 Event::Committed { took } | Event::RolledBack { took } => (&mut self.transaction_ends, *took),
                 Event::Step(run) => {

@@ -81,6 +81,16 @@ pub enum Event {
         /// How long that took.
         took: Duration,
     },
+    /// Requests got in each other's way in the database: nothing of the run before is left, and the transaction runs
+    /// again.
+    Repeated {
+        /// How often it has run.
+        runs: u32,
+        /// The pause after that.
+        waited: Duration,
+        /// What the database said.
+        reason: String,
+    },
     /// The transaction was rolled back: nothing of it is left.
     RolledBack {
         /// How long that took.

@@ -134,7 +134,8 @@ impl Pipeline {
 
     /// The execution that a job was queued with.
     fn execution_of(&self, job: &Job) -> Result<(Arc<Step>, Execution)> {
-        let step = self.registry.find(&job.step).ok_or_else(|| {
+        let registry = self.registry.get();
+        let step = registry.find(&job.step).cloned().ok_or_else(|| {
             Error::new(
                 ErrorKind::InvalidRegistration,
                 format!(
@@ -159,6 +160,7 @@ impl Pipeline {
         let execution = Execution {
             context: Box::new(context),
             schema,
+            registry,
             operation,
             subject,
             deadline,
@@ -171,7 +173,7 @@ impl Pipeline {
             deferred: None,
             job: None,
         };
-        Ok((Arc::clone(step), execution))
+        Ok((step, execution))
     }
 }
 

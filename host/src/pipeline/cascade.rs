@@ -77,7 +77,7 @@ impl Pipeline {
                         let unlinked = Entity::new(child.entity).with_id(id).with(attribute, Value::Null);
                         let watched = [Message::UPDATE, Message::UPDATE_MULTIPLE];
                         let entity = &definition.logical_name;
-                        if !watched.iter().any(|message| self.registry.has_steps(message, entity)) {
+                        if !watched.iter().any(|message| execution.registry.has_steps(message, entity)) {
                             // Nobody looks on, so the write alone is the same.
                             let attributes = self.stamped(execution, unlinked.attributes);
                             scope.transaction.update(&definition, id, &attributes).await?;

@@ -12,9 +12,9 @@ use crate::model::{
     ColumnSet, Entity, EntityCollection, EntityReference, ItemResponse, Parameter, Request, UpsertResult,
     Value,
 };
+use crate::pipeline::Pipeline;
 use crate::pipeline::execution::Execution;
-use crate::pipeline::{Pipeline, lost};
-use crate::store::{Access, Begin, BoxFuture, Lock, Transaction, transact};
+use crate::store::{Access, Begin, BoxFuture, Lock, Transaction};
 
 /// How often an Upsert decides anew, when somebody else creates or deletes its record in between.
 const UPSERT_ATTEMPTS_MAX: u32 = 3;
@@ -90,10 +90,7 @@ impl Pipeline {
             deadline: execution.deadline.map(|deadline| deadline.at),
             label: format!("Upsert {}", target.logical_name),
         };
-        let (outcome, timing) =
-            transact(&*self.store, begin, Result::is_ok, move |transaction| Box::pin(look(transaction)))
-                .await;
-        outcome.unwrap_or_else(|| Err(timing.err().unwrap_or_else(lost)))
+        self.attempt(begin, move |transaction| Box::pin(look(transaction))).await
     }
 
     /// A CreateMultiple of the targets that there are not and an UpdateMultiple of the others, in one transaction.
@@ -208,7 +205,7 @@ impl Pipeline {
     /// Runs `work` in the caller's transaction or, where there is none, in one of its own.
     async fn together<F>(self: &Arc<Self>, execution: Execution, work: F) -> Result<Execution>
     where
-        F: FnOnce(Arc<Self>, Execution) -> BoxFuture<'static, Result<Execution>> + Send + 'static,
+        F: FnOnce(Arc<Self>, Execution) -> BoxFuture<'static, Result<Execution>> + Clone + Send + 'static,
     {
         if execution.scope.is_some() {
             return work(Arc::clone(self), execution).await;

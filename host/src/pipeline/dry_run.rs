@@ -5,12 +5,15 @@ use std::sync::Arc;
 use crate::model::error::{Error, Result};
 use crate::model::trace::Trace;
 use crate::model::{Job, Request, Response};
-use crate::pipeline::execution::Origin;
+use crate::pipeline::execution::{Execution, Origin};
 use crate::pipeline::recorder::Record;
-use crate::pipeline::scope::Scope;
+use crate::pipeline::scope::{Fate, Scope};
 use crate::pipeline::{Pipeline, describe, lost};
 use crate::store::watch::{RecordChange, Watching};
-use crate::store::{Access, Begin, Transaction, transact};
+use crate::store::{Access, Begin, BoxFuture, Transaction, transact};
+
+/// What a run leaves that was undone: the response, what differed, the jobs.
+type Undone = (Response, Vec<RecordChange>, Vec<Job>);
 
 /// What a request would have done.
 #[derive(Debug)]
@@ -38,36 +41,14 @@ impl Pipeline {
     /// so that what its steps write does not stay either.
     pub async fn dry_run(self: &Arc<Self>, request: Request) -> DryRun {
         let record = Record::new();
-        let origin = Origin { record: Some(record.clone()), ..Origin::outside(self.store.schema()) };
+        let origin = Origin { record: Some(record.clone()), ..self.outside() };
         let outcome = match self.begin(origin, request).await {
             Err(error) => Err(error),
             Ok(execution) => {
-                let begin = Begin {
-                    access: Access::Write,
-                    deadline: execution.deadline.map(|deadline| deadline.at),
-                    label: format!("the dry run of {}", describe(&execution.context)),
-                };
-                let pipeline = Arc::clone(self);
-                let schema = Arc::clone(&execution.schema);
-                let (outcome, timing) = transact(
-                    &*self.store,
-                    begin,
-                    |_| false,
-                    move |transaction| {
-                        Box::pin(async move {
-                            let mut execution = execution;
-                            let watching = Arc::new(Watching::new(transaction, schema));
-                            let scope = Arc::new(Scope::new(Arc::clone(&watching) as Arc<dyn Transaction>));
-                            execution.scope = Some(Arc::clone(&scope));
-                            execution.context.is_in_transaction = true;
-                            let response = pipeline.run(execution).await?;
-                            scope.check()?;
-                            Ok::<_, Error>((response, watching.changes().await?, scope.take_jobs()))
-                        })
-                    },
-                )
-                .await;
-                outcome.unwrap_or_else(|| Err(timing.err().unwrap_or_else(lost)))
+                let deadline = execution.deadline.map(|deadline| deadline.at);
+                let place = execution.record.clone();
+                let run = |execution, fate| self.run_and_undo(execution, fate);
+                self.repeat(deadline, place.as_ref(), execution, run).await
             }
         };
         let trace = record.finish();
@@ -75,5 +56,30 @@ impl Pipeline {
             Ok((response, changes, jobs)) => DryRun { result: Ok(response), trace, changes, jobs },
             Err(error) => DryRun { result: Err(error), trace, changes: Vec::new(), jobs: Vec::new() },
         }
+    }
+
+    /// Runs a message in a transaction that is rolled back.
+    async fn run_and_undo(self: &Arc<Self>, execution: Execution, fate: Arc<Fate>) -> Result<Undone> {
+        let begin = Begin {
+            access: Access::Write,
+            deadline: execution.deadline.map(|deadline| deadline.at),
+            label: format!("the dry run of {}", describe(&execution.context)),
+        };
+        let pipeline = Arc::clone(self);
+        let schema = Arc::clone(&execution.schema);
+        let work = move |transaction| -> BoxFuture<'static, Result<Undone>> {
+            Box::pin(async move {
+                let mut execution = execution;
+                let watching = Arc::new(Watching::new(transaction, schema));
+                let scope = Arc::new(Scope::new(Arc::clone(&watching) as Arc<dyn Transaction>, fate));
+                execution.scope = Some(Arc::clone(&scope));
+                execution.context.is_in_transaction = true;
+                let response = pipeline.run(execution).await?;
+                scope.check()?;
+                Ok((response, watching.changes().await?, scope.take_jobs()))
+            })
+        };
+        let (outcome, timing) = transact(&*self.store, begin, |_| false, work).await;
+        outcome.unwrap_or_else(|| Err(timing.err().unwrap_or_else(lost)))
     }
 }

@@ -17,7 +17,7 @@ use crate::model::{
 };
 use crate::pipeline::options::{Bypass, Options};
 use crate::pipeline::recorder::Record;
-use crate::pipeline::registry::Step;
+use crate::pipeline::registry::{Registry, Step};
 use crate::pipeline::runner::SystemJob;
 use crate::pipeline::scope::Scope;
 
@@ -265,12 +265,16 @@ impl Deadline {
     }
 }
 
-/// A message on its way through the pipeline. Owned by whoever works on it: the pipeline, or the step that runs.
+/// A message on its way through the pipeline. Owned by whoever works on it: the pipeline, or the step that runs. Copied
+/// only by a transaction that may have to be run again: then the copy is where it begins anew.
+#[derive(Clone)]
 pub struct Execution {
     /// What steps see. Boxed, since executions move into each step and back, and nest.
     pub context: Box<Context>,
     /// The definitions that the request sees.
     pub schema: Arc<Schema>,
+    /// The steps that there were when the request came.
+    pub(crate) registry: Arc<Registry>,
     /// What the message does.
     pub(crate) operation: &'static dyn CoreOperation,
     /// What it is about.
@@ -305,6 +309,7 @@ pub struct Origin {
     pub(crate) initiating_user: Option<Uuid>,
     pub(crate) correlation: Option<(Uuid, DateTime)>,
     pub(crate) schema: Arc<Schema>,
+    pub(crate) registry: Arc<Registry>,
     pub(crate) deadline: Option<Deadline>,
     pub(crate) inherited: bool,
     pub(crate) scope: Option<Arc<Scope>>,
@@ -320,7 +325,7 @@ pub struct Origin {
 
 impl Origin {
     /// Of a request from outside.
-    pub(crate) fn outside(schema: Arc<Schema>) -> Self {
+    pub(crate) fn outside(schema: Arc<Schema>, registry: Arc<Registry>) -> Self {
         Self {
             parent: None,
             depth: 1,
@@ -328,6 +333,7 @@ impl Origin {
             initiating_user: None,
             correlation: None,
             schema,
+            registry,
             deadline: None,
             inherited: false,
             scope: None,
@@ -390,6 +396,7 @@ impl Execution {
             initiating_user: Some(self.context.initiating_user),
             correlation: Some((self.context.correlation_id, self.context.correlated_since)),
             schema: Arc::clone(&self.schema),
+            registry: Arc::clone(&self.registry),
             deadline: self.deadline,
             inherited: self.inherited,
             scope: self.scope.clone(),

@@ -16,7 +16,7 @@ use crate::pipeline::asynchronous::depth_now;
 use crate::pipeline::execution::{Deadline, Execution, Origin};
 use crate::pipeline::runner::SystemJob;
 use crate::pipeline::scope::Scope;
-use crate::store::{Access, Begin, BoxFuture, Transaction, attempt};
+use crate::store::{Access, Begin, BoxFuture, Transaction};
 
 /// Children of a cascade that are worked through between two looks at whether the job is to stop.
 const BATCH: usize = 100;
@@ -56,7 +56,15 @@ impl Pipeline {
             }
             // It may be there when the request runs.
             Err(error) if error.is_not_found() => {}
-            Err(error) => return Err(error),
+            Err(error) => {
+                // A database that failed leaves a transaction that can only be rolled back.
+                if let Some(scope) =
+                    origin.scope.as_ref().filter(|_| error.kind() != ErrorKind::InvalidRequest)
+                {
+                    scope.doom(&error);
+                }
+                return Err(error);
+            }
         }
         request.user.get_or_insert(origin.user);
         let mut job = Job::for_request(&request, schedule, self.clock.now())?;
@@ -84,10 +92,10 @@ impl Pipeline {
     pub(crate) async fn write<T, F>(&self, label: String, work: F) -> Result<T>
     where
         T: Send + 'static,
-        F: FnOnce(Arc<dyn Transaction>) -> BoxFuture<'static, Result<T>> + Send + 'static,
+        F: FnOnce(Arc<dyn Transaction>) -> BoxFuture<'static, Result<T>> + Clone + Send + 'static,
     {
         let deadline = Instant::now().checked_add(self.time_limit);
-        attempt(&*self.store, Begin { access: Access::Write, deadline, label }, work).await
+        self.attempt(Begin { access: Access::Write, deadline, label }, work).await
     }
 
     pub(super) async fn run_host_job(
@@ -104,7 +112,7 @@ impl Pipeline {
     fn origin_of(&self, job: &Job) -> Origin {
         let (depth, since) = depth_now(job.depth, job.created_on, self.clock.now());
         let correlation = Some((job.correlation_id, since));
-        Origin { user: job.owner, depth, correlation, ..Origin::outside(self.store.schema()) }
+        Origin { user: job.owner, depth, correlation, ..self.outside() }
     }
 
     /// Queues a cascade as a job, if it is one of the first level and long enough; the job's identifier then.
@@ -209,7 +217,7 @@ impl Pipeline {
             label: format!("the cascade of {}", rest.parent()),
         };
         let (pipeline, rest) = (Arc::clone(self), rest.clone());
-        attempt(&*self.store, begin, move |transaction| {
+        self.attempt(begin, move |transaction| {
             Box::pin(async move {
                 let cx = message::Operation {
                     transaction: &*transaction,

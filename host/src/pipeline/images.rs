@@ -11,7 +11,7 @@ use crate::model::{
 use crate::pipeline::execution::{Execution, Side};
 use crate::pipeline::plan::Plan;
 use crate::pipeline::{Pipeline, describe, open_scope};
-use crate::store::{Access, Begin, Lock, Transaction, attempt};
+use crate::store::{Access, Begin, Lock, Transaction};
 
 impl Pipeline {
     /// The records as PreValidation needs them: read before there is a transaction, or in the caller's.
@@ -29,7 +29,7 @@ impl Pipeline {
             deadline: execution.deadline.map(|deadline| deadline.at),
             label: describe(&execution.context),
         };
-        attempt(&*self.store, begin, move |transaction| {
+        self.attempt(begin, move |transaction| {
             Box::pin(async move {
                 execution.context.pre_images = read(&*transaction, &execution, &columns, Lock::None).await?;
                 Ok(execution)

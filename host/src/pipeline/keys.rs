@@ -9,7 +9,7 @@ use crate::model::{
 };
 use crate::pipeline::Pipeline;
 use crate::pipeline::execution::{Deadline, Origin};
-use crate::store::{Access, Begin, Transaction, attempt};
+use crate::store::{Access, Begin, Transaction};
 
 impl Pipeline {
     /// Puts identifiers in the place of key values: an entity that a message reads or deletes becomes a reference. A
@@ -117,7 +117,7 @@ impl Pipeline {
             deadline: deadline.map(|deadline| deadline.at),
             label: format!("the alternate key of `{}`", target.logical_name),
         };
-        attempt(&*self.store, begin, move |transaction| {
+        self.attempt(begin, move |transaction| {
             Box::pin(async move { first(&*transaction, &schema, &query).await })
         })
         .await

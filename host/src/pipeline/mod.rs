@@ -7,6 +7,8 @@ pub mod asynchronous;
 mod bulk;
 mod cascade;
 mod composite;
+mod contention;
+pub mod current;
 pub mod dry_run;
 pub mod execution;
 pub mod host_job;
@@ -34,6 +36,7 @@ use crate::model::job::Schedule;
 use crate::model::request::parameter;
 use crate::model::trace::{Event, OperationRun, Trace};
 use crate::model::{Clock, Fault, Mode, Parameter, Request, Response, Stage, Value};
+use crate::pipeline::current::Current;
 use crate::pipeline::execution::{Context, Deadline, Execution, Origin};
 use crate::pipeline::host_job::CascadeThresholds;
 use crate::pipeline::options::Options;
@@ -41,7 +44,7 @@ use crate::pipeline::plan::{Choice, Part, Plan};
 use crate::pipeline::recorder::{Record, StepEnd, operation_changes, step_changes};
 use crate::pipeline::registry::{Registry, Step};
 use crate::pipeline::runner::{Organization, Ran};
-use crate::pipeline::scope::Scope;
+use crate::pipeline::scope::{Fate, Scope};
 use crate::store::{Access, Begin, BoxFuture, Lock, Store, transact};
 
 /// Requests nest at most this deep, as on the platform.
@@ -55,8 +58,8 @@ pub const TIME_LIMIT_DEFAULT: Duration = Duration::from_secs(120);
 pub struct Pipeline {
     /// Where records and jobs are.
     pub store: Arc<dyn Store>,
-    /// The steps.
-    pub registry: Registry,
+    /// The steps as registered now. A request keeps to those that there were when it came.
+    pub registry: Current<Registry>,
     /// The host's time.
     pub clock: Arc<dyn Clock>,
     /// How deep requests may nest.
@@ -81,7 +84,7 @@ pub struct Doorbell {
 impl Pipeline {
     /// Runs a request from outside.
     pub async fn execute(self: &Arc<Self>, request: Request) -> Result<Response> {
-        self.dispatch(Origin::outside(self.store.schema()), request).await
+        self.dispatch(self.outside(), request).await
     }
 
     /// Runs a request from outside and returns its trace too, whether it succeeds or fails. None if the request did
@@ -92,7 +95,7 @@ impl Pipeline {
         admitted: Option<Duration>,
     ) -> (Result<Response>, Option<Trace>) {
         let record = Record::new();
-        let origin = Origin { record: Some(record.clone()), ..Origin::outside(self.store.schema()) };
+        let origin = Origin { record: Some(record.clone()), ..self.outside() };
         let result = match self.begin(origin, request).await {
             Err(error) => Err(error),
             Ok(execution) => {
@@ -107,7 +110,12 @@ impl Pipeline {
 
     /// Queues a request from outside as a job.
     pub async fn schedule(self: &Arc<Self>, request: Request, schedule: &Schedule) -> Result<Uuid> {
-        self.queue_request(Origin::outside(self.store.schema()), request, schedule).await
+        self.queue_request(self.outside(), request, schedule).await
+    }
+
+    /// The origin of a request from outside, with the definitions and the steps that there are now.
+    fn outside(&self) -> Origin {
+        Origin::outside(self.store.schema(), self.registry.get())
     }
 
     /// Runs a request from anywhere: in a transaction that can still go on, where there is one.
@@ -158,8 +166,8 @@ impl Pipeline {
     /// A message, stage by stage.
     async fn run_stages(self: &Arc<Self>, execution: Execution) -> Result<Execution> {
         let context = &execution.context;
-        let plan =
-            Plan::new(&self.registry, execution.operation, &context.message, context.entity.as_deref());
+        let (message, entity) = (&context.message, context.entity.as_deref());
+        let plan = Plan::new(&execution.registry, execution.operation, message, entity);
         let execution = self.read_images_early(&plan, execution).await?;
         let execution = self.run_stage(&plan, execution, Stage::PreValidation).await?;
         if execution.scope.is_some() {
@@ -173,13 +181,37 @@ impl Pipeline {
         .await
     }
 
-    /// Opens the transaction, runs `work` in it, writes the effects, commits.
+    /// Runs `work` in a transaction, again where contention undid it, and rings for what it leaves behind.
     async fn run_transaction<F>(
+        self: &Arc<Self>,
+        execution: Execution,
+        access: Access,
+        work: F,
+    ) -> Result<Execution>
+    where
+        F: FnOnce(Arc<Self>, Execution) -> BoxFuture<'static, Result<Execution>> + Clone + Send + 'static,
+    {
+        let deadline = execution.deadline.map(|deadline| deadline.at);
+        let record = execution.record.clone();
+        let run = |(execution, work), fate| self.commit(execution, access, work, fate);
+        let (execution, effects) = self.repeat(deadline, record.as_ref(), (execution, work), run).await?;
+        if effects.queued {
+            self.doorbell.queued.notify_one();
+        }
+        if effects.controlled {
+            self.doorbell.controlled.notify_one();
+        }
+        Ok(execution)
+    }
+
+    /// Opens the transaction, runs `work` in it, writes the effects, commits.
+    async fn commit<F>(
         self: &Arc<Self>,
         mut execution: Execution,
         access: Access,
         work: F,
-    ) -> Result<Execution>
+        fate: Arc<Fate>,
+    ) -> Result<(Execution, Effects)>
     where
         F: FnOnce(Arc<Self>, Execution) -> BoxFuture<'static, Result<Execution>> + Send + 'static,
     {
@@ -196,7 +228,7 @@ impl Pipeline {
             if let Some(record) = execution.record.as_ref().filter(|_| writes) {
                 record.event(Event::Began { waited: asked.elapsed() });
             }
-            let scope = Arc::new(Scope::new(transaction));
+            let scope = Arc::new(Scope::new(transaction, fate));
             execution.scope = Some(Arc::clone(&scope));
             let work = async move {
                 let mut execution = work(pipeline, execution).await?;
@@ -215,19 +247,12 @@ impl Pipeline {
                 Event::RolledBack { took: timing.ended }
             });
         }
-        let (execution, effects) = match outcome {
+        match outcome {
             // What the work says counts more than what became of the rollback.
-            Some(Err(error)) => return Err(error),
-            Some(Ok(done)) => timing.map(|_| done)?,
-            None => return Err(timing.err().unwrap_or_else(lost)),
-        };
-        if effects.queued {
-            self.doorbell.queued.notify_one();
+            Some(Err(error)) => Err(error),
+            Some(Ok(done)) => timing.map(|_| done),
+            None => Err(timing.err().unwrap_or_else(lost)),
         }
-        if effects.controlled {
-            self.doorbell.controlled.notify_one();
-        }
-        Ok(execution)
     }
 
     /// The stages inside the transaction, of an initial request or a nested one.
@@ -302,6 +327,7 @@ impl Pipeline {
             record: origin.record.map(|record| record.request(&context)),
             context: Box::new(context),
             schema: origin.schema,
+            registry: origin.registry,
             operation,
             subject,
             deadline,
@@ -426,6 +452,9 @@ impl Pipeline {
                 Ran { result: Err(error), lines: Vec::new(), host_calls: Duration::ZERO, memory_bytes: 0 }
             }
             Ok(()) => {
+                if let Some(scope) = scope.as_ref().filter(|_| step.runner.is_native()) {
+                    scope.note_native(&step.key);
+                }
                 let organization = Arc::clone(self) as Arc<dyn Organization>;
                 step.runner.run(step, execution, organization).instrument(span).await
             }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::step::StepKey;
 use crate::model::{EntityReference, Job};
 use crate::store::Transaction;
 
@@ -14,21 +15,41 @@ pub struct Scope {
     pub transaction: Arc<dyn Transaction>,
     /// Effects as data: the jobs that exist if it commits.
     jobs: Mutex<Vec<Job>>,
-    /// The failure after which nothing can be saved, although a plugin may have caught it.
-    doom: OnceLock<Error>,
+    fate: Arc<Fate>,
     /// The records whose Delete has begun: a cascade that comes back to one of them ends there.
     deleting: Mutex<BTreeSet<EntityReference>>,
     /// Whether a system job was written, which the asynchronous service may be running.
     controls: AtomicBool,
 }
 
+/// What is to be known of a transaction when it is over.
+#[derive(Default)]
+pub struct Fate {
+    /// The failure after which nothing can be saved, although a plugin may have caught it.
+    doom: OnceLock<Error>,
+    /// The first native step that has run in it.
+    native: OnceLock<StepKey>,
+}
+
+impl Fate {
+    /// The failure that doomed it.
+    pub(crate) fn doom(&self) -> Option<&Error> {
+        self.doom.get()
+    }
+
+    /// The native step that may have reached out of it.
+    pub(crate) fn native(&self) -> Option<&StepKey> {
+        self.native.get()
+    }
+}
+
 impl Scope {
-    /// A fresh scope over an open transaction.
-    pub fn new(transaction: Arc<dyn Transaction>) -> Self {
+    /// A fresh scope over an open transaction, which leaves its fate there.
+    pub fn new(transaction: Arc<dyn Transaction>, fate: Arc<Fate>) -> Self {
         Self {
             transaction,
             jobs: Mutex::default(),
-            doom: OnceLock::new(),
+            fate,
             deleting: Mutex::default(),
             controls: AtomicBool::new(false),
         }
@@ -54,6 +75,11 @@ impl Scope {
         self.controls.load(Ordering::Relaxed)
     }
 
+    /// Notes that a native step begins.
+    pub(crate) fn note_native(&self, step: &StepKey) {
+        self.fate.native.get_or_init(|| step.clone());
+    }
+
     /// Notes that the Delete of a record has begun.
     pub(crate) fn begin_delete(&self, record: EntityReference) {
         self.deleting.lock().unwrap_or_else(PoisonError::into_inner).insert(record);
@@ -66,12 +92,12 @@ impl Scope {
 
     /// Notes a failure. The first one counts.
     pub fn doom(&self, error: &Error) {
-        let _ = self.doom.set(error.clone());
+        let _ = self.fate.doom.set(error.clone());
     }
 
     /// An error if an earlier failure doomed the transaction.
     pub fn check(&self) -> Result<()> {
-        match self.doom.get() {
+        match self.fate.doom.get() {
             None => Ok(()),
             Some(cause) => Err(Error::new(
                 ErrorKind::Doomed,

@@ -158,6 +158,12 @@ pub trait Store: Send + Sync + 'static {
     /// What is paused.
     async fn paused_steps(&self) -> Result<Vec<PausedStep>>;
 
+    /// Whether requests may get in each other's way here: then verbs and commits may fail with
+    /// [`ErrorKind::Contention`], and such a transaction may be run again. Not where one transaction at a time writes.
+    fn may_contend(&self) -> bool {
+        false
+    }
+
     /// Waits until another host on the database has changed something, and says what. A change may be told late, by up to a
     /// second, and of several at once each kind is told at least once. Never returns where there are no other hosts.
     async fn changed(&self) -> Change {

@@ -15,7 +15,7 @@ use crate::cli::surroundings::Surroundings;
 use crate::model::job::{Recurrence, Schedule};
 use crate::model::step::SYSTEM_USER;
 use crate::model::{DateTime, SystemClock};
-use crate::pipeline::registry::Registry;
+use crate::pipeline::current::Current;
 use crate::pipeline::{DEPTH_LIMIT_DEFAULT, Doorbell, Pipeline, TIME_LIMIT_DEFAULT};
 use crate::store::{JobSelect, Store};
 
@@ -35,7 +35,7 @@ pub(super) async fn run(
     // It queues requests and runs none, so it needs no steps.
     let pipeline = Arc::new(Pipeline {
         store: Arc::clone(&store),
-        registry: Registry::default(),
+        registry: Current::default(),
         clock: Arc::new(SystemClock),
         depth_limit: DEPTH_LIMIT_DEFAULT,
         time_limit: TIME_LIMIT_DEFAULT,

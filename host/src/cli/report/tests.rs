@@ -276,6 +276,32 @@ load time 154 ms (1 compiled), peak memory of a guest 1.2 MiB of 128.0 MiB, all 
 }
 
 #[test]
+fn a_run_that_contention_undid_is_shown() {
+    let run = || Event::Step(step("approve_rise", Stage::PreOperation, 500));
+    let reason = "cannot update account: it waited for another request, and that one for it".to_owned();
+    let repeated = Event::Repeated { runs: 1, waited: us(9_000), reason };
+    let events = vec![run(), Event::RolledBack { took: us(100) }, repeated, run()];
+    let mut request = accepted();
+    request.jobs.clear();
+    request.trace = Some(trace("Update", 12_000, events));
+    let report = report(vec![request]);
+    let words = words(&report);
+    let expected = "\
+20 PreOperation
+✓ approve_rise credit-guard 0.50 ms
+rollback 0.10 ms
+undone by contention, runs again (1) 9.00 ms
+│ cannot update account: it waited for another request, and that one for it
+20 PreOperation
+✓ approve_rise credit-guard 0.50 ms
+";
+    assert!(words.contains(expected), "{words}");
+    assert_eq!(totals(&report).ledger.database_wait, us(9_000));
+    let json = json::render(&report, &totals(&report)).unwrap();
+    assert!(json.contains("\"event\": \"repeated\""), "{json}");
+}
+
+#[test]
 fn no_line_is_wider_than_the_page() {
     let report = report(vec![accepted(), refused()]);
     for (width, columns) in [(Width::FILE, 100), (Width::terminal(80), 80), (Width::terminal(60), 60)] {

@@ -57,7 +57,7 @@ pub(in crate::cli) const REFUSALS: [ErrorKind; 11] = [
 ];
 
 /// The other kinds with which a request can fail.
-const BREAKDOWNS: [ErrorKind; 9] = [
+const BREAKDOWNS: [ErrorKind; 11] = [
     ErrorKind::Timeout,
     ErrorKind::OutOfMemory,
     ErrorKind::StackOverflow,
@@ -65,6 +65,8 @@ const BREAKDOWNS: [ErrorKind; 9] = [
     ErrorKind::Exited,
     ErrorKind::Trapped,
     ErrorKind::Saturated,
+    ErrorKind::Contention,
+    ErrorKind::OutcomeUnknown,
     ErrorKind::Store,
     ErrorKind::Internal,
 ];

@@ -132,9 +132,8 @@ pub struct Resolved {
 /// What a host runs of what is described and what is stored. Fails with [`ErrorKind::InvalidRegistration`] if a stored
 /// step is to run and its plugin no longer has it.
 pub fn resolve(described: Vec<Explained>, stored: &[StepRegistration]) -> Result<Resolved> {
-    let is_stored = |plugin: &str| stored.iter().any(|step| step.plugin == plugin);
     let (differing, described): (Vec<Explained>, Vec<Explained>) =
-        described.into_iter().partition(|step| is_stored(&step.registration.plugin));
+        described.into_iter().partition(|step| is_stored(stored, step));
     let mut resolved = Resolved { drift: diff(&differing, stored), stored: Vec::new(), described };
     for registration in stored {
         let mut of_plugin = differing.iter().filter(|step| step.registration.plugin == registration.plugin);
@@ -148,6 +147,17 @@ pub fn resolve(described: Vec<Explained>, stored: &[StepRegistration]) -> Result
         }
     }
     Ok(resolved)
+}
+
+/// How what is described differs from what is stored, as [`resolve`] says it, also where that fails.
+#[must_use]
+pub fn drift(described: Vec<Explained>, stored: &[StepRegistration]) -> Diff {
+    let differing: Vec<Explained> = described.into_iter().filter(|step| is_stored(stored, step)).collect();
+    diff(&differing, stored)
+}
+
+fn is_stored(stored: &[StepRegistration], step: &Explained) -> bool {
+    stored.iter().any(|stored| stored.plugin == step.registration.plugin)
 }
 
 fn explained(stored: &StepRegistration, declared: &StepDefinition) -> Explained {

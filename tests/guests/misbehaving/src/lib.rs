@@ -38,6 +38,25 @@ fn nest_and_catch(ctx: &mut Create<Record>) -> Result {
     Ok(())
 }
 
+/// Issues one request and fails with words of its own when it fails.
+#[step(PreOperation, entity = "probe")]
+fn nest_and_refuse(ctx: &mut Create<Record>) -> Result {
+    if ctx.org().create(Record::new("inner").with("name", "nested")).is_err() {
+        bail!("no inner, no probe");
+    }
+    Ok(())
+}
+
+/// Issues one request, and counts its runs in the target and in a shared variable: a message runs it once.
+#[step(PreOperation, entity = "probe")]
+fn nest_and_count(ctx: &mut Create<Record>) -> Result {
+    ctx.org().create(Record::new("inner").with("name", "nested"))?;
+    let amount: i32 = ctx.target.value("amount").unwrap_or_default();
+    ctx.target.set("amount", amount + 1);
+    let runs: i32 = ctx.shared_variable("runs").unwrap_or_default();
+    ctx.set_shared_variable("runs", runs + 1)
+}
+
 /// Creates a record of its own kind, and so triggers itself.
 #[step(PreOperation, entity = "probe")]
 fn recurse_through_the_host(ctx: &mut Create<Record>) -> Result {
@@ -128,6 +147,8 @@ plugin!(
     sleep,
     nest,
     nest_and_catch,
+    nest_and_refuse,
+    nest_and_count,
     recurse_through_the_host,
     allocate,
     overflow,

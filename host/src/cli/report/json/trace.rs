@@ -127,6 +127,11 @@ enum EventJson<'a> {
     Committed {
         took_us: u64,
     },
+    Repeated {
+        runs: u32,
+        waited_us: u64,
+        reason: &'a str,
+    },
     RolledBack {
         took_us: u64,
     },
@@ -169,6 +174,9 @@ impl<'a> From<&'a Event> for EventJson<'a> {
             Event::Request(trace) => Self::Request(Box::new(trace.as_ref().into())),
             Event::Queued { job, step } => Self::Queued { job: *job, plugin: &step.plugin, step: &step.step },
             Event::Committed { took } => Self::Committed { took_us: us(*took) },
+            Event::Repeated { runs, waited, reason } => {
+                Self::Repeated { runs: *runs, waited_us: us(*waited), reason }
+            }
             Event::RolledBack { took } => Self::RolledBack { took_us: us(*took) },
         }
     }

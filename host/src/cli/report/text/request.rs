@@ -161,6 +161,12 @@ fn events(page: &mut Page, indent: Indent<'_>, trace: &Trace) {
             // Of a read there is nothing to keep.
             Event::Committed { .. } if is_read(trace) => {}
             Event::Committed { took } => page.row(level, &format!("{DIM}commit{DIM:#}"), &duration(*took)),
+            Event::Repeated { runs, waited, reason } => {
+                current = None;
+                let left = format!("{WARNING}undone by contention, runs again ({runs}){WARNING:#}");
+                page.row(level, &left, &duration(*waited));
+                trace_line(page, level + 1, reason);
+            }
             Event::RolledBack { took } => {
                 page.row(level, &format!("{WARNING}rollback{WARNING:#}"), &duration(*took));
             }
@@ -186,6 +192,7 @@ fn stage(event: &Event) -> Option<Stage> {
         | Event::Unlinked { .. }
         | Event::Request(_)
         | Event::Committed { .. }
+        | Event::Repeated { .. }
         | Event::RolledBack { .. } => None,
     }
 }
@@ -224,6 +231,7 @@ fn nested(page: &mut Page, indent: Indent<'_>, trace: &Trace) {
         Event::Operation(run) => run.changes.is_empty() && run.error.is_none(),
         Event::Admitted { .. } | Event::Began { .. } | Event::Committed { .. } => true,
         Event::RolledBack { .. }
+        | Event::Repeated { .. }
         | Event::Unlinked { .. }
         | Event::Request(_)
         | Event::Skipped { .. }
