@@ -31,6 +31,8 @@ use follow::{Following, Registrations};
 pub use registration::Planned;
 use registration::sources::{Entry, Sources, definable};
 
+/// How often [`Host::idle`] looks at the jobs of other hosts.
+const IDLE_POLL: Duration = Duration::from_millis(50);
 /// Message requests from outside that run at once where the embedder does not say.
 const CONCURRENCY_DEFAULT: u32 = 16;
 
@@ -250,7 +252,15 @@ impl Host {
             if self.inner.pipeline.store.is_idle().await? {
                 return Ok(());
             }
-            settled.await;
+            if self.inner.pipeline.store.lease().is_none() {
+                settled.await;
+                continue;
+            }
+            // What another host ends, it tells nobody.
+            tokio::select! {
+                () = settled => {}
+                () = tokio::time::sleep(IDLE_POLL) => {}
+            }
         }
     }
 

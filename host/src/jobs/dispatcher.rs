@@ -22,7 +22,7 @@ use crate::model::job::{JobKind, Settlement};
 use crate::model::step::StepKey;
 use crate::pipeline::Pipeline;
 use crate::pipeline::registry::Registry;
-use crate::store::Exchanged;
+use crate::store::{Exchanged, Lane};
 use trade::{Sent, Trade};
 
 /// Ends that are settled at the latest when there are so many, and how long the first of them waits for others to come,
@@ -47,7 +47,7 @@ pub(super) struct Dispatcher {
     pools: [Pool; 2],
     /// The steps as they were when it last looked.
     registry: Arc<Registry>,
-    background: Vec<StepKey>,
+    lanes: Lanes,
     limits: Limits,
     runs: Runs,
     finished: Vec<Settlement>,
@@ -68,7 +68,7 @@ impl Dispatcher {
             worker,
             host: gethostname::gethostname().to_string_lossy().into_owned(),
             pools: [Pool::new(settings.workers), Pool::new(settings.background_workers)],
-            background: background(&registry),
+            lanes: Lanes::new(&registry, pipeline.store.lease().is_some()),
             limits: Limits::new(&registry),
             registry,
             runs: Runs::new(worker, &pipeline, &settings),
@@ -268,11 +268,33 @@ impl Dispatcher {
 }
 
 /// The steps whose jobs have places of their own.
-fn background(registry: &Registry) -> Vec<StepKey> {
-    let steps = registry.iter().filter(|step| step.definition.jobs.background);
-    // A cascade is worked through for as long as it takes.
-    let cascades = [JobKind::CascadeAssign, JobKind::CascadeDelete].into_iter().filter_map(JobKind::lane);
-    steps.map(|step| step.key.clone()).chain(cascades).collect()
+/// Of which steps the pools claim jobs.
+struct Lanes {
+    background: Vec<StepKey>,
+    /// Where hosts share the database, those that this one has: another may have other plugins. None for all but the
+    /// background steps: jobs of a step that no host can have any more are to fail.
+    ordinary: Option<Vec<StepKey>>,
+}
+
+impl Lanes {
+    fn new(registry: &Registry, is_shared: bool) -> Self {
+        let steps = |background| {
+            let steps = registry.iter().filter(move |step| step.definition.jobs.background == background);
+            steps.map(|step| step.key.clone())
+        };
+        // A cascade is worked through for as long as it takes.
+        let cascades = [JobKind::CascadeAssign, JobKind::CascadeDelete].into_iter().filter_map(JobKind::lane);
+        let own = || steps(false).chain(JobKind::Request.lane()).collect();
+        Self { background: steps(true).chain(cascades).collect(), ordinary: is_shared.then(own) }
+    }
+
+    fn of(&self, pool: usize) -> Lane {
+        match &self.ordinary {
+            _ if pool == BACKGROUND => Lane::Only(self.background.clone()),
+            Some(steps) => Lane::Only(steps.clone()),
+            None => Lane::AllBut(self.background.clone()),
+        }
+    }
 }
 
 async fn arrival(trade: &mut Option<Trade>) -> (Sent, Result<Exchanged>) {

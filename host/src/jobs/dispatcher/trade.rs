@@ -6,11 +6,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{BACKGROUND, Dispatcher, background};
+use super::{Dispatcher, Lanes};
 use crate::model::error::Result;
 use crate::model::job::{Outcome, Settlement};
 use crate::model::{DateTime, Job, JobStatus};
-use crate::store::{BoxFuture, Claim, Exchange, Exchanged, Lane};
+use crate::store::{BoxFuture, Claim, Exchange, Exchanged};
 
 /// An exchange that is on its way.
 pub(super) type Trade = BoxFuture<'static, (Sent, Result<Exchanged>)>;
@@ -35,10 +35,7 @@ impl Dispatcher {
         let limits = self.limits.now();
         let mut claims = Vec::with_capacity(self.pools.len());
         for (index, pool) in self.pools.iter_mut().enumerate() {
-            let lane = match index {
-                BACKGROUND => Lane::Only(self.background.clone()),
-                _ => Lane::AllBut(self.background.clone()),
-            };
+            let lane = self.lanes.of(index);
             pool.look();
             let limit = if pool.looks { pool.room() } else { 0 };
             pool.looks &= limit == 0;
@@ -57,7 +54,7 @@ impl Dispatcher {
         }
         let waiting = self.pools.iter().flat_map(|pool| &pool.waiting).map(|job| &job.step);
         self.limits.follow(&registry, waiting.chain(self.runs.steps()));
-        self.background = background(&registry);
+        self.lanes = Lanes::new(&registry, self.pipeline.store.lease().is_some());
         self.registry = registry;
     }
 

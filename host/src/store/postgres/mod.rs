@@ -329,6 +329,10 @@ impl Store for PostgresStore {
         .await
     }
 
+    fn may_contend(&self) -> bool {
+        true
+    }
+
     async fn changed(&self) -> Change {
         self.shared.changes.next().await
     }
