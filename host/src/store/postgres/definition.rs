@@ -12,6 +12,7 @@ use super::connection::Connection;
 use super::error::{failed, violated_constraint};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::{EntityDefinition, Schema};
+use crate::store::sql::failure::{from_json, to_json};
 use crate::store::sql::{Dialect, key, table};
 
 /// The tables of the definitions, each of a name and JSON, and what they are called.
@@ -132,15 +133,8 @@ async fn read<T: DeserializeOwned>(
     let mut definitions = BTreeMap::new();
     for row in rows {
         let (name, json): (String, String) = (row.try_get(0).map_err(fail)?, row.try_get(1).map_err(fail)?);
-        let definition: T = serde_json::from_str(&json).map_err(|error| {
-            Error::new(
-                ErrorKind::UnusableDatabase,
-                format!(
-                    "the definition of the {what} `{name}` in the database `{database}` cannot be read: {error}; restore \
-                     a backup, or use the version of the host that wrote it"
-                ),
-            )
-        })?;
+        let what = format!("the definition of the {what} `{name}`");
+        let definition: T = from_json(database, &what, &json)?;
         definitions.insert(name, Arc::new(definition));
     }
     Ok(definitions)
@@ -159,12 +153,7 @@ async fn write<T: Serialize + PartialEq>(
          ON CONFLICT (name) DO UPDATE SET definition = excluded.definition"
     );
     for (name, definition) in definitions.iter().filter(|(name, next)| current.get(*name) != Some(*next)) {
-        let json = serde_json::to_string(definition).map_err(|error| {
-            Error::new(
-                ErrorKind::Internal,
-                format!("could not write the definition of the {what} `{name}`: {error}"),
-            )
-        })?;
+        let json = to_json(&format!("the definition of the {what} `{name}`"), definition)?;
         connection
             .rows(&sql, &[(name, Type::TEXT), (&json, Type::TEXT)])
             .await

@@ -5,8 +5,9 @@ use tokio_postgres::types::Type;
 use super::connection::Connection;
 use super::error::failed;
 use crate::model::StepDefinition;
-use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::error::Result;
 use crate::model::registration::{Secret, StepRegistration, Update};
+use crate::store::sql::failure::{from_json, to_json};
 
 const READ: &str = "SELECT plugin, step, enabled, definition, secure_configuration
      FROM step_registration LEFT JOIN step_secure_configuration USING (plugin, step)
@@ -34,15 +35,8 @@ pub(super) async fn read(database: &str, connection: &Connection) -> Result<Vec<
     for row in connection.rows(READ, &[]).await.map_err(fail)? {
         let (plugin, step): (String, String) = (row.try_get(0).map_err(fail)?, row.try_get(1).map_err(fail)?);
         let json: &str = row.try_get(3).map_err(fail)?;
-        let mut definition: StepDefinition = serde_json::from_str(json).map_err(|error| {
-            Error::new(
-                ErrorKind::UnusableDatabase,
-                format!(
-                    "the registration of the step `{step}` of plugin `{plugin}` in the database `{database}` cannot be \
-                     read: {error}; restore a backup, or use the version of the host that wrote it"
-                ),
-            )
-        })?;
+        let what = format!("the registration of the step `{step}` of plugin `{plugin}`");
+        let mut definition: StepDefinition = from_json(database, &what, json)?;
         definition.enabled = row.try_get(2).map_err(fail)?;
         let secret: Option<String> = row.try_get(4).map_err(fail)?;
         found.push(StepRegistration { plugin, definition, secure_configuration: secret.map(Secret::new) });
@@ -71,10 +65,8 @@ async fn put(database: &str, connection: &Connection, registration: &StepRegistr
     let step = &definition.name;
     let fail = |error| failed(database, &format!("register the step `{step}` of plugin `{plugin}`"), error);
     // Whether it is enabled is in a column of its own alone, so that the two cannot differ.
-    let json =
-        serde_json::to_string(&StepDefinition { enabled: true, ..definition.clone() }).map_err(|error| {
-            Error::new(ErrorKind::Internal, format!("could not write the registration of `{step}`: {error}"))
-        })?;
+    let kept = StepDefinition { enabled: true, ..definition.clone() };
+    let json = to_json(&format!("the registration of `{step}`"), &kept)?;
     let (plugin, step) = ((plugin as _, Type::TEXT), (step as _, Type::TEXT));
     let enabled = (&definition.enabled as _, Type::BOOL);
     let put = [plugin.clone(), step.clone(), enabled, (&json as _, Type::TEXT)];

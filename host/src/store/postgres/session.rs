@@ -4,7 +4,6 @@
 //! canceled on the server, the transaction rolled back, and the connection given back once that is acknowledged; where the
 //! server does not answer, the connection is closed, and the server rolls back.
 
-use std::any::Any;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
@@ -20,7 +19,7 @@ use super::connection::{Bound, CANCEL_TIMEOUT, Connection, Driven, bound};
 use super::error::{failed, is_canceled, is_lost};
 use super::pool::{Lent, lock};
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::store::sql::Sql;
+use crate::store::sql::{Sql, failure};
 use crate::store::{Access, Begin, Timing, Verdict};
 
 /// How long a COMMIT may take: a standby that has to confirm it may be slow. After that its outcome is unknown.
@@ -86,7 +85,7 @@ where
     let ending = Instant::now();
     let (verdict, value) = match outcome {
         Ok((verdict, value)) => (verdict, Ok(value)),
-        Err(panic) => (Verdict::Rollback, Err(transaction.panicked(panic.as_ref()))),
+        Err(panic) => (Verdict::Rollback, Err(failure::panicked(&transaction.begin.label, panic.as_ref()))),
     };
     let ended = session.end(verdict).await;
     let value = value?;
@@ -119,7 +118,7 @@ impl Session {
     async fn end(mut self, verdict: Verdict) -> Result<Wrote> {
         let transaction = Arc::clone(&self.transaction);
         let Some(connection) = self.lent.as_ref().map(|lent| Arc::clone(lent)) else {
-            return Err(transaction.ended());
+            return Err(failure::ended(&transaction.begin.label));
         };
         let (doomed, begun, busy, wrote) = {
             let mut state = lock(&transaction.state);
@@ -146,7 +145,7 @@ impl Session {
             (Verdict::Commit, None) => Ok(wrote),
             (Verdict::Commit, Some(cause)) => {
                 transaction.roll_back(&connection).await;
-                Err(transaction.dooms(Some(cause)))
+                Err(transaction.dooms(Some(&cause)))
             }
             (Verdict::Rollback, _) => {
                 transaction.roll_back(&connection).await;
@@ -223,9 +222,11 @@ impl PostgresTransaction {
 
     fn enter(&self, access: Access) -> Result<(Arc<Connection>, Option<Instant>)> {
         let mut state = lock(&self.state);
-        let Some(connection) = state.connection.clone() else { return Err(self.ended()) };
+        let Some(connection) = state.connection.clone() else {
+            return Err(failure::ended(&self.begin.label));
+        };
         if let Some(cause) = &state.doomed {
-            return Err(self.dooms(Some(cause.clone())));
+            return Err(self.dooms(Some(cause)));
         }
         if state.busy {
             // The one before was dropped, and nobody knows what it did.
@@ -234,7 +235,7 @@ impl PostgresTransaction {
         let refused = if state.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             Some(self.late())
         } else if access == Access::Write && self.begin.access == Access::Read {
-            Some(self.read_only())
+            Some(failure::read_only(&self.begin.label))
         } else {
             None
         };
@@ -368,45 +369,12 @@ impl PostgresTransaction {
         failed(&self.database, what, error)
     }
 
-    fn ended(&self) -> Error {
-        Error::new(
-            ErrorKind::Internal,
-            format!(
-                "the transaction of `{}` has ended; its handle was kept for too long, so take what is needed before",
-                self.begin.label
-            ),
-        )
-    }
-
-    fn read_only(&self) -> Error {
-        Error::new(
-            ErrorKind::Internal,
-            format!("the transaction of `{}` was opened to read and cannot write", self.begin.label),
-        )
-    }
-
     fn late(&self) -> Error {
-        Error::new(
-            ErrorKind::Timeout,
-            format!(
-                "`{}` ran past its time limit; its transaction is rolled back, so do less in one request",
-                self.begin.label
-            ),
-        )
+        failure::late(&self.begin.label)
     }
 
-    fn dooms(&self, cause: Option<Error>) -> Error {
-        let label = &self.begin.label;
-        let cause = cause.map_or_else(
-            || "a call was given up in the middle".to_owned(),
-            |cause| cause.message().to_owned(),
-        );
-        Error::new(
-            ErrorKind::Doomed,
-            format!(
-                "the transaction of `{label}` can only be rolled back, after an earlier failure: {cause}"
-            ),
-        )
+    fn dooms(&self, cause: Option<&Error>) -> Error {
+        failure::dooms(&self.begin.label, cause.map_or("a call was given up in the middle", Error::message))
     }
 
     fn unknown(&self) -> Error {
@@ -416,21 +384,6 @@ impl PostgresTransaction {
                 "the connection to the database `{}` was lost while `{}` was committed: it was done or it was not, so \
                  look before it is tried again",
                 self.database, self.begin.label
-            ),
-        )
-    }
-
-    fn panicked(&self, panic: &(dyn Any + Send)) -> Error {
-        let text = panic
-            .downcast_ref::<&str>()
-            .copied()
-            .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-            .unwrap_or("no message");
-        Error::new(
-            ErrorKind::Internal,
-            format!(
-                "`{}` panicked: {text}; its transaction is rolled back. This is a defect: please report it",
-                self.begin.label
             ),
         )
     }

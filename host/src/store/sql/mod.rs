@@ -11,6 +11,7 @@
 //! **Null** is the smallest in both directions.
 
 pub(in crate::store) mod column;
+pub(in crate::store) mod failure;
 pub(in crate::store) mod key;
 pub(in crate::store) mod parameter;
 pub(in crate::store) mod query;

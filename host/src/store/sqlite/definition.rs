@@ -8,7 +8,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::model::Schema;
-use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::error::Result;
+use crate::store::sql::failure::{from_json, to_json};
 
 use super::error::failed;
 use super::table;
@@ -62,16 +63,8 @@ fn read<T: DeserializeOwned>(
     let mut definitions = BTreeMap::new();
     while let Some(row) = rows.next().map_err(fail)? {
         let (name, json): (String, String) = (row.get(0).map_err(fail)?, row.get(1).map_err(fail)?);
-        let definition: T = serde_json::from_str(&json).map_err(|error| {
-            Error::new(
-                ErrorKind::UnusableDatabase,
-                format!(
-                    "the definition of the {what} `{name}` in the database `{}` cannot be read: {error}; restore a \
-                     backup, or use the version of the host that wrote it",
-                    connection.path().unwrap_or_default()
-                ),
-            )
-        })?;
+        let what = format!("the definition of the {what} `{name}`");
+        let definition: T = from_json(connection.path().unwrap_or_default(), &what, &json)?;
         definitions.insert(name, Arc::new(definition));
     }
     Ok(definitions)
@@ -89,12 +82,7 @@ fn write<T: Serialize + PartialEq>(
          ON CONFLICT (name) DO UPDATE SET definition = excluded.definition"
     );
     for (name, definition) in definitions.iter().filter(|(name, next)| current.get(*name) != Some(*next)) {
-        let json = serde_json::to_string(definition).map_err(|error| {
-            Error::new(
-                ErrorKind::Internal,
-                format!("could not write the definition of the {what} `{name}`: {error}"),
-            )
-        })?;
+        let json = to_json(&format!("the definition of the {what} `{name}`"), definition)?;
         connection
             .execute(&sql, (name, json))
             .map_err(|error| failed(connection, &format!("write the definition of `{name}`"), error))?;

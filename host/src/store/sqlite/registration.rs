@@ -3,8 +3,9 @@
 use rusqlite::Connection;
 
 use crate::model::StepDefinition;
-use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::error::Result;
 use crate::model::registration::{Secret, StepRegistration, Update};
+use crate::store::sql::failure::{from_json, to_json};
 
 use super::error::failed;
 
@@ -33,16 +34,8 @@ pub(super) fn read(connection: &Connection) -> Result<Vec<StepRegistration>> {
     while let Some(row) = rows.next().map_err(fail)? {
         let (plugin, step): (String, String) = (row.get(0).map_err(fail)?, row.get(1).map_err(fail)?);
         let json: String = row.get(3).map_err(fail)?;
-        let mut definition: StepDefinition = serde_json::from_str(&json).map_err(|error| {
-            Error::new(
-                ErrorKind::UnusableDatabase,
-                format!(
-                    "the registration of the step `{step}` of plugin `{plugin}` in the database `{}` cannot be read: \
-                     {error}; restore a backup, or use the version of the host that wrote it",
-                    connection.path().unwrap_or_default()
-                ),
-            )
-        })?;
+        let what = format!("the registration of the step `{step}` of plugin `{plugin}`");
+        let mut definition: StepDefinition = from_json(connection.path().unwrap_or_default(), &what, &json)?;
         definition.enabled = row.get(2).map_err(fail)?;
         let secret: Option<String> = row.get(4).map_err(fail)?;
         found.push(StepRegistration { plugin, definition, secure_configuration: secret.map(Secret::new) });
@@ -67,10 +60,8 @@ fn put(connection: &Connection, registration: &StepRegistration) -> Result<()> {
     let step = &definition.name;
     let fail = |error| failed(connection, &format!("register the step `{step}` of plugin `{plugin}`"), error);
     // Whether it is enabled is in a column of its own alone, so that the two cannot differ.
-    let json =
-        serde_json::to_string(&StepDefinition { enabled: true, ..definition.clone() }).map_err(|error| {
-            Error::new(ErrorKind::Internal, format!("could not write the registration of `{step}`: {error}"))
-        })?;
+    let kept = StepDefinition { enabled: true, ..definition.clone() };
+    let json = to_json(&format!("the registration of `{step}`"), &kept)?;
     connection.execute(PUT, (plugin, step, definition.enabled, json)).map_err(fail)?;
     match secure_configuration {
         Some(secret) => connection.execute(PUT_SECRET, (plugin, step, secret.expose())),

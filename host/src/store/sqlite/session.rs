@@ -1,6 +1,5 @@
 //! Sessions: a thread's connection, and the life of a transaction on it.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -8,6 +7,7 @@ use std::time::Instant;
 use rusqlite::Connection;
 
 use crate::model::error::{Error, ErrorKind, Result};
+use crate::store::sql::failure;
 use crate::store::{Access, Timing, Verdict, closed};
 
 use super::error::{failed, is_busy, is_interrupted};
@@ -70,7 +70,7 @@ impl Session {
         let ending = Instant::now();
         let (verdict, value) = match outcome {
             Ok((verdict, value)) => (verdict, Ok(value)),
-            Err(panic) => (Verdict::Rollback, Err(panicked(turn, panic.as_ref()))),
+            Err(panic) => (Verdict::Rollback, Err(failure::panicked(&turn.begin.label, panic.as_ref()))),
         };
         let ended = self.end(turn, verdict);
         let value = value?;
@@ -131,7 +131,7 @@ impl Session {
             .map_err(|error| failed(connection, "stop watching the time limit", error))?;
         let result = match (verdict, doomed) {
             (Verdict::Commit, None) if !connection.is_autocommit() => control(connection, "COMMIT"),
-            (Verdict::Commit, cause) => Err(dooms(turn, cause)),
+            (Verdict::Commit, cause) => Err(dooms(turn, cause.as_ref())),
             (Verdict::Rollback, _) => Ok(()),
         };
         if connection.is_autocommit() {
@@ -158,15 +158,15 @@ impl SqliteTransaction {
         let state = &mut *lock(&self.session.0);
         let connection = match &state.connection {
             Some(connection) if state.open && state.number == self.number => connection,
-            _ => return Err(self.ended()),
+            _ => return Err(failure::ended(&self.turn.begin.label)),
         };
         if let Some(cause) = &state.doomed {
-            return Err(dooms(&self.turn, Some(cause.clone())));
+            return Err(dooms(&self.turn, Some(cause)));
         }
         let result = if self.turn.is_expired() {
             Err(late(&self.turn))
         } else if access == Access::Write && self.turn.begin.access == Access::Read {
-            Err(self.read_only())
+            Err(failure::read_only(&self.turn.begin.label))
         } else {
             verb(connection)
         };
@@ -174,23 +174,6 @@ impl SqliteTransaction {
             state.doomed = Some(error.clone());
         }
         result
-    }
-
-    fn ended(&self) -> Error {
-        Error::new(
-            ErrorKind::Internal,
-            format!(
-                "the transaction of `{}` has ended; its handle was kept for too long, so take what is needed before",
-                self.turn.begin.label
-            ),
-        )
-    }
-
-    fn read_only(&self) -> Error {
-        Error::new(
-            ErrorKind::Internal,
-            format!("the transaction of `{}` was opened to read and cannot write", self.turn.begin.label),
-        )
     }
 
     /// The error of a statement.
@@ -224,35 +207,9 @@ fn busy(turn: &Turn) -> Error {
 }
 
 fn late(turn: &Turn) -> Error {
-    Error::new(
-        ErrorKind::Timeout,
-        format!(
-            "`{}` ran past its time limit; its transaction is rolled back, so do less in one request",
-            turn.begin.label
-        ),
-    )
+    failure::late(&turn.begin.label)
 }
 
-fn dooms(turn: &Turn, cause: Option<Error>) -> Error {
-    let label = &turn.begin.label;
-    let cause = cause.map_or_else(|| "the database ended it".to_owned(), |cause| cause.message().to_owned());
-    Error::new(
-        ErrorKind::Doomed,
-        format!("the transaction of `{label}` can only be rolled back, after an earlier failure: {cause}"),
-    )
-}
-
-fn panicked(turn: &Turn, panic: &(dyn Any + Send)) -> Error {
-    let text = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message");
-    Error::new(
-        ErrorKind::Internal,
-        format!(
-            "`{}` panicked: {text}; its transaction is rolled back. This is a defect: please report it",
-            turn.begin.label
-        ),
-    )
+fn dooms(turn: &Turn, cause: Option<&Error>) -> Error {
+    failure::dooms(&turn.begin.label, cause.map_or("the database ended it", Error::message))
 }

@@ -28,7 +28,7 @@ const DUE_MAX: i64 = 500;
 const RESUME_DUE: &str = "UPDATE system_job
      SET state = 0, status = 0, suspension = NULL, run_at = postpone_until, postpone_until = NULL,
          modified_on = $1, version = version + 1
-     WHERE sequence IN (
+     WHERE sequence = ANY(ARRAY(
          SELECT * FROM (SELECT sequence FROM system_job
              WHERE state = 1 AND suspension = $3 AND postpone_until > $2
              LIMIT $5 FOR UPDATE SKIP LOCKED) AS strayed
@@ -39,7 +39,7 @@ const RESUME_DUE: &str = "UPDATE system_job
          UNION ALL
          SELECT * FROM (SELECT sequence FROM system_job
              WHERE state = 1 AND suspension = $4 AND postpone_until <= $1
-             ORDER BY postpone_until LIMIT $5 FOR UPDATE SKIP LOCKED) AS postponed)";
+             ORDER BY postpone_until LIMIT $5 FOR UPDATE SKIP LOCKED) AS postponed))";
 
 const NEXT_DUE: &str = "SELECT least(
          (SELECT min(postpone_until) FROM system_job
@@ -47,6 +47,9 @@ const NEXT_DUE: &str = "SELECT least(
          (SELECT min(postpone_until) FROM system_job
           WHERE state = 1 AND suspension = $2 AND postpone_until IS NOT NULL))";
 
+/// In all of these the rows to write are found first, as an array: of how many a subquery has the planner has no idea, and
+/// would rather read the whole table.
+///
 /// The steps that have jobs ready, one hop for each; of these the ones in the lane that are not paused; of each the first,
 /// as many as it may have; of all those the first. And of those under which a host died the least suspicious, in a place
 /// that is kept for it.
@@ -87,8 +90,7 @@ const CLAIM: &str = concat!(
      UPDATE system_job AS job
      SET state = 2, status = 20, attempt = attempt + 1, worker_id = $1, host = $2, started_on = $3, modified_on = $3,
          version = version + 1
-     FROM (SELECT sequence FROM heads UNION ALL SELECT sequence FROM suspect) AS claimed
-     WHERE job.sequence = claimed.sequence RETURNING ",
+     WHERE sequence = ANY(ARRAY(SELECT sequence FROM heads UNION ALL SELECT sequence FROM suspect)) RETURNING ",
     columns!()
 );
 

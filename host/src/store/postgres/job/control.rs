@@ -74,9 +74,9 @@ const RECOVER: &str = "UPDATE system_job
          error_text = CASE WHEN crash_count + 1 >= $3 THEN $8 ELSE error_text END
      WHERE state = 2 AND worker_id = ANY($1) RETURNING order_key, state";
 
-const PRUNE: &str = "DELETE FROM system_job WHERE sequence IN (
+const PRUNE: &str = "DELETE FROM system_job WHERE sequence = ANY(ARRAY(
      SELECT sequence FROM system_job WHERE state = 3 AND completed_on < $1 AND status <> 31
-     ORDER BY completed_on LIMIT $2 FOR UPDATE SKIP LOCKED)";
+     ORDER BY completed_on LIMIT $2 FOR UPDATE SKIP LOCKED))";
 
 /// A job, as far as its moves depend on it.
 struct Found {

@@ -24,11 +24,11 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(number) FROM (
 
 /// The first of each key moves up, unless another has its place.
 const NEXT_IN_ORDER: &str = "UPDATE system_job SET blocked = false
-     WHERE sequence IN (
+     WHERE sequence = ANY(ARRAY(
          SELECT first.sequence FROM unnest($1::text[]) AS keys (key), LATERAL (
              SELECT sequence FROM system_job WHERE order_key = keys.key AND state <> 3 ORDER BY sequence LIMIT 1
          ) AS first
-     ) AND blocked AND NOT EXISTS (
+     )) AND blocked AND NOT EXISTS (
          SELECT 1 FROM system_job AS head
          WHERE head.order_key = system_job.order_key AND head.state <> 3 AND NOT head.blocked)";
 

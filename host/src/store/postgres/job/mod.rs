@@ -32,10 +32,10 @@ use settle::Settled;
 
 const CHECKPOINT: &str =
     "UPDATE system_job SET checkpoint = $1, crash_count = 0, modified_on = $2, version = version + 1
-     WHERE id = $3 AND attempt = $4 AND worker_id = $5 AND state = 2 RETURNING status";
+     WHERE id = $3 AND attempt = $4 AND worker_id = $5 RETURNING status";
 
 const PROGRESS: &str = "UPDATE system_job SET progress = $1::jsonb, modified_on = $2, version = version + 1
-     WHERE id = $3 AND attempt = $4 AND worker_id = $5 AND state = 2 RETURNING status";
+     WHERE id = $3 AND attempt = $4 AND worker_id = $5 RETURNING status";
 
 const BY_ID: &str =
     concat!("SELECT ", columns!(), " FROM system_job WHERE id = ANY($1) ORDER BY created_on, id");

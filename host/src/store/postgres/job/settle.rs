@@ -24,7 +24,8 @@ pub(super) const RENEW: &str = "WITH old AS (SELECT lease_until < clock_timestam
      ON CONFLICT (id) DO UPDATE SET host = excluded.host, lease_until = excluded.lease_until
      RETURNING coalesce((SELECT over FROM old), true)";
 
-/// Nearly every job ends like this, and its end depends on nothing: one statement for all of them.
+/// Nearly every job ends like this, and its end depends on nothing: one statement for all of them. Only a job that is locked
+/// has a worker. Were its state asked for too, the planner would go through all that are locked, for each of these.
 const SUCCEED: &str = "UPDATE system_job AS job
      SET state = 3, status = 30, completed_on = done.ended_on, modified_on = done.ended_on, worker_id = NULL,
          postpone_until = NULL, error_code = NULL, error_text = NULL, trace = done.trace, checkpoint = NULL,
@@ -32,20 +33,20 @@ const SUCCEED: &str = "UPDATE system_job AS job
          memory_bytes = greatest(job.memory_bytes, done.memory_bytes), version = version + 1
      FROM unnest($1::uuid[], $2::int8[], $3::uuid[], $4::timestamptz[], $5::text[], $6::int8[], $7::int8[])
          AS done (id, attempt, worker_id, ended_on, trace, execution_us, memory_bytes)
-     WHERE job.id = done.id AND job.attempt = done.attempt AND job.worker_id = done.worker_id AND job.state = 2
+     WHERE job.id = done.id AND job.attempt = done.attempt AND job.worker_id = done.worker_id
          AND NOT job.auto_delete
      RETURNING job.id, job.order_key";
 
 const SUCCEED_AND_GO: &str = "DELETE FROM system_job AS job
      USING unnest($1::uuid[], $2::int8[], $3::uuid[]) AS done (id, attempt, worker_id)
-     WHERE job.id = done.id AND job.attempt = done.attempt AND job.worker_id = done.worker_id AND job.state = 2
+     WHERE job.id = done.id AND job.attempt = done.attempt AND job.worker_id = done.worker_id
          AND job.auto_delete
      RETURNING job.id, job.order_key";
 
 /// Those that ended otherwise, kept from being moved by operators.
 const LOCKED: &str =
     "SELECT id, attempt, status, postpone_until, order_key, unique_key, worker_id FROM system_job
-     WHERE id = ANY($1) AND state = 2 ORDER BY id FOR UPDATE";
+     WHERE id = ANY($1) AND worker_id IS NOT NULL ORDER BY id FOR UPDATE";
 
 const SETTLE: &str = "UPDATE system_job
      SET state = $2, status = $3, suspension = $4, postpone_until = $5, completed_on = $6, modified_on = $7,
