@@ -1,5 +1,8 @@
 //! The PostgreSQL store: the suite, and what only a server can do.
 
+#[cfg(unix)]
+mod tls;
+
 use std::sync::Arc;
 
 use stagegate::store::Store;
@@ -24,10 +27,14 @@ super::conformance!(
 pub(super) fn database() -> Database {
     let database = Server::shared().database();
     let url = database.url();
-    let own = url.clone();
+    on(url.clone(), url, Box::new(database))
+}
+
+/// The database at an address, which `direct` leads to without what stands in between.
+fn on(url: String, direct: String, guard: Box<dyn Send + Sync>) -> Database {
     let bury = move || {
         block_in_place(|| {
-            Handle::current().block_on(execute(&own, "UPDATE worker SET lease_until = '-infinity'"));
+            Handle::current().block_on(execute(&direct, "UPDATE worker SET lease_until = '-infinity'"));
         });
     };
     let open = move || {
@@ -36,7 +43,7 @@ pub(super) fn database() -> Database {
         let store = block_in_place(|| Handle::current().block_on(PostgresStore::open(options)));
         store.expect("it opens") as Arc<dyn Store>
     };
-    Database { open: Box::new(open), bury: Box::new(bury), _guard: Box::new(database) }
+    Database { open: Box::new(open), bury: Box::new(bury), _guard: guard }
 }
 
 async fn execute(url: &str, sql: &str) {

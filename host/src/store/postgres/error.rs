@@ -5,6 +5,7 @@ use std::error::Error as _;
 use tokio_postgres::Error as DriverError;
 use tokio_postgres::error::{DbError, SqlState};
 
+use super::tls;
 use crate::model::error::{Error, ErrorKind};
 use crate::model::fault::OperationStatus;
 
@@ -59,7 +60,7 @@ pub(super) fn is_full_or_starting(error: &DriverError) -> bool {
                 || *code == SqlState::TOO_MANY_CONNECTIONS
                 || *code == SqlState::CONFIGURATION_LIMIT_EXCEEDED
         }
-        None => !error.is_closed() && is_io(error),
+        None => !error.is_closed() && is_io(error) && tls::way_out(error).is_none(),
     }
 }
 
@@ -100,6 +101,9 @@ fn classify(error: &DriverError) -> Class {
     let class = |kind, way_out| Class { kind, way_out, passes: false };
     let passing = |kind, way_out| Class { kind, way_out, passes: true };
     let Some(code) = error.code() else {
+        if let Some(way_out) = tls::way_out(error) {
+            return class(UnusableDatabase, way_out);
+        }
         if error.is_closed() || is_io(error) {
             return passing(
                 Store,
