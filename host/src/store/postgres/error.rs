@@ -52,6 +52,13 @@ pub(super) fn is_canceled(error: &DriverError) -> bool {
     error.code() == Some(&SqlState::QUERY_CANCELED)
 }
 
+/// Whether that is behind an error of ours.
+pub(super) fn was_canceled(error: &Error) -> bool {
+    std::iter::successors(error.source(), |&error| error.source())
+        .filter_map(|error| error.downcast_ref())
+        .any(is_canceled)
+}
+
 /// Whether a server that starts, or has no connection left, may let this one in a moment later.
 pub(super) fn is_full_or_starting(error: &DriverError) -> bool {
     match error.code() {
