@@ -1,6 +1,8 @@
 //! The PostgreSQL store: the suite, and what only a server can do.
 
 #[cfg(unix)]
+mod pooled;
+#[cfg(unix)]
 mod tls;
 
 use std::sync::Arc;
