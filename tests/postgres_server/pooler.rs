@@ -78,10 +78,10 @@ impl Pooler {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// What it has said so far.
+    /// Where its files are.
     #[must_use]
-    pub fn log(&self) -> String {
-        self.home.log()
+    pub fn folder(&self) -> &Path {
+        &self.home.folder
     }
 }
 

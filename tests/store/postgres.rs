@@ -92,7 +92,7 @@ async fn a_connection_is_used_again_only_where_its_statement_was_seen_to_end() {
                 () = async { starts.send(()).expect("the test waits") } => std::future::pending::<Result<(), Error>>().await,
             }
         })
-        .await
+        .await;
     });
     started.await.expect("it starts");
     // A request that comes before its statement ends nothing, and the connection goes for that.
