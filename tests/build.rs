@@ -58,22 +58,34 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Sets `cfg(postgres)` where there is a server or the programs to start one, `cfg(postgres_programs)` where there
-/// are those.
+/// are those, `cfg(pgbouncer)` where there is PgBouncer too.
 fn find_postgres() -> Result<(), Box<dyn Error>> {
-    println!("cargo::rustc-check-cfg=cfg(postgres, postgres_programs)");
+    println!("cargo::rustc-check-cfg=cfg(postgres, postgres_programs, pgbouncer)");
     println!("cargo::rerun-if-env-changed={}", postgres::VARIABLE);
     let found = postgres::find()?;
     if let Some(programs) = &found.programs {
         println!("cargo::rustc-cfg=postgres_programs");
         println!("cargo::rerun-if-changed={}", programs.join("initdb").display());
     } else {
-        // To watch for a file that is not there would build the tests anew each time.
-        println!("cargo::rerun-if-env-changed=PATH");
-        for packages in PACKAGES.iter().filter(|path| Path::new(path).exists()) {
-            println!("cargo::rerun-if-changed={packages}");
+        watch_for_packages();
+    }
+    let is_here = found.programs.is_some() || found.url.is_some();
+    match postgres::find_pooler() {
+        Some(pooler) => {
+            println!("cargo::rerun-if-changed={}", pooler.display());
+            if is_here {
+                println!("cargo::rustc-cfg=pgbouncer");
+            }
+        }
+        None => {
+            watch_for_packages();
+            println!(
+                "cargo::warning=PgBouncer is not here, so its tests are ignored: install it (Debian: apt-get install \
+                 pgbouncer)"
+            );
         }
     }
-    if found.programs.is_some() || found.url.is_some() {
+    if is_here {
         println!("cargo::rustc-cfg=postgres");
     } else {
         println!(
@@ -83,6 +95,14 @@ fn find_postgres() -> Result<(), Box<dyn Error>> {
         );
     }
     Ok(())
+}
+
+/// To watch for a file that is not there would build the tests anew each time.
+fn watch_for_packages() {
+    println!("cargo::rerun-if-env-changed=PATH");
+    for packages in PACKAGES.iter().filter(|path| Path::new(path).exists()) {
+        println!("cargo::rerun-if-changed={packages}");
+    }
 }
 
 /// The names of the crates in a folder.

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use stagegate_tests::postgres::{Options, Server};
+use stagegate_tests::postgres::{Options, Pooler, Server};
 use tokio_postgres::error::SqlState;
 
 use super::{ask, connect};
@@ -91,9 +91,12 @@ fn a_dropped_server_leaves_nothing() {
 #[test]
 #[cfg_attr(not(postgres_programs), ignore = "no PostgreSQL programs: apt-get install postgresql")]
 fn a_killed_process_leaves_nothing() {
-    let (mut child, folder, address) = start_child();
-    assert!(Path::new(&folder).join("data").is_dir());
-    TcpStream::connect(&address).unwrap();
+    let (mut child, started) = start_child();
+    assert_eq!(started.len(), if cfg!(pgbouncer) { 2 } else { 1 }, "the server and the pooler before it");
+    for (folder, address) in &started {
+        assert!(Path::new(folder).is_dir());
+        TcpStream::connect(address).unwrap();
+    }
     let mut errors = child.stderr.take().unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
@@ -101,11 +104,13 @@ fn a_killed_process_leaves_nothing() {
     let mut said = String::new();
     errors.read_to_string(&mut said).unwrap();
     assert!(!said.contains("cannot be removed"), "{said}");
-    check_that_nothing_is_left(Path::new(&folder), &address);
+    for (folder, address) in &started {
+        check_that_nothing_is_left(Path::new(folder), address);
+    }
 }
 
-/// The test binary, run again to start a server: the process, the server's folder, its address.
-fn start_child() -> (Child, String, String) {
+/// The test binary, run again to start a server and a pooler: the process, the folder and the address of each.
+fn start_child() -> (Child, Vec<(String, String)>) {
     let mut child = Command::new(env::current_exe().unwrap())
         .args(["--exact", "postgres::ends::process", "--ignored", "--nocapture"])
         .env(CHILD, "1")
@@ -117,8 +122,9 @@ fn start_child() -> (Child, String, String) {
         .unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let said = lines.map_while(Result::ok).find_map(|line| line.strip_prefix('@').map(str::to_owned));
-    let (folder, address) = said.as_deref().unwrap().split_once(' ').unwrap();
-    (child, folder.to_owned(), address.to_owned())
+    let words: Vec<&str> = said.as_deref().unwrap().split(' ').collect();
+    let started = words.chunks_exact(2).map(|pair| (pair[0].to_owned(), pair[1].to_owned())).collect();
+    (child, started)
 }
 
 #[test]
@@ -130,7 +136,11 @@ fn process() {
     let server = Server::start(&Options::default());
     let _busy = server.database();
     // On a line of its own: the test harness leaves one unfinished.
-    println!("\n@{} {}", server.folder().display(), server.address());
+    let pooler = cfg!(pgbouncer).then(|| Pooler::to(&server));
+    let before = pooler
+        .as_ref()
+        .map_or_else(String::new, |pooler| format!(" {} {}", pooler.folder().display(), pooler.address()));
+    println!("\n@{} {}{before}", server.folder().display(), server.address());
     // It ends with its parent, if that one does not kill it.
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
 }

@@ -37,6 +37,17 @@ pub struct Found {
     pub programs: Option<PathBuf>,
 }
 
+/// Looks for PgBouncer: in `PATH`, and where distributions put what only an administrator starts.
+#[must_use]
+pub fn find_pooler() -> Option<PathBuf> {
+    if !cfg!(unix) {
+        return None;
+    }
+    let path = env::var_os("PATH").unwrap_or_default();
+    let places = ["/usr/sbin", "/usr/local/sbin", "/usr/bin"].map(PathBuf::from);
+    env::split_paths(&path).chain(places).map(|folder| folder.join("pgbouncer")).find(|file| file.is_file())
+}
+
 /// Looks for PostgreSQL: in the environment variable, in `PATH`, in the distributions' places.
 ///
 /// # Errors

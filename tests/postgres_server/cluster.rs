@@ -26,7 +26,8 @@ pub struct Cluster {
 impl Cluster {
     pub(super) fn start(programs: PathBuf, options: &Options) -> Self {
         let home = Home::new(programs, options.on_disk);
-        let watchdog = Watchdog::start(home.command(Path::new("sh")), &home.folder);
+        let watchdog =
+            Watchdog::start(home.command(Path::new("sh")), &home.folder, "data/postmaster.pid", "QUIT");
         let password = Uuid::new_v4().simple().to_string();
         home.init(&password);
         home.configure(options);

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+#[cfg(unix)]
+use super::Pooler;
 use super::url::Url;
 use super::{Drops, Proxy, Server};
 
@@ -45,6 +47,13 @@ impl TestDatabase {
     #[must_use]
     pub fn url_through(&self, proxy: &Proxy) -> String {
         self.url.at(proxy.address()).to_string()
+    }
+
+    /// Where it is behind a pooler, which has to be before its server.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn url_behind(&self, pooler: &Pooler) -> String {
+        self.url.at(pooler.address()).to_string()
     }
 
     /// Where it is, for the superuser. On a server of somebody else's, for the same user as [`TestDatabase::url`].

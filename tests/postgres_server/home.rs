@@ -2,8 +2,8 @@
 
 use std::env;
 use std::fs;
-use std::io::{PipeReader, Read as _};
-use std::os::unix::fs::chown;
+use std::io::{PipeReader, Read as _, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -112,8 +112,7 @@ impl Home {
 
     pub(super) fn init(&self, password: &str) {
         let file = self.folder.join("password");
-        fs::write(&file, password).expect("a file in a folder of ours");
-        self.give(&file);
+        self.write(&file, password);
         let mut initdb = self.command(&self.programs.join("initdb"));
         initdb.arg("-D").arg(self.data()).arg(format!("--pwfile={}", file.display())).args([
             "--username=postgres",
@@ -151,6 +150,17 @@ impl Home {
             text.push_str(&format!("{name} = '{}'\n", value.replace('\'', "''")));
         }
         fs::write(path, text).expect("it is ours");
+        for (name, text) in &options.files {
+            self.write(&self.data().join(name), text);
+        }
+    }
+
+    /// Writes a file that nobody but the right user may read.
+    pub(super) fn write(&self, path: &Path, text: &str) {
+        let file = fs::File::options().create_new(true).write(true).mode(0o600).open(path);
+        let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
+        written.expect("a file in a folder of ours");
+        self.give(path);
     }
 
     pub(super) fn launch_somewhere(&self) -> (u16, Process) {

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! The build script looks for PostgreSQL, and `cfg(postgres)` says that there is some; `cfg(postgres_programs)` that
-//! its programs are there too, without which there is no [`Cluster`]. Nothing here takes an asynchronous runtime, so
+//! its programs are there too, without which there is no [`Cluster`], `cfg(pgbouncer)` that there can be a [`Pooler`]. Nothing here takes an asynchronous runtime, so
 //! that all of it works in synchronous tests and in guards that are dropped anywhere.
 
 pub mod binaries;
@@ -21,6 +21,8 @@ mod cluster;
 mod database;
 #[cfg(unix)]
 mod home;
+#[cfg(unix)]
+mod pooler;
 mod ports;
 mod proxy;
 mod pump;
@@ -34,6 +36,8 @@ use self::admin::Admin;
 #[cfg(unix)]
 pub use self::cluster::Cluster;
 pub use self::database::TestDatabase;
+#[cfg(unix)]
+pub use self::pooler::Pooler;
 pub use self::proxy::{Cut, Proxy, Speaker};
 use self::url::Url;
 
@@ -41,6 +45,7 @@ use self::url::Url;
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     settings: Vec<(String, String)>,
+    files: Vec<(String, String)>,
     on_disk: bool,
 }
 
@@ -49,6 +54,13 @@ impl Options {
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// With a file in its data folder, which nobody but the server's user may read: a key, for one.
+    #[must_use]
+    pub fn with_file(mut self, name: &str, text: &str) -> Self {
+        self.files.push((name.to_owned(), text.to_owned()));
         self
     }
 

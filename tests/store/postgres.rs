@@ -1,14 +1,24 @@
 //! The PostgreSQL store: the suite, and what only a server can do.
 
-use std::sync::Arc;
+#[cfg(unix)]
+mod pooled;
+#[cfg(unix)]
+mod tls;
 
-use stagegate::store::Store;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use stagegate::model::error::{Error, ErrorKind};
 use stagegate::store::postgres::{Options, PostgresStore};
+use stagegate::store::{Access, Store};
 use stagegate_tests::postgres::Server;
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 use tokio::task::block_in_place;
+use uuid::Uuid;
 
 use super::support::*;
+use super::transactions::slow_query;
 
 super::conformance!(
     suite,
@@ -24,10 +34,14 @@ super::conformance!(
 pub(super) fn database() -> Database {
     let database = Server::shared().database();
     let url = database.url();
-    let own = url.clone();
+    on(url.clone(), url, Box::new(database))
+}
+
+/// The database at an address, which `direct` leads to without what stands in between.
+fn on(url: String, direct: String, guard: Box<dyn Send + Sync>) -> Database {
     let bury = move || {
         block_in_place(|| {
-            Handle::current().block_on(execute(&own, "UPDATE worker SET lease_until = '-infinity'"));
+            Handle::current().block_on(execute(&direct, "UPDATE worker SET lease_until = '-infinity'"));
         });
     };
     let open = move || {
@@ -36,7 +50,59 @@ pub(super) fn database() -> Database {
         let store = block_in_place(|| Handle::current().block_on(PostgresStore::open(options)));
         store.expect("it opens") as Arc<dyn Store>
     };
-    Database { open: Box::new(open), bury: Box::new(bury), _guard: Box::new(database) }
+    Database { open: Box::new(open), bury: Box::new(bury), _guard: guard }
+}
+
+/// A request to end a statement may arrive when that is over. It must not end the statement of somebody else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(
+    not(postgres),
+    ignore = "no PostgreSQL: apt-get install postgresql, or set STAGEGATE_TEST_POSTGRES"
+)]
+async fn a_connection_is_used_again_only_where_its_statement_was_seen_to_end() {
+    let database = Server::shared().database();
+    let url = database.url();
+    let store = on(url.clone(), url, Box::new(())).with_samples().await;
+    let query = slow_query(&store).await;
+    let writer = || async {
+        let condition = format!("datname = '{}' AND query LIKE '%COMMIT%'", database.name());
+        let sql =
+            format!("SELECT pid FROM pg_stat_activity WHERE {condition} ORDER BY state_change DESC LIMIT 1");
+        let account = definition(&store, "account");
+        let attributes = with_system(Default::default());
+        write(&store, move |tx| async move { tx.insert(&account, Uuid::new_v4(), &attributes).await }).await;
+        block_in_place(|| Server::shared().execute(&sql))
+    };
+    let first = writer().await;
+
+    let (schema, late) = (store.schema(), query.clone());
+    let deadline = Instant::now() + Duration::from_millis(100);
+    let begin = until(Access::Write, "a query", deadline);
+    let result = attempt(&store, begin, move |tx| async move { tx.query(&schema, &late).await });
+    expect_error(result.await, ErrorKind::Timeout);
+    assert_eq!(writer().await, first, "the server said that it ended the statement");
+
+    let (starts, started) = oneshot::channel();
+    let (other, schema) = (Arc::clone(&store), store.schema());
+    let caller = tokio::spawn(async move {
+        write(&other, move |tx| async move {
+            tokio::select! {
+                biased;
+                _ = tx.query(&schema, &query) => panic!("it takes a minute"),
+                () = async { starts.send(()).expect("the test waits") } => std::future::pending::<Result<(), Error>>().await,
+            }
+        })
+        .await;
+    });
+    started.await.expect("it starts");
+    // A request that comes before its statement ends nothing, and the connection goes for that.
+    let name = database.name();
+    let runs = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}' AND pid = {first} AND state = 'active'"
+    );
+    while block_in_place(|| Server::shared().execute(&runs)) == "0" {}
+    caller.abort();
+    assert_ne!(writer().await, first, "nobody has seen how the statement ended");
 }
 
 async fn execute(url: &str, sql: &str) {

@@ -219,7 +219,7 @@ pub(super) async fn a_deadline_ends_a_transaction_that_runs(database: Database) 
 }
 
 /// A query that looks at every character of much text, many times over: a minute if nobody ends it.
-async fn slow_query(store: &Arc<dyn Store>) -> Query {
+pub(super) async fn slow_query(store: &Arc<dyn Store>) -> Query {
     let sample = definition(store, "sample");
     let text = string(&"a".repeat(2_000));
     write(store, move |tx| async move {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, MissedTickBehavior};
-use tokio_postgres::{AsyncMessage, NoTls, Notification};
+use tokio_postgres::{AsyncMessage, Notification};
 
 use super::connection::Connection;
 use super::definition;
@@ -141,7 +141,7 @@ pub(super) async fn run(options: Options, shared: Arc<Shared>, mut stop: tokio::
 /// Tells and listens on one connection, until it fails.
 async fn exchange(options: &Options, shared: &Shared) -> Result<()> {
     let fail = |error| super::error::failed(&options.database, "listen for changes", error);
-    let (client, mut driver) = options.config.connect(NoTls).await.map_err(fail)?;
+    let (client, mut driver) = options.connect().await.map_err(fail)?;
     let (notify, mut notified) = mpsc::unbounded_channel::<Notification>();
     let driver = tokio::spawn(async move {
         while let Some(Ok(message)) = poll_fn(|context| driver.poll_message(context)).await {

@@ -11,7 +11,8 @@ use std::time::Duration;
 use futures_util::TryStreamExt as _;
 use lru::LruCache;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, NoTls, Row, Statement};
+use tokio_postgres::{Client, Row, Statement};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::Options;
 use crate::store::sql::Sql;
@@ -30,6 +31,8 @@ pub(super) type Bound<'v> = (&'v (dyn ToSql + Sync), Type);
 /// A connection to the server.
 pub(super) struct Connection {
     client: Client,
+    /// For requests to cancel, which take a connection of their own.
+    connector: MakeRustlsConnect,
     statements: Mutex<LruCache<String, Statement>>,
     /// Whether the session is this connection's alone, and keeps what was prepared in it.
     prepares: bool,
@@ -48,7 +51,7 @@ pub(super) enum Ready<'s> {
 impl Connection {
     /// Connects, and sets what holds for the session. A task drives the connection until it ends.
     pub(super) async fn open(options: &Options) -> Driven<Self> {
-        let (client, connection) = options.config.connect(NoTls).await?;
+        let (client, connection) = options.connect().await?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection to the database ended");
@@ -65,6 +68,7 @@ impl Connection {
     pub(super) fn of(client: Client, options: &Options) -> Self {
         Self {
             client,
+            connector: options.connector.clone(),
             statements: Mutex::new(LruCache::new(STATEMENTS_MAX)),
             prepares: !options.pooler,
             preparing: AtomicBool::new(false),
@@ -133,7 +137,7 @@ impl Connection {
     /// Has the server end the statement that runs on this connection, if one does.
     pub(super) async fn cancel(&self) {
         let token = self.client.cancel_token();
-        match tokio::time::timeout(CANCEL_TIMEOUT, token.cancel_query(NoTls)).await {
+        match tokio::time::timeout(CANCEL_TIMEOUT, token.cancel_query(self.connector.clone())).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "cannot have the database end a statement"),
             Err(_) => tracing::warn!("the database does not take the request to end a statement"),

@@ -5,6 +5,7 @@ use std::error::Error as _;
 use tokio_postgres::Error as DriverError;
 use tokio_postgres::error::{DbError, SqlState};
 
+use super::tls;
 use crate::model::error::{Error, ErrorKind};
 use crate::model::fault::OperationStatus;
 
@@ -51,6 +52,13 @@ pub(super) fn is_canceled(error: &DriverError) -> bool {
     error.code() == Some(&SqlState::QUERY_CANCELED)
 }
 
+/// Whether that is behind an error of ours.
+pub(super) fn was_canceled(error: &Error) -> bool {
+    std::iter::successors(error.source(), |&error| error.source())
+        .filter_map(|error| error.downcast_ref())
+        .any(is_canceled)
+}
+
 /// Whether a server that starts, or has no connection left, may let this one in a moment later.
 pub(super) fn is_full_or_starting(error: &DriverError) -> bool {
     match error.code() {
@@ -59,7 +67,7 @@ pub(super) fn is_full_or_starting(error: &DriverError) -> bool {
                 || *code == SqlState::TOO_MANY_CONNECTIONS
                 || *code == SqlState::CONFIGURATION_LIMIT_EXCEEDED
         }
-        None => !error.is_closed() && is_io(error),
+        None => !error.is_closed() && is_io(error) && tls::way_out(error).is_none(),
     }
 }
 
@@ -100,6 +108,9 @@ fn classify(error: &DriverError) -> Class {
     let class = |kind, way_out| Class { kind, way_out, passes: false };
     let passing = |kind, way_out| Class { kind, way_out, passes: true };
     let Some(code) = error.code() else {
+        if let Some(way_out) = tls::way_out(error) {
+            return class(UnusableDatabase, way_out);
+        }
         if error.is_closed() || is_io(error) {
             return passing(
                 Store,

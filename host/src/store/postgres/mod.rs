@@ -4,6 +4,7 @@
 //! are records. Isolation is READ COMMITTED, with the records locked that are to be written: no update is lost, and
 //! nothing has to be run again but for a deadlock. What only reads sees one state, by REPEATABLE READ.
 
+mod address;
 mod changes;
 mod connection;
 mod definition;
@@ -14,6 +15,7 @@ mod options;
 mod pool;
 mod registration;
 mod session;
+mod tls;
 mod transaction;
 mod value;
 

@@ -4,9 +4,14 @@ use std::env;
 use std::fmt;
 use std::time::Duration;
 
-use tokio_postgres::Config;
-use tokio_postgres::config::Host;
+use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{Client, Config, Socket};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::address;
+use super::connection::Driven;
+use super::tls::Tls;
 use crate::model::error::{Error, ErrorKind, Result};
 
 /// Connections for requests that write where the address does not say: as many as a host runs at once by default.
@@ -21,11 +26,17 @@ const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(600);
 /// How long to wait for a connection where nothing else says so.
 const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 
+/// What drives a connection.
+pub(super) type Driver =
+    tokio_postgres::Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>;
+
 /// How to open a [`PostgresStore`](super::PostgresStore).
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Options {
-    pub(super) config: Config,
+    config: Config,
+    /// Makes connections encrypted, as far as `config` says so.
+    pub(super) connector: MakeRustlsConnect,
     /// The server and the database, without the password: what errors call it.
     pub(super) database: String,
     /// Connections for requests that write, at least one: each transaction takes one, and who finds none waits, until its
@@ -49,30 +60,26 @@ impl Options {
     /// Reads an address: `postgres://user:password@host:port/database?name=value&...`, as libpq takes it, or its
     /// `key=value` form. Without a password there, the environment's `PGPASSWORD` counts.
     ///
-    /// Besides libpq's parameters it takes `connections` and `pooler=transaction`, for the options of these names.
+    /// Besides libpq's parameters it takes `connections` and `pooler=transaction`, for the options of these names. `sslmode` is
+    /// one of `disable`, `prefer` (the default: encrypted where the server can, whoever it is), `require`, `verify-ca` and
+    /// `verify-full`; `sslrootcert` is a file of certificates in PEM, which is read here, or `system` for those that the system
+    /// trusts, which count without it too. With `sslrootcert`, `verify-full` is the default.
     pub fn new(address: &str) -> Result<Self> {
-        let mut connections = CONNECTIONS_DEFAULT;
-        let mut pooler = false;
-        let (start, parameters) = address.split_once('?').unwrap_or((address, ""));
-        let mut rest = Vec::new();
-        for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
-            match parameter.split_once('=') {
-                Some(("connections", count)) => {
-                    connections = count.parse().ok().filter(|count| *count > 0).ok_or_else(|| {
-                        unusable(format!("`connections={count}` in the address is not a number from 1 on"))
-                    })?;
-                }
-                Some(("pooler", "transaction")) => pooler = true,
-                Some(("pooler", "none")) => pooler = false,
-                Some(("pooler", other)) => {
-                    let message =
-                        format!("`pooler={other}` in the address is neither `transaction` nor `none`");
-                    return Err(unusable(message));
-                }
-                _ => rest.push(parameter),
+        let (address, parameters) = address::split(address)?;
+        let connections = match parameters.connections {
+            None => CONNECTIONS_DEFAULT,
+            Some(count) => count.parse().ok().filter(|count| *count > 0).ok_or_else(|| {
+                unusable(format!("`connections={count}` in the address is not a number from 1 on"))
+            })?,
+        };
+        let pooler = match parameters.pooler.as_deref() {
+            None | Some("none") => false,
+            Some("transaction") => true,
+            Some(other) => {
+                let message = format!("`pooler={other}` in the address is neither `transaction` nor `none`");
+                return Err(unusable(message));
             }
-        }
-        let address = if rest.is_empty() { start.to_owned() } else { format!("{start}?{}", rest.join("&")) };
+        };
         let mut config: Config = address.parse().map_err(|error: tokio_postgres::Error| {
             // The address may have a password, so only the parser's words are shown.
             unusable(format!(
@@ -91,12 +98,21 @@ impl Options {
         if config.get_application_name().is_none() {
             config.application_name("stagegate");
         }
-        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-            config.host("localhost");
+        if config.get_hosts().is_empty() {
+            // Certificates are for names, of which an address is one.
+            let names: Vec<String> = config.get_hostaddrs().iter().map(ToString::to_string).collect();
+            for name in if names.is_empty() { vec!["localhost".to_owned()] } else { names } {
+                config.host(name);
+            }
         }
+        let tls = Tls::new(parameters.sslmode.as_deref(), parameters.sslrootcert.as_deref())?;
+        // As libpq has it: nobody listens in on a socket.
+        let is_local = config.get_hosts().iter().all(|host| !matches!(host, Host::Tcp(_)));
+        config.ssl_mode(if is_local { SslMode::Disable } else { tls.mode });
         let database = name(&config);
         Ok(Self {
             config,
+            connector: tls.connector,
             database,
             connections,
             readers: READERS_DEFAULT,
@@ -104,6 +120,11 @@ impl Options {
             idle_timeout: IDLE_TIMEOUT_DEFAULT,
             lease: LEASE_DEFAULT,
         })
+    }
+
+    /// Connects. The second value drives the connection, until the client is gone.
+    pub(super) async fn connect(&self) -> Driven<(Client, Driver)> {
+        self.config.connect(self.connector.clone()).await
     }
 
     /// The server and the database, without user and password: what errors and reports call it.
@@ -116,7 +137,8 @@ impl Options {
 /// Without the password.
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { config: _, database, connections, readers, pooler, idle_timeout, lease } = self;
+        let Self { config: _, connector: _, database, connections, readers, pooler, idle_timeout, lease } =
+            self;
         f.debug_struct("Options")
             .field("database", database)
             .field("connections", connections)
@@ -143,6 +165,6 @@ fn name(config: &Config) -> String {
     format!("postgres://{}/{name}", places.join(","))
 }
 
-fn unusable(message: String) -> Error {
+pub(super) fn unusable(message: String) -> Error {
     Error::new(ErrorKind::UnusableDatabase, message)
 }

@@ -16,7 +16,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::connection::{Bound, CANCEL_TIMEOUT, Connection, Driven, bound};
-use super::error::{failed, is_canceled, is_lost};
+use super::error::{failed, is_canceled, is_lost, was_canceled};
 use super::pool::{Lent, lock};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::store::sql::{Sql, failure};
@@ -126,8 +126,7 @@ impl Session {
             (state.doomed.take(), state.begun, state.busy, state.wrote)
         };
         if busy {
-            // Whoever asked for it has dropped it.
-            connection.cancel().await;
+            transaction.give_up(&connection).await;
         }
         if self.transaction.begin.access == Access::Read && doomed.is_none() && !busy {
             // It has nothing to lose, so nobody waits for its end: see `drop`.
@@ -175,7 +174,7 @@ impl Drop for Session {
                 (state.begun, state.busy)
             };
             if busy {
-                connection.cancel().await;
+                transaction.give_up(&connection).await;
             }
             if begun || busy {
                 // Behind whatever is still to be answered, a COMMIT too.
@@ -260,14 +259,16 @@ impl PostgresTransaction {
             return result;
         }
         connection.cancel().await;
-        match tokio::time::timeout(CANCEL_TIMEOUT, verb).await {
-            Ok(Err(error)) => Err(self.late().with_source(error)),
-            Ok(Ok(_)) => Err(self.late()),
-            Err(_) => {
-                lock(&self.state).broken = true;
-                Err(self.late())
-            }
+        let ended = tokio::time::timeout(CANCEL_TIMEOUT, verb).await;
+        let error = ended.ok().and_then(Result::err);
+        if !error.as_ref().is_some_and(was_canceled) {
+            // The request to end it may arrive yet, and would end what comes next on this connection.
+            lock(&self.state).broken = true;
         }
+        Err(match error {
+            Some(error) => self.late().with_source(error),
+            None => self.late(),
+        })
     }
 
     /// Whether it may write.
@@ -345,6 +346,13 @@ impl PostgresTransaction {
                 Err(self.unknown())
             }
         }
+    }
+
+    /// Ends the statement whose answer nobody waits for any more. Nobody sees whether that came in time either, so the
+    /// connection is not used again.
+    async fn give_up(&self, connection: &Connection) {
+        lock(&self.state).broken = true;
+        connection.cancel().await;
     }
 
     async fn roll_back(&self, connection: &Connection) {
