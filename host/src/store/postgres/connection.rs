@@ -40,6 +40,15 @@ pub(super) struct Connection {
     preparing: AtomicBool,
 }
 
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// The records of requests.
+    Requests,
+    /// The asynchronous service.
+    Jobs,
+}
+
 /// A statement that can be sent at once.
 pub(super) enum Ready<'s> {
     /// The server has it.
@@ -50,7 +59,7 @@ pub(super) enum Ready<'s> {
 
 impl Connection {
     /// Connects, and sets what holds for the session. A task drives the connection until it ends.
-    pub(super) async fn open(options: &Options) -> Driven<Self> {
+    pub(super) async fn open(options: &Options, purpose: Purpose) -> Driven<Self> {
         let (client, connection) = options.connect().await?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -59,7 +68,7 @@ impl Connection {
         });
         let connection = Self::of(client, options);
         if !options.pooler {
-            connection.batch(&settings(options)).await?;
+            connection.batch(&settings(options, purpose)).await?;
         }
         Ok(connection)
     }
@@ -151,11 +160,15 @@ impl Connection {
 
 /// Sets those of the settings that the server has: so that it notices soon when this host is gone without a word, and
 /// takes back what it held.
-fn settings(options: &Options) -> String {
+fn settings(options: &Options, purpose: Purpose) -> String {
     let idle = options.idle_timeout.as_millis();
+    // A plan that was made while there were few jobs is kept, and would read all of them when there are many. Each statement
+    // of the jobs has an index.
+    let scans = if purpose == Purpose::Jobs { "off" } else { "on" };
     format!(
         "SELECT set_config(name, wanted.value, false) FROM pg_settings JOIN (VALUES
              ('client_connection_check_interval', '2000'), ('idle_in_transaction_session_timeout', '{idle}'),
+             ('enable_seqscan', '{scans}'),
              ('tcp_keepalives_idle', '10'), ('tcp_keepalives_interval', '5'), ('tcp_keepalives_count', '3')
          ) AS wanted (name, value) USING (name)"
     )

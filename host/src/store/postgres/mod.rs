@@ -38,7 +38,7 @@ use crate::store::{
 };
 
 use changes::Changes;
-use connection::Connection;
+use connection::{Connection, Purpose};
 pub use options::Options;
 use pool::Pool;
 use session::{Ended, PostgresTransaction};
@@ -112,7 +112,7 @@ impl PostgresStore {
 
     async fn start(options: Options, migrates: bool) -> Result<Arc<Self>> {
         let database: Arc<str> = options.database.as_str().into();
-        let jobs = Pool::new(&options, JOB_CONNECTIONS)?;
+        let jobs = Pool::new(&options, JOB_CONNECTIONS, Purpose::Jobs)?;
         let begin = Begin { access: Access::Write, deadline: None, label: "the opening".to_owned() };
         let (schema, versions) = {
             let lent = jobs.take(&begin, Instant::now()).await?;
@@ -132,8 +132,8 @@ impl PostgresStore {
             changes: Changes::default(),
         });
         let (stop, stopped) = watch::channel(false);
-        let writers = Pool::new(&options, options.connections)?;
-        let readers = Pool::new(&options, options.readers)?;
+        let writers = Pool::new(&options, options.connections, Purpose::Requests)?;
+        let readers = Pool::new(&options, options.readers, Purpose::Requests)?;
         let lease = options.lease;
         tokio::spawn(changes::run(options, Arc::clone(&shared), stopped));
         Ok(Arc::new(Self { shared, writers, readers, jobs, lease, stop }))

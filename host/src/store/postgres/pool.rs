@@ -9,7 +9,7 @@ use deadpool::managed::{self, Metrics, PoolError, QueueMode, RecycleError, Recyc
 use tokio::sync::mpsc;
 
 use super::Options;
-use super::connection::Connection;
+use super::connection::{Connection, Purpose};
 use super::error::{failed, is_full_or_starting};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::store::{Begin, closed};
@@ -49,14 +49,17 @@ pub(super) struct Lent {
     _alive: mpsc::Sender<()>,
 }
 
-pub(super) struct Manager(Options);
+pub(super) struct Manager {
+    options: Options,
+    purpose: Purpose,
+}
 
 impl managed::Manager for Manager {
     type Type = Arc<Connection>;
     type Error = tokio_postgres::Error;
 
     async fn create(&self) -> std::result::Result<Self::Type, Self::Error> {
-        Connection::open(&self.0).await.map(Arc::new)
+        Connection::open(&self.options, self.purpose).await.map(Arc::new)
     }
 
     async fn recycle(&self, connection: &mut Self::Type, _: &Metrics) -> RecycleResult<Self::Error> {
@@ -65,9 +68,10 @@ impl managed::Manager for Manager {
 }
 
 impl Pool {
-    pub(super) fn new(options: &Options, size: usize) -> Result<Arc<Self>> {
+    pub(super) fn new(options: &Options, size: usize, purpose: Purpose) -> Result<Arc<Self>> {
+        let manager = Manager { options: options.clone(), purpose };
         // Those that were used last have the statements that are needed next.
-        let connections = managed::Pool::builder(Manager(options.clone()))
+        let connections = managed::Pool::builder(manager)
             .max_size(size.max(1))
             .queue_mode(QueueMode::Lifo)
             .build()
