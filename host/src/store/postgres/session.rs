@@ -206,7 +206,11 @@ impl PostgresTransaction {
         let mut verb = pin!(self.in_time(&connection, deadline, verb(Arc::clone(&connection))));
         let result = poll_fn(|context| {
             let open = lock(&self.open);
-            if *open { verb.as_mut().poll(context) } else { Poll::Ready(Err(failure::ended(&self.begin.label))) }
+            if *open {
+                verb.as_mut().poll(context)
+            } else {
+                Poll::Ready(Err(failure::ended(&self.begin.label)))
+            }
         });
         let result = result.await;
         let mut state = lock(&self.state);
