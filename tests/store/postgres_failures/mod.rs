@@ -1,0 +1,11 @@
+//! PostgreSQL breaks down in each way there is. Afterwards nothing is lost, nothing is doubled, and no lock is left.
+
+mod cancellation;
+mod commits;
+mod connections;
+mod limits;
+mod locks;
+mod long_transactions;
+mod opening;
+mod silence;
+mod support;
