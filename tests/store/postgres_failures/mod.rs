@@ -7,5 +7,7 @@ mod limits;
 mod locks;
 mod long_transactions;
 mod opening;
+#[cfg(unix)]
+mod replica;
 mod silence;
 mod support;
