@@ -81,11 +81,16 @@ pub(super) struct Child {
 
 impl Child {
     pub(super) fn start(step: Step, ends_at: EndsAt, database: &Path) -> Self {
+        let (step, ends_at) = (format!("{step:?}"), format!("{ends_at:?}"));
+        let database = database.to_str().unwrap();
+        Self::run("crash::child::process", &[(STEP, &step), (ENDS_AT, &ends_at), (DATABASE, database)])
+    }
+
+    /// Runs a test of this binary that is ignored, as a process of its own.
+    pub(super) fn run(test: &str, environment: &[(&str, &str)]) -> Self {
         let mut process = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "crash::child::process", "--ignored", "--nocapture"])
-            .env(STEP, format!("{step:?}"))
-            .env(ENDS_AT, format!("{ends_at:?}"))
-            .env(DATABASE, database)
+            .args(["--exact", test, "--ignored", "--nocapture"])
+            .envs(environment.iter().copied())
             // Held open as long as the parent lives.
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -144,11 +149,7 @@ fn process() {
     let Ok(database) = env::var(DATABASE) else { return };
     let step = Step::ALL.into_iter().find(|step| env::var(STEP) == Ok(format!("{step:?}"))).unwrap();
     let ends_at = EndsAt::ALL.into_iter().find(|end| env::var(ENDS_AT) == Ok(format!("{end:?}"))).unwrap();
-    std::thread::spawn(|| {
-        // It ends with its parent, whatever that one dies of.
-        let _ = std::io::stdin().read_to_end(&mut Vec::new());
-        std::process::exit(1);
-    });
+    end_with_the_parent();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(live(step, ends_at, PathBuf::from(database)));
 }
@@ -225,7 +226,15 @@ async fn exchange(
     }
 }
 
-fn say(what: &str) {
+/// Whatever that one dies of.
+pub(super) fn end_with_the_parent() {
+    std::thread::spawn(|| {
+        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        std::process::exit(1);
+    });
+}
+
+pub(super) fn say(what: &str) {
     // On a line of its own: the test harness leaves one unfinished.
     println!("\n@{what}");
 }

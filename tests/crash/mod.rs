@@ -6,6 +6,8 @@ mod clock;
 mod guests;
 mod kills;
 mod leases;
+#[cfg(unix)]
+mod postgres;
 mod shutdown;
 mod store;
 mod support;

@@ -38,7 +38,7 @@ fn postgresql_is_known_of_if_it_is_here_and_is_here_if_it_is_required() {
     );
 }
 
-async fn connect(url: &str) -> Result<Client, tokio_postgres::Error> {
+pub(crate) async fn connect(url: &str) -> Result<Client, tokio_postgres::Error> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
     tokio::spawn(async move {
         // The client hears of it too.
@@ -48,7 +48,7 @@ async fn connect(url: &str) -> Result<Client, tokio_postgres::Error> {
 }
 
 /// The first value that a query yields.
-async fn ask(client: &Client, query: &str) -> String {
+pub(crate) async fn ask(client: &Client, query: &str) -> String {
     let row = client.query_one(query, &[]).await.unwrap_or_else(|error| panic!("{query}: {error:?}"));
     row.get(0)
 }

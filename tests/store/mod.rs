@@ -17,6 +17,7 @@ mod jobs;
 mod joins;
 mod pages;
 mod postgres;
+mod postgres_failures;
 mod queries;
 mod records;
 mod registrations;

@@ -4,24 +4,29 @@
 //! A notification inside of a transaction would take a lock that all commits of the server share. So each host gathers
 //! what it has to tell, and tells it at once or a little later, on a connection of its own.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::{Instant, MissedTickBehavior, timeout};
 use tokio_postgres::{AsyncMessage, Notification};
 
 use super::connection::Connection;
-use super::definition;
+use super::error::{cannot_connect, no_answer};
+use super::long_transactions::{self, Warned};
 use super::pool::lock;
 use super::session::Wrote;
-use super::{Options, Shared};
+use super::{Options, Shared, definition};
 use crate::model::error::Result;
 use crate::store::Change;
 
 /// The longest that a change goes unnoticed whose notification is lost.
 const POLL: Duration = Duration::from_secs(1);
+/// How long an answer may take that no lock is in the way of. What listens on a connection that is cut off hears nothing.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often transactions are looked for that are open for too long.
+const LONG_TRANSACTIONS_EVERY: Duration = Duration::from_secs(30);
 /// The least time between two notifications: a busy host costs the others twenty wake-ups a second at most.
 const BETWEEN: Duration = Duration::from_millis(50);
 /// The pause after the connection was lost.
@@ -121,9 +126,10 @@ impl News {
 /// Tells and listens until the store is closed.
 pub(super) async fn run(options: Options, shared: Arc<Shared>, mut stop: tokio::sync::watch::Receiver<bool>) {
     let mut failing = false;
+    let mut warned = Warned::default();
     loop {
         let ended = tokio::select! {
-            ended = exchange(&options, &shared) => ended,
+            ended = exchange(&options, &shared, &mut warned, &mut failing) => ended,
             _ = stop.wait_for(|stop| *stop) => return,
         };
         if let Err(error) = ended
@@ -139,9 +145,14 @@ pub(super) async fn run(options: Options, shared: Arc<Shared>, mut stop: tokio::
 }
 
 /// Tells and listens on one connection, until it fails.
-async fn exchange(options: &Options, shared: &Shared) -> Result<()> {
-    let fail = |error| super::error::failed(&options.database, "listen for changes", error);
-    let (client, mut driver) = options.connect().await.map_err(fail)?;
+async fn exchange(options: &Options, shared: &Shared, warned: &mut Warned, failing: &mut bool) -> Result<()> {
+    const LABEL: &str = "the changes of other hosts";
+    let database = &options.database;
+    let fail = |error| super::error::failed(database, "listen for changes", error);
+    let (client, mut driver) = timeout(options.connect_timeout(), options.connect())
+        .await
+        .map_err(|_| no_answer(database, LABEL))?
+        .map_err(|error| cannot_connect(database, LABEL, error))?;
     let (notify, mut notified) = mpsc::unbounded_channel::<Notification>();
     let driver = tokio::spawn(async move {
         while let Some(Ok(message)) = poll_fn(|context| driver.poll_message(context)).await {
@@ -156,25 +167,36 @@ async fn exchange(options: &Options, shared: &Shared) -> Result<()> {
     let own = if options.pooler {
         None
     } else {
-        connection.batch(&format!("LISTEN {CHANNEL}")).await.map_err(fail)?;
-        let rows = connection.rows("SELECT pg_backend_pid()", &[]).await.map_err(fail)?;
-        rows.first().map(|row| row.try_get::<_, i32>(0)).transpose().map_err(fail)?
+        let listen = async {
+            connection.batch(&format!("LISTEN {CHANNEL}")).await?;
+            let rows = connection.rows("SELECT pg_backend_pid()", &[]).await?;
+            rows.first().map(|row| row.try_get::<_, i32>(0)).transpose()
+        };
+        answer(database, async { listen.await.map_err(fail) }).await?
     };
+    *failing = false;
     // Whatever was told while nobody listened.
     shared.changes.hear(News { jobs: true, control: true, versions: false });
     let mut polls = tokio::time::interval(POLL);
     polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut told: Option<Instant> = None;
+    let mut long_transactions: Option<Instant> = None;
     loop {
         tokio::select! {
-            _ = polls.tick() => look(shared, &connection).await?,
+            _ = polls.tick() => {
+                answer(database, look(shared, &connection)).await?;
+                if long_transactions.is_none_or(|looked| looked.elapsed() >= LONG_TRANSACTIONS_EVERY) {
+                    long_transactions = Some(Instant::now());
+                    answer(database, warn(options, &connection, warned)).await?;
+                }
+            }
             notification = notified.recv() => match notification {
                 None => return Err(super::closed_connection(&options.database)),
                 Some(notification) if Some(notification.process_id()) == own => {}
                 Some(notification) => {
                     let news = News::of(notification.payload());
                     if news.versions {
-                        look(shared, &connection).await?;
+                        answer(database, look(shared, &connection)).await?;
                     }
                     shared.changes.hear(News { versions: false, ..news });
                 }
@@ -184,11 +206,27 @@ async fn exchange(options: &Options, shared: &Shared) -> Result<()> {
                     tokio::time::sleep_until(told + BETWEEN).await;
                 }
                 let words = std::mem::take(&mut *lock(&shared.changes.to_tell)).words();
-                connection.batch(&format!("NOTIFY {CHANNEL}, '{words}'")).await.map_err(fail)?;
+                let notify = format!("NOTIFY {CHANNEL}, '{words}'");
+                answer(database, async { connection.batch(&notify).await.map_err(fail) }).await?;
                 told = Some(Instant::now());
             }
         }
     }
+}
+
+/// Warns of transactions that are open for too long. Engines that speak PostgreSQL's protocol may not know of them.
+async fn warn(options: &Options, connection: &Connection, warned: &mut Warned) -> Result<()> {
+    match long_transactions::read(&options.database, connection, options.long_transaction).await {
+        Ok(found) => warned.warn(&options.database, &found),
+        Err(error) if connection.is_closed() => return Err(error),
+        Err(error) => tracing::debug!(%error, "cannot tell whether transactions are open for too long"),
+    }
+    Ok(())
+}
+
+/// Awaits what the server says; fails if it says nothing.
+async fn answer<T>(database: &str, said: impl Future<Output = Result<T>>) -> Result<T> {
+    timeout(ANSWER_TIMEOUT, said).await.unwrap_or_else(|_| Err(super::closed_connection(database)))
 }
 
 /// Sees whether definitions or registered steps have changed, and reads the definitions if so.

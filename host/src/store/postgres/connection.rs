@@ -3,13 +3,17 @@
 //! The driver sends a message when a future is first polled, and the server answers in that order: so statements that are
 //! polled together share a round trip. A future may be dropped at any moment: its answer is still read, and thrown away.
 
+use std::future::Future;
 use std::num::NonZeroUsize;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
 use lru::LruCache;
+use tokio::runtime::Handle;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -30,14 +34,14 @@ pub(super) type Bound<'v> = (&'v (dyn ToSql + Sync), Type);
 
 /// A connection to the server.
 pub(super) struct Connection {
-    client: Client,
+    client: Arc<Client>,
     /// For requests to cancel, which take a connection of their own.
     connector: MakeRustlsConnect,
-    statements: Mutex<LruCache<String, Statement>>,
+    statements: Arc<Mutex<Statements>>,
     /// Whether the session is this connection's alone, and keeps what was prepared in it.
     prepares: bool,
-    /// Whether a statement is being prepared: if that is dropped, nobody knows its name.
-    preparing: AtomicBool,
+    /// Whether a request to cancel may still be on its way, to hit whatever runs when it comes.
+    canceled: AtomicBool,
 }
 
 /// What a connection is for.
@@ -48,6 +52,8 @@ pub(super) enum Purpose {
     /// The asynchronous service.
     Jobs,
 }
+
+type Statements = LruCache<String, Statement>;
 
 /// A statement that can be sent at once.
 pub(super) enum Ready<'s> {
@@ -76,11 +82,11 @@ impl Connection {
     /// The connection of a client that is connected.
     pub(super) fn of(client: Client, options: &Options) -> Self {
         Self {
-            client,
+            client: Arc::new(client),
             connector: options.connector.clone(),
-            statements: Mutex::new(LruCache::new(STATEMENTS_MAX)),
+            statements: Arc::new(Mutex::new(LruCache::new(STATEMENTS_MAX))),
             prepares: !options.pooler,
-            preparing: AtomicBool::new(false),
+            canceled: AtomicBool::new(false),
         }
     }
 
@@ -89,9 +95,15 @@ impl Connection {
         self.client.is_closed()
     }
 
-    /// Whether a statement was being prepared when its future was dropped.
-    pub(super) fn is_preparing(&self) -> bool {
-        self.preparing.load(Ordering::Relaxed)
+    /// Whether another transaction can have it: not once the server was asked to end a statement, and has not said that it
+    /// did, since it may still come to that.
+    pub(super) fn is_reusable(&self) -> bool {
+        !self.is_closed() && !self.canceled.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the server has ended the statement that it was asked to end.
+    pub(super) fn note_canceled(&self) {
+        self.canceled.store(false, Ordering::Relaxed);
     }
 
     /// Runs statements without parameters or answers.
@@ -104,15 +116,17 @@ impl Connection {
         if !self.prepares {
             return Ok(Ready::Text(text));
         }
-        if let Some(statement) = self.lock().get(text) {
+        if let Some(statement) = lock(&self.statements).get(text) {
             return Ok(Ready::Prepared(statement.clone()));
         }
-        self.preparing.store(true, Ordering::Relaxed);
-        let prepared = self.client.prepare_typed(text, types).await;
-        self.preparing.store(false, Ordering::Relaxed);
-        let statement = prepared?;
-        self.lock().put(text.to_owned(), statement.clone());
-        Ok(Ready::Prepared(statement))
+        let (client, statements) = (Arc::clone(&self.client), Arc::clone(&self.statements));
+        let (text, types) = (text.to_owned(), types.to_vec());
+        let prepare = async move {
+            let statement = client.prepare_typed(&text, &types).await?;
+            lock(&statements).put(text, statement.clone());
+            Ok(Ready::Prepared(statement))
+        };
+        ToItsEnd { future: Some(Box::pin(prepare)), has_begun: false }.await
     }
 
     /// Sends a statement that is ready, when first polled, and reads its rows.
@@ -143,8 +157,10 @@ impl Connection {
         self.send(&ready, parameters).await
     }
 
-    /// Has the server end the statement that runs on this connection, if one does.
+    /// Has the server end the statement that runs on this connection, if one does. It may do so later than this returns, so
+    /// the connection is to be closed unless the server says that it [did](Connection::note_canceled).
     pub(super) async fn cancel(&self) {
+        self.canceled.store(true, Ordering::Relaxed);
         let token = self.client.cancel_token();
         match tokio::time::timeout(CANCEL_TIMEOUT, token.cancel_query(self.connector.clone())).await {
             Ok(Ok(())) => {}
@@ -152,9 +168,40 @@ impl Connection {
             Err(_) => tracing::warn!("the database does not take the request to end a statement"),
         }
     }
+}
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, LruCache<String, Statement>> {
-        self.statements.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(statements: &Mutex<Statements>) -> std::sync::MutexGuard<'_, Statements> {
+    statements.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What has begun and is then dropped goes on in a task: a statement that the server prepares has a name by then, and is
+/// kept instead of lost.
+struct ToItsEnd<T: Send + 'static> {
+    future: Option<Pin<Box<dyn Future<Output = T> + Send>>>,
+    has_begun: bool,
+}
+
+impl<T: Send + 'static> Future for ToItsEnd<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        self.has_begun = true;
+        let Some(future) = &mut self.future else { return Poll::Pending };
+        let polled = future.as_mut().poll(context);
+        if polled.is_ready() {
+            self.future = None;
+        }
+        polled
+    }
+}
+
+impl<T: Send + 'static> Drop for ToItsEnd<T> {
+    fn drop(&mut self) {
+        if let (Some(future), true, Ok(runtime)) = (self.future.take(), self.has_begun, Handle::try_current())
+        {
+            // Not for ever, since it keeps the connection open.
+            runtime.spawn(tokio::time::timeout(CANCEL_TIMEOUT, future));
+        }
     }
 }
 

@@ -59,16 +59,59 @@ pub(super) fn was_canceled(error: &Error) -> bool {
         .any(is_canceled)
 }
 
-/// Whether a server that starts, or has no connection left, may let this one in a moment later.
-pub(super) fn is_full_or_starting(error: &DriverError) -> bool {
+/// What it means that a connection cannot be made.
+pub(super) enum Connecting {
+    /// As many are there as may be.
+    Full,
+    /// The server starts, fails over or is not there: it may come back.
+    Starting,
+    /// It does not let this one in.
+    Refused,
+}
+
+/// Whether a later try to connect may succeed.
+pub(super) fn connecting(error: &DriverError) -> Connecting {
     match error.code() {
-        Some(code) => {
-            *code == SqlState::CANNOT_CONNECT_NOW
-                || *code == SqlState::TOO_MANY_CONNECTIONS
-                || *code == SqlState::CONFIGURATION_LIMIT_EXCEEDED
+        Some(code)
+            if *code == SqlState::TOO_MANY_CONNECTIONS || *code == SqlState::CONFIGURATION_LIMIT_EXCEEDED =>
+        {
+            Connecting::Full
         }
-        None => !error.is_closed() && is_io(error) && tls::way_out(error).is_none(),
+        // While it ends, it may already say so by name.
+        Some(code)
+            if *code == SqlState::CANNOT_CONNECT_NOW || error.as_db_error().is_some_and(is_shutdown) =>
+        {
+            Connecting::Starting
+        }
+        None if (error.is_closed() || is_io(error)) && tls::way_out(error).is_none() => Connecting::Starting,
+        _ => Connecting::Refused,
     }
+}
+
+/// The error of a connection that cannot be made. `label` is what for.
+pub(super) fn cannot_connect(database: &str, label: &str, error: DriverError) -> Error {
+    if error.code().is_some() || tls::way_out(&error).is_some() {
+        return failed(database, &format!("connect for `{label}`"), error);
+    }
+    let passes = matches!(connecting(&error), Connecting::Starting);
+    let (kind, way_out) = if passes {
+        (ErrorKind::Store, "see that the server runs, and that the address is right")
+    } else {
+        (ErrorKind::UnusableDatabase, "correct the address")
+    };
+    let text =
+        format!("could not connect for `{label}` to the database `{database}`: {}; {way_out}", cause(&error));
+    let mapped = Error::new(kind, text).with_source(error);
+    if passes { mapped.with_status(OperationStatus::Retry) } else { mapped }
+}
+
+/// The error of a server that takes a connection and says nothing.
+pub(super) fn no_answer(database: &str, label: &str) -> Error {
+    let text = format!(
+        "could not connect for `{label}` to the database `{database}`: nothing answers; see that the server runs, and \
+         what is between it and this host"
+    );
+    Error::new(ErrorKind::Store, text).with_status(OperationStatus::Retry)
 }
 
 /// Whether the connection is gone, so that nobody knows what the server made of the last message.
@@ -135,7 +178,7 @@ fn classify(error: &DriverError) -> Class {
     if constant(&[SqlState::READ_ONLY_SQL_TRANSACTION]) {
         return class(
             UnusableDatabase,
-            "; it is a replica that only reads, so give the host the primary's address",
+            "; it is a replica, or read-only by its settings, so give the host the primary's address or allow writes",
         );
     }
     if constant(&[SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION]) {

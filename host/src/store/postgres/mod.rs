@@ -10,6 +10,7 @@ mod connection;
 mod definition;
 mod error;
 mod job;
+mod long_transactions;
 mod open;
 mod options;
 mod pool;
@@ -39,12 +40,17 @@ use crate::store::{
 
 use changes::Changes;
 use connection::{Connection, Purpose};
+pub use long_transactions::LongTransaction;
 pub use options::Options;
 use pool::Pool;
 use session::{Ended, PostgresTransaction};
 
 /// The label of what the store does for the asynchronous service.
 const JOBS_LABEL: &str = "the asynchronous service";
+/// The time of what operators and hosts ask about jobs: that of a message request.
+const JOBS_TIME_LIMIT: Duration = Duration::from_secs(120);
+/// The least time of an exchange, however short the lease is: less would end what is merely slow.
+const EXCHANGE_LIMIT_MIN: Duration = Duration::from_secs(5);
 /// Connections for the asynchronous service: one to settle and claim, others for what running jobs report and operators
 /// look at. So it never waits behind requests.
 const JOB_CONNECTIONS: usize = 3;
@@ -63,6 +69,7 @@ pub struct PostgresStore {
     readers: Arc<Pool>,
     jobs: Arc<Pool>,
     lease: Duration,
+    long_transaction: Duration,
     stop: watch::Sender<bool>,
 }
 
@@ -134,21 +141,50 @@ impl PostgresStore {
         let (stop, stopped) = watch::channel(false);
         let writers = Pool::new(&options, options.connections, Purpose::Requests)?;
         let readers = Pool::new(&options, options.readers, Purpose::Requests)?;
-        let lease = options.lease;
+        let (lease, long_transaction) = (options.lease, options.long_transaction);
         tokio::spawn(changes::run(options, Arc::clone(&shared), stopped));
-        Ok(Arc::new(Self { shared, writers, readers, jobs, lease, stop }))
+        Ok(Arc::new(Self { shared, writers, readers, jobs, lease, long_transaction, stop }))
     }
 
-    /// Runs what the store does by itself, in a transaction if it opens one. It commits if that succeeds.
-    async fn call<T, F>(&self, access: Access, label: &str, verb: F) -> Result<T>
+    /// The transactions on the database, of whatever program, that have been open for longer than
+    /// [`Options::long_transaction`] and keep the server from cleaning up, oldest first. The store warns of each once.
+    ///
+    /// The server shows a user the transactions of other users only if it has the role `pg_read_all_stats`.
+    pub async fn long_transactions(&self) -> Result<Vec<LongTransaction>> {
+        let (database, age) = (Arc::clone(&self.shared.database), self.long_transaction);
+        self.for_jobs(JOBS_TIME_LIMIT, Access::Read, move |_, connection| {
+            Box::pin(async move { long_transactions::read(&database, connection, age).await })
+        })
+        .await
+    }
+
+    /// Runs what the store does for the asynchronous service, as [`PostgresStore::call`] does.
+    async fn for_jobs<T, F>(&self, limit: Duration, access: Access, verb: F) -> Result<T>
     where
         T: Send + 'static,
         F: for<'a> FnOnce(&'a PostgresTransaction, &'a Connection) -> BoxFuture<'a, Result<T>>
             + Send
             + 'static,
     {
-        let begin = Begin { access, deadline: None, label: label.to_owned() };
+        self.call(Some(limit), access, JOBS_LABEL, verb).await
+    }
+
+    /// The time of what keeps jobs going. A server that does not answer for so long has given them to others.
+    fn exchange_limit(&self) -> Duration {
+        self.lease.max(EXCHANGE_LIMIT_MIN)
+    }
+
+    /// Runs what the store does by itself, in a transaction if it opens one. It commits if that succeeds.
+    async fn call<T, F>(&self, limit: Option<Duration>, access: Access, label: &str, verb: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(&'a PostgresTransaction, &'a Connection) -> BoxFuture<'a, Result<T>>
+            + Send
+            + 'static,
+    {
         let asked = Instant::now();
+        let deadline = limit.and_then(|limit| asked.checked_add(limit));
+        let begin = Begin { access, deadline, label: label.to_owned() };
         let lent = self.jobs.take(&begin, asked).await?;
         let database = Arc::clone(&self.shared.database);
         let (result, ended) = session::run(lent, begin, asked, database, |transaction| async move {
@@ -169,7 +205,7 @@ impl PostgresStore {
     async fn try_define(&self, definitions: Definitions) -> Result<Arc<Schema>> {
         let shared = Arc::clone(&self.shared);
         let schema = self
-            .call(Access::Write, "the change of entity definitions", move |transaction, connection| {
+            .call(None, Access::Write, "the change of entity definitions", move |transaction, connection| {
                 Box::pin(async move {
                     let database = &*shared.database;
                     let timeout = format!("SET LOCAL lock_timeout = {}", LOCK_TIMEOUT.as_millis());
@@ -233,7 +269,7 @@ impl Store for PostgresStore {
 
     async fn registrations(&self) -> Result<Vec<StepRegistration>> {
         let database = Arc::clone(&self.shared.database);
-        self.call(Access::Read, "the registration of steps", move |_, connection| {
+        self.call(None, Access::Read, "the registration of steps", move |_, connection| {
             Box::pin(async move { registration::read(&database, connection).await })
         })
         .await
@@ -241,7 +277,7 @@ impl Store for PostgresStore {
 
     async fn update_registrations(&self, update: Update) -> Result<()> {
         let database = Arc::clone(&self.shared.database);
-        self.call(Access::Write, "the registration of steps", move |transaction, connection| {
+        self.call(None, Access::Write, "the registration of steps", move |transaction, connection| {
             Box::pin(async move {
                 let begin = transaction.open(connection).await;
                 begin.map_err(|error| error::failed(&database, "begin", error))?;
@@ -255,7 +291,7 @@ impl Store for PostgresStore {
 
     async fn exchange_jobs(&self, exchange: Arc<Exchange>) -> Result<Exchanged> {
         let lease = self.lease;
-        self.call(Access::Write, JOBS_LABEL, move |transaction, connection| {
+        self.for_jobs(self.exchange_limit(), Access::Write, move |transaction, connection| {
             Box::pin(async move { job::exchange(transaction, connection, &exchange, lease).await })
         })
         .await
@@ -267,49 +303,49 @@ impl Store for PostgresStore {
 
     async fn recover_jobs(&self, worker: Uuid, now: DateTime) -> Result<u64> {
         let lease = self.lease;
-        self.call(Access::Write, JOBS_LABEL, move |transaction, connection| {
+        self.for_jobs(self.exchange_limit(), Access::Write, move |transaction, connection| {
             Box::pin(async move { job::recover(transaction, connection, worker, now, lease).await })
         })
         .await
     }
 
     async fn report_job(&self, run: JobAttempt, report: Report, now: DateTime) -> Result<Option<JobStatus>> {
-        self.call(Access::Write, JOBS_LABEL, move |transaction, connection| {
+        self.for_jobs(self.exchange_limit(), Access::Write, move |transaction, connection| {
             Box::pin(async move { job::report(transaction, connection, run, &report, now).await })
         })
         .await
     }
 
     async fn jobs(&self, select: JobSelect) -> Result<Vec<Job>> {
-        self.call(Access::Read, JOBS_LABEL, move |transaction, connection| {
+        self.for_jobs(JOBS_TIME_LIMIT, Access::Read, move |transaction, connection| {
             Box::pin(async move { job::read(transaction, connection, &select).await })
         })
         .await
     }
 
     async fn job_ids(&self, filter: JobFilter) -> Result<Vec<Uuid>> {
-        self.call(Access::Read, JOBS_LABEL, move |transaction, connection| {
+        self.for_jobs(JOBS_TIME_LIMIT, Access::Read, move |transaction, connection| {
             Box::pin(async move { job::ids(transaction, connection, &filter).await })
         })
         .await
     }
 
     async fn job_counts(&self) -> Result<Vec<JobCount>> {
-        self.call(Access::Read, JOBS_LABEL, |transaction, connection| {
+        self.for_jobs(JOBS_TIME_LIMIT, Access::Read, |transaction, connection| {
             Box::pin(job::counts(transaction, connection))
         })
         .await
     }
 
     async fn is_idle(&self) -> Result<bool> {
-        self.call(Access::Read, JOBS_LABEL, |transaction, connection| {
+        self.for_jobs(JOBS_TIME_LIMIT, Access::Read, |transaction, connection| {
             Box::pin(job::is_idle(transaction, connection))
         })
         .await
     }
 
     async fn prune_jobs(&self, before: DateTime, limit: u32) -> Result<u64> {
-        self.call(Access::Write, JOBS_LABEL, move |transaction, connection| {
+        self.for_jobs(JOBS_TIME_LIMIT, Access::Write, move |transaction, connection| {
             Box::pin(job::prune(transaction, connection, before, limit))
         })
         .await
@@ -317,7 +353,7 @@ impl Store for PostgresStore {
 
     async fn pause_step(&self, step: PausedStep, paused: bool, now: DateTime) -> Result<bool> {
         let changed = self
-            .call(Access::Write, JOBS_LABEL, move |transaction, connection| {
+            .for_jobs(JOBS_TIME_LIMIT, Access::Write, move |transaction, connection| {
                 Box::pin(async move { job::pause_step(transaction, connection, &step, paused, now).await })
             })
             .await?;
@@ -325,7 +361,7 @@ impl Store for PostgresStore {
     }
 
     async fn paused_steps(&self) -> Result<Vec<PausedStep>> {
-        self.call(Access::Read, JOBS_LABEL, |transaction, connection| {
+        self.for_jobs(JOBS_TIME_LIMIT, Access::Read, |transaction, connection| {
             Box::pin(job::paused_steps(transaction, connection))
         })
         .await

@@ -24,6 +24,8 @@ struct Found {
     encoding: String,
     has_schema: bool,
     is_replica: bool,
+    /// Whether transactions only read unless they say otherwise.
+    is_read_only: bool,
 }
 
 /// Checks the database and brings its tables to this version, once however many hosts start.
@@ -32,15 +34,10 @@ pub(super) async fn migrate(options: &Options, connection: &Connection) -> Resul
     for number in 1..=TRIES_MAX {
         let found = look(database, connection).await?;
         check(database, &found)?;
+        check_writable(database, &found)?;
         let version = found.version.unwrap_or(0);
         if version == VERSION {
             return Ok(());
-        }
-        if found.is_replica {
-            return Err(unusable(
-                database,
-                "is a replica that only reads; give the host the primary's address",
-            ));
         }
         match migrate_from(connection, version).await {
             Ok(()) => return Ok(()),
@@ -82,15 +79,17 @@ async fn look(database: &str, connection: &Connection) -> Result<Found> {
     let fail = |error| failed(database, "look at the tables", error);
     let rows = connection
         .rows(
-            "SELECT to_regclass('stagegate_migration') IS NOT NULL, to_regclass('system_job') IS NOT NULL,
-                 current_setting('server_encoding'), current_schema() IS NOT NULL, pg_is_in_recovery()",
+            // The last table first: another host may make them in between.
+            "SELECT to_regclass('system_job') IS NOT NULL, to_regclass('stagegate_migration') IS NOT NULL,
+                 current_setting('server_encoding'), current_schema() IS NOT NULL, pg_is_in_recovery(),
+                 current_setting('transaction_read_only') = 'on'",
             &[],
         )
         .await
         .map_err(fail)?;
     let Some(row) = rows.first() else { return Err(unusable(database, "does not answer")) };
-    let is_ours: bool = row.try_get(0).map_err(fail)?;
-    let has_jobs: bool = row.try_get(1).map_err(fail)?;
+    let has_jobs: bool = row.try_get(0).map_err(fail)?;
+    let is_ours: bool = row.try_get(1).map_err(fail)?;
     let version = if is_ours {
         let rows =
             connection.rows("SELECT max(version) FROM stagegate_migration", &[]).await.map_err(fail)?;
@@ -107,6 +106,7 @@ async fn look(database: &str, connection: &Connection) -> Result<Found> {
         encoding: row.try_get(2).map_err(fail)?,
         has_schema: row.try_get(3).map_err(fail)?,
         is_replica: row.try_get(4).map_err(fail)?,
+        is_read_only: row.try_get(5).map_err(fail)?,
     })
 }
 
@@ -137,6 +137,18 @@ fn check(database: &str, found: &Found) -> Result<()> {
                  {VERSION}); use that version, or restore a backup from before"
             ),
         ));
+    }
+    Ok(())
+}
+
+fn check_writable(database: &str, found: &Found) -> Result<()> {
+    if found.is_replica {
+        return Err(unusable(database, "is a replica that only reads; give the host the primary's address"));
+    }
+    if found.is_read_only {
+        let reason =
+            "is read-only by its default_transaction_read_only; turn that off for it, or for the host's user";
+        return Err(unusable(database, reason));
     }
     Ok(())
 }

@@ -21,6 +21,8 @@ const READERS_DEFAULT: usize = 4;
 /// How long a worker holds its jobs after its last sign of life. A host that died is noticed that late; one that is merely
 /// slow has that long to come back.
 const LEASE_DEFAULT: Duration = Duration::from_secs(15);
+/// From which age on a transaction is one to warn of: more than twice the two minutes of a message request.
+const LONG_TRANSACTION_DEFAULT: Duration = Duration::from_secs(300);
 /// How long a transaction may be idle: five times the two minutes of a message request.
 const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(600);
 /// How long to wait for a connection where nothing else says so.
@@ -29,6 +31,14 @@ const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 /// What drives a connection.
 pub(super) type Driver =
     tokio_postgres::Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>;
+
+/// What the driver takes where the address does not say: two hours.
+const KEEPALIVES_IDLE_DRIVER: Duration = Duration::from_secs(2 * 60 * 60);
+/// The same as the server is asked for: a machine that is gone is noticed after 25 seconds.
+const KEEPALIVES_IDLE: Duration = Duration::from_secs(10);
+const KEEPALIVES_INTERVAL: Duration = Duration::from_secs(5);
+const KEEPALIVES_RETRIES: u32 = 3;
+const TCP_USER_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// How to open a [`PostgresStore`](super::PostgresStore).
 #[derive(Clone)]
@@ -54,6 +64,11 @@ pub struct Options {
     /// How long a worker holds its jobs after its last sign of life, by the database's clock; then other hosts take them
     /// over. A host that cannot reach the database stops its jobs before.
     pub lease: Duration,
+    /// How long a transaction on the database may be open, of whatever program, before the store logs a warning of it, once.
+    /// While it is, no row that was deleted or changed since can be cleaned up: the table of the system jobs grows, and
+    /// claims get slower with every job that is done. Looked for every 30 seconds; five minutes unless set. See
+    /// [`PostgresStore::long_transactions`](super::PostgresStore::long_transactions).
+    pub long_transaction: Duration,
 }
 
 impl Options {
@@ -95,6 +110,19 @@ impl Options {
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT_TIMEOUT_DEFAULT);
         }
+        // So that a server that is gone without a word is noticed: of what is idle, and of what is said to it.
+        if config.get_keepalives_idle() == KEEPALIVES_IDLE_DRIVER {
+            config.keepalives_idle(KEEPALIVES_IDLE);
+        }
+        if config.get_keepalives_interval().is_none() {
+            config.keepalives_interval(KEEPALIVES_INTERVAL);
+        }
+        if config.get_keepalives_retries().is_none() {
+            config.keepalives_retries(KEEPALIVES_RETRIES);
+        }
+        if config.get_tcp_user_timeout().is_none() {
+            config.tcp_user_timeout(TCP_USER_TIMEOUT);
+        }
         if config.get_application_name().is_none() {
             config.application_name("stagegate");
         }
@@ -119,12 +147,20 @@ impl Options {
             pooler,
             idle_timeout: IDLE_TIMEOUT_DEFAULT,
             lease: LEASE_DEFAULT,
+            long_transaction: LONG_TRANSACTION_DEFAULT,
         })
     }
 
     /// Connects. The second value drives the connection, until the client is gone.
     pub(super) async fn connect(&self) -> Driven<(Client, Driver)> {
         self.config.connect(self.connector.clone()).await
+    }
+
+    /// How long it may take to connect, the greeting included, whichever of the hosts it is.
+    pub(super) fn connect_timeout(&self) -> Duration {
+        let each = self.config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT_DEFAULT);
+        let hosts = self.config.get_hosts().len().max(self.config.get_hostaddrs().len());
+        each.saturating_mul(u32::try_from(hosts).unwrap_or(u32::MAX).max(1))
     }
 
     /// The server and the database, without user and password: what errors and reports call it.
@@ -137,8 +173,17 @@ impl Options {
 /// Without the password.
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { config: _, connector: _, database, connections, readers, pooler, idle_timeout, lease } =
-            self;
+        let Self {
+            config: _,
+            connector: _,
+            database,
+            connections,
+            readers,
+            pooler,
+            idle_timeout,
+            lease,
+            long_transaction,
+        } = self;
         f.debug_struct("Options")
             .field("database", database)
             .field("connections", connections)
@@ -146,6 +191,7 @@ impl fmt::Debug for Options {
             .field("pooler", pooler)
             .field("idle_timeout", idle_timeout)
             .field("lease", lease)
+            .field("long_transaction", long_transaction)
             .finish_non_exhaustive()
     }
 }

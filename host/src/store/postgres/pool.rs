@@ -5,18 +5,24 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use deadpool::Runtime;
 use deadpool::managed::{self, Metrics, PoolError, QueueMode, RecycleError, RecycleResult};
 use tokio::sync::mpsc;
 
 use super::Options;
 use super::connection::{Connection, Purpose};
-use super::error::{failed, is_full_or_starting};
+use super::error::{Connecting, cannot_connect, connecting, no_answer};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::store::{Begin, closed};
 
 /// How long a server that starts, fails over or has no connection left is waited for, where the deadline is not earlier:
 /// what is back within that is not noticed by requests.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a connection may have rested before it is asked whether it is still there: one that is used all the time costs
+/// no question.
+const REST: Duration = Duration::from_millis(500);
+/// How long the answer may take.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 /// The pause between two tries to connect.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -52,6 +58,8 @@ pub(super) struct Lent {
 pub(super) struct Manager {
     options: Options,
     purpose: Purpose,
+    /// When a connection was last found to be gone: those that have rested since before go with it.
+    doubted: Mutex<Option<Instant>>,
 }
 
 impl managed::Manager for Manager {
@@ -62,17 +70,31 @@ impl managed::Manager for Manager {
         Connection::open(&self.options, self.purpose).await.map(Arc::new)
     }
 
-    async fn recycle(&self, connection: &mut Self::Type, _: &Metrics) -> RecycleResult<Self::Error> {
-        if connection.is_closed() { Err(RecycleError::message("the connection is gone")) } else { Ok(()) }
+    async fn recycle(&self, connection: &mut Self::Type, metrics: &Metrics) -> RecycleResult<Self::Error> {
+        let used = metrics.recycled.unwrap_or(metrics.created);
+        let is_doubted = lock(&self.doubted).is_some_and(|doubted| used < doubted);
+        if !is_doubted && !connection.is_closed() {
+            if used.elapsed() < REST {
+                return Ok(());
+            }
+            // Of what a firewall or a failed server has dropped, nobody hears.
+            if let Ok(Ok(())) = tokio::time::timeout(ANSWER_TIMEOUT, connection.batch("")).await {
+                return Ok(());
+            }
+            *lock(&self.doubted) = Some(Instant::now());
+        }
+        Err(RecycleError::message("the connection is gone"))
     }
 }
 
 impl Pool {
     pub(super) fn new(options: &Options, size: usize, purpose: Purpose) -> Result<Arc<Self>> {
-        let manager = Manager { options: options.clone(), purpose };
         // Those that were used last have the statements that are needed next.
+        let manager = Manager { options: options.clone(), purpose, doubted: Mutex::default() };
         let connections = managed::Pool::builder(manager)
             .max_size(size.max(1))
+            .runtime(Runtime::Tokio1)
+            .create_timeout(Some(options.connect_timeout()))
             .queue_mode(QueueMode::Lifo)
             .build()
             .map_err(|error| {
@@ -109,13 +131,12 @@ impl Pool {
                 }
                 Err(PoolError::Closed) => return Err(closed()),
                 Err(PoolError::Backend(error)) => {
-                    let patience = asked + PATIENCE;
-                    let until = begin.deadline.map_or(patience, |deadline| deadline.min(patience));
-                    if !is_full_or_starting(&error) || Instant::now() + RECONNECT_PAUSE >= until {
-                        return Err(failed(&self.database, &format!("connect for `{}`", begin.label), error));
+                    if Instant::now() + RECONNECT_PAUSE >= patience(begin, asked, &error) {
+                        return Err(cannot_connect(&self.database, &begin.label, error));
                     }
                     tokio::time::sleep(RECONNECT_PAUSE).await;
                 }
+                Err(PoolError::Timeout(_)) => return Err(no_answer(&self.database, &begin.label)),
                 Err(error) => {
                     let message =
                         format!("the pool of connections to `{}` broke down: {error}", self.database);
@@ -156,6 +177,18 @@ impl Pool {
             self.size
         );
         Error::new(ErrorKind::Timeout, message)
+    }
+}
+
+/// Until when it is tried to connect again.
+fn patience(begin: &Begin, asked: Instant, error: &tokio_postgres::Error) -> Instant {
+    let patience = asked + PATIENCE;
+    match (connecting(error), begin.deadline) {
+        // Some request ends, and then there is room.
+        (Connecting::Full, Some(deadline)) => deadline,
+        (Connecting::Full, None) => patience,
+        (Connecting::Starting, deadline) => deadline.map_or(patience, |deadline| deadline.min(patience)),
+        (Connecting::Refused, _) => asked,
     }
 }
 

@@ -4,14 +4,17 @@
 //! canceled on the server, the transaction rolled back, and the connection given back once that is acknowledged; where the
 //! server does not answer, the connection is closed, and the server rolls back.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use futures_util::future::join;
 use tokio::runtime::Handle;
+use tokio::time::timeout;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
@@ -19,6 +22,7 @@ use super::connection::{Bound, CANCEL_TIMEOUT, Connection, Driven, bound};
 use super::error::{failed, is_canceled, is_lost, was_canceled};
 use super::pool::{Lent, lock};
 use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::fault::OperationStatus;
 use crate::store::sql::{Sql, failure};
 use crate::store::{Access, Begin, Timing, Verdict};
 
@@ -26,12 +30,19 @@ use crate::store::{Access, Begin, Timing, Verdict};
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How much later than ours the server's own time limit is: so that a host that lives says what happened.
 const SERVER_LAG: Duration = Duration::from_secs(1);
+/// The longest time limit that the server takes, in milliseconds.
+const SERVER_LIMIT_MAX: u128 = i32::MAX as u128;
+/// How long a statement that nobody waits for any more has to end by itself, as most do, before the server is asked to end
+/// it: that costs the connection.
+const GRACE: Duration = Duration::from_millis(50);
 
 /// An open transaction.
 pub(super) struct PostgresTransaction {
     begin: Begin,
     pub(super) database: Arc<str>,
     state: Mutex<State>,
+    /// Whether it is not over. Locked while a verb is polled, so that none sends anything afterwards, whichever task it is in.
+    open: Mutex<bool>,
 }
 
 struct State {
@@ -111,7 +122,12 @@ impl Session {
             doomed: None,
             wrote: Wrote::default(),
         };
-        let transaction = Arc::new(PostgresTransaction { begin, database, state: Mutex::new(state) });
+        let transaction = Arc::new(PostgresTransaction {
+            begin,
+            database,
+            state: Mutex::new(state),
+            open: Mutex::new(true),
+        });
         Self { lent: Some(lent), transaction, runtime: Handle::current() }
     }
 
@@ -120,42 +136,33 @@ impl Session {
         let Some(connection) = self.lent.as_ref().map(|lent| Arc::clone(lent)) else {
             return Err(failure::ended(&transaction.begin.label));
         };
+        transaction.close();
         let (doomed, begun, busy, wrote) = {
             let mut state = lock(&transaction.state);
-            state.connection = None;
             (state.doomed.take(), state.begun, state.busy, state.wrote)
         };
-        if busy {
-            transaction.give_up(&connection).await;
-        }
         if self.transaction.begin.access == Access::Read && doomed.is_none() && !busy {
             // It has nothing to lose, so nobody waits for its end: see `drop`.
             return Ok(wrote);
         }
         let result = match (verdict, doomed) {
-            (Verdict::Commit, None) if busy => {
-                transaction.roll_back(&connection).await;
-                Err(transaction.dooms(None))
-            }
-            (Verdict::Commit, None) if begun => {
+            (Verdict::Commit, None) if busy => Err(transaction.dooms(None)),
+            (Verdict::Commit, None) => Ok(wrote),
+            (Verdict::Commit, Some(cause)) => Err(transaction.dooms(Some(&cause))),
+            (Verdict::Rollback, _) => Ok(Wrote::default()),
+        };
+        let result = match result {
+            Ok(wrote) if verdict == Verdict::Commit && begun => {
                 // From here on the outcome is the server's: a caller that goes is not waited for, and not canceled.
                 transaction.commit(&connection).await.map(|()| wrote)
             }
-            (Verdict::Commit, None) => Ok(wrote),
-            (Verdict::Commit, Some(cause)) => {
+            result => {
                 transaction.roll_back(&connection).await;
-                Err(transaction.dooms(Some(&cause)))
-            }
-            (Verdict::Rollback, _) => {
-                transaction.roll_back(&connection).await;
-                Ok(Wrote::default())
+                result
             }
         };
-        let broken = lock(&transaction.state).broken || connection.is_closed() || connection.is_preparing();
-        if let Some(lent) = self.lent.take()
-            && broken
-        {
-            lent.discard();
+        if let Some(lent) = self.lent.take() {
+            transaction.give_back(lent);
         }
         result
     }
@@ -166,24 +173,10 @@ impl Drop for Session {
         // A session that has ended has nothing left.
         let Some(lent) = self.lent.take() else { return };
         let transaction = Arc::clone(&self.transaction);
+        transaction.close();
         self.runtime.spawn(async move {
-            let connection = Arc::clone(&lent);
-            let (begun, busy) = {
-                let mut state = lock(&transaction.state);
-                state.connection = None;
-                (state.begun, state.busy)
-            };
-            if busy {
-                transaction.give_up(&connection).await;
-            }
-            if begun || busy {
-                // Behind whatever is still to be answered, a COMMIT too.
-                transaction.send_rollback(&connection).await;
-            }
-            let broken = lock(&transaction.state).broken;
-            if broken || connection.is_closed() || connection.is_preparing() {
-                lent.discard();
-            }
+            transaction.roll_back(&lent).await;
+            transaction.give_back(lent);
         });
     }
 }
@@ -210,13 +203,28 @@ impl PostgresTransaction {
         F: Future<Output = Result<T>> + Send,
     {
         let (connection, deadline) = self.enter(access)?;
-        let result = self.in_time(&connection, deadline, verb(Arc::clone(&connection))).await;
+        let mut verb = pin!(self.in_time(&connection, deadline, verb(Arc::clone(&connection))));
+        let result = poll_fn(|context| {
+            let open = lock(&self.open);
+            if *open {
+                verb.as_mut().poll(context)
+            } else {
+                Poll::Ready(Err(failure::ended(&self.begin.label)))
+            }
+        });
+        let result = result.await;
         let mut state = lock(&self.state);
         state.busy = false;
         if let Err(error) = &result {
             state.doomed = Some(error.clone());
         }
         result
+    }
+
+    /// Lets no verb send anything any more.
+    fn close(&self) {
+        *lock(&self.open) = false;
+        lock(&self.state).connection = None;
     }
 
     fn enter(&self, access: Access) -> Result<(Arc<Connection>, Option<Instant>)> {
@@ -258,17 +266,19 @@ impl PostgresTransaction {
         if let Ok(result) = tokio::time::timeout_at(deadline.into(), &mut verb).await {
             return result;
         }
-        connection.cancel().await;
-        let ended = tokio::time::timeout(CANCEL_TIMEOUT, verb).await;
-        let error = ended.ok().and_then(Result::err);
-        if !error.as_ref().is_some_and(was_canceled) {
-            // The request to end it may arrive yet, and would end what comes next on this connection.
-            lock(&self.state).broken = true;
+        match timeout(CANCEL_TIMEOUT, join(connection.cancel(), verb)).await {
+            Ok(((), Err(error))) => {
+                if was_canceled(&error) {
+                    connection.note_canceled();
+                }
+                Err(self.late().with_source(error))
+            }
+            Ok(((), Ok(_))) => Err(self.late()),
+            Err(_) => {
+                lock(&self.state).broken = true;
+                Err(self.late())
+            }
         }
-        Err(match error {
-            Some(error) => self.late().with_source(error),
-            None => self.late(),
-        })
     }
 
     /// Whether it may write.
@@ -330,11 +340,15 @@ impl PostgresTransaction {
             None if moved => Duration::ZERO,
             None => return Some(begin.to_owned()),
         };
-        Some(format!("{begin}SET LOCAL statement_timeout={}", limit.as_millis()))
+        let limit = limit.as_millis().min(SERVER_LIMIT_MAX);
+        Some(format!("{begin}SET LOCAL statement_timeout={limit}"))
     }
 
     async fn commit(&self, connection: &Connection) -> Result<()> {
-        match tokio::time::timeout(COMMIT_TIMEOUT, connection.batch("COMMIT")).await {
+        if connection.is_closed() {
+            return Err(self.lost());
+        }
+        match timeout(COMMIT_TIMEOUT, connection.batch("COMMIT")).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) if is_lost(&error) => {
                 lock(&self.state).broken = true;
@@ -348,24 +362,35 @@ impl PostgresTransaction {
         }
     }
 
-    /// Ends the statement whose answer nobody waits for any more. Nobody sees whether that came in time either, so the
-    /// connection is not used again.
-    async fn give_up(&self, connection: &Connection) {
-        lock(&self.state).broken = true;
-        connection.cancel().await;
-    }
-
+    /// Rolls back, behind whatever is still to be answered, a COMMIT too. Where the server does not do it, the connection is
+    /// one that is to be closed: then it does.
     async fn roll_back(&self, connection: &Connection) {
-        if lock(&self.state).begun {
-            self.send_rollback(connection).await;
+        let busy = {
+            let state = lock(&self.state);
+            if state.broken || !(state.begun || state.busy) {
+                return;
+            }
+            state.busy
+        };
+        let mut rollback = pin!(connection.batch("ROLLBACK"));
+        let mut done = None;
+        if busy {
+            // Whoever asked for it has dropped it.
+            done = timeout(GRACE, &mut rollback).await.ok();
+            if done.is_none() {
+                connection.cancel().await;
+            }
         }
+        if done.is_none() {
+            done = timeout(CANCEL_TIMEOUT, rollback).await.ok();
+        }
+        lock(&self.state).broken |= !matches!(done, Some(Ok(())));
     }
 
-    /// Rolls back, or marks the connection as one that is to be closed: then the server does it.
-    async fn send_rollback(&self, connection: &Connection) {
-        let rollback = connection.batch("ROLLBACK");
-        if !matches!(tokio::time::timeout(CANCEL_TIMEOUT, rollback).await, Ok(Ok(()))) {
-            lock(&self.state).broken = true;
+    /// Gives the connection back, or closes it if nobody knows what is on it.
+    fn give_back(&self, lent: Lent) {
+        if lock(&self.state).broken || !lent.is_reusable() {
+            lent.discard();
         }
     }
 
@@ -383,6 +408,17 @@ impl PostgresTransaction {
 
     fn dooms(&self, cause: Option<&Error>) -> Error {
         failure::dooms(&self.begin.label, cause.map_or("a call was given up in the middle", Error::message))
+    }
+
+    fn lost(&self) -> Error {
+        Error::new(
+            ErrorKind::Store,
+            format!(
+                "the connection to the database `{}` was lost before `{}` was committed; it is rolled back, so try again",
+                self.database, self.begin.label
+            ),
+        )
+        .with_status(OperationStatus::Retry)
     }
 
     fn unknown(&self) -> Error {
