@@ -189,15 +189,21 @@ async fn lanes_and_limits_of_jobs_follow() {
     two.update(vec![step(policy)], Vec::new()).await;
     until(&mut two.claims, |claims| {
         let [ordinary, background] = claims else { return false };
-        let (Lane::AllBut(but), Lane::Only(only)) = (&ordinary.lane, &background.lane) else { return false };
-        but.contains(&pass) && only.contains(&pass) && background.limits == [(pass.clone(), 2)]
+        let (Lane::Only(own), Lane::Only(only)) = (&ordinary.lane, &background.lane) else { return false };
+        !own.contains(&pass) && only.contains(&pass) && background.limits == [(pass.clone(), 2)]
     })
     .await;
     two.update(vec![step(JobPolicy::default())], Vec::new()).await;
     until(&mut two.claims, |claims| {
         let [ordinary, background] = claims else { return false };
-        let (Lane::AllBut(but), Lane::Only(only)) = (&ordinary.lane, &background.lane) else { return false };
-        !but.contains(&pass) && !only.contains(&pass) && ordinary.limits.is_empty()
+        let (Lane::Only(own), Lane::Only(only)) = (&ordinary.lane, &background.lane) else { return false };
+        own.contains(&pass) && !only.contains(&pass) && ordinary.limits.is_empty()
+    })
+    .await;
+    // Other hosts have other steps, whose jobs are theirs.
+    two.update(Vec::new(), vec![pass.clone()]).await;
+    until(&mut two.claims, |claims| {
+        claims.iter().all(|claim| matches!(&claim.lane, Lane::Only(own) if !own.contains(&pass)))
     })
     .await;
     two.world.host.shutdown().await;
