@@ -4,8 +4,8 @@
 //! | type | SQLite | PostgreSQL |
 //! |---|---|---|
 //! | boolean | INTEGER 0 or 1 | boolean |
-//! | integer, choice | INTEGER | integer |
-//! | big-integer | INTEGER | bigint |
+//! | integer, choice | INTEGER | int4 |
+//! | big-integer | INTEGER | int8 |
 //! | double | REAL | double precision |
 //! | decimal, money | INTEGER, the number times 10 to the power of the definition's precision | numeric |
 //! | string | TEXT, compared without regard to ASCII case | text, folded where it is compared |

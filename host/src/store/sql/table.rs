@@ -170,8 +170,8 @@ const POSTGRES_TEXT: &str = " text COLLATE \"C\"";
 fn postgres_type(attribute_type: &AttributeType) -> &'static str {
     match attribute_type {
         AttributeType::Boolean => " boolean",
-        AttributeType::Integer | AttributeType::Choice { .. } => " integer",
-        AttributeType::BigInteger => " bigint",
+        AttributeType::Integer | AttributeType::Choice { .. } => " int4",
+        AttributeType::BigInteger => " int8",
         AttributeType::Double => " double precision",
         AttributeType::Decimal { .. } | AttributeType::Money { .. } => " numeric",
         AttributeType::String { .. } | AttributeType::Choices { .. } => POSTGRES_TEXT,

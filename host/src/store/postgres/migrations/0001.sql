@@ -1,9 +1,10 @@
 -- What the store itself keeps. The records' tables are made from the entity definitions: see definition.rs.
 --
--- Text is compared by its bytes, whatever the language of the database. Moments are whole milliseconds.
+-- Text is compared by its bytes, whatever the language of the database. Moments are whole milliseconds. Integers have their
+-- width in their name, and an index that is read in its order says so, since engines exist that take either otherwise.
 
 CREATE TABLE stagegate_migration (
-    version    integer PRIMARY KEY,
+    version    int4 PRIMARY KEY,
     applied_on timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
@@ -26,8 +27,8 @@ CREATE TABLE message_definition (
 -- something. Whoever changes either locks it first.
 CREATE TABLE schema_version (
     singleton     boolean PRIMARY KEY CHECK (singleton),
-    version       bigint NOT NULL,
-    registrations bigint NOT NULL
+    version       int8 NOT NULL,
+    registrations int8 NOT NULL
 );
 INSERT INTO schema_version (singleton, version, registrations) VALUES (true, 0, 0);
 
@@ -35,7 +36,7 @@ INSERT INTO schema_version (singleton, version, registrations) VALUES (true, 0, 
 CREATE TABLE step_registration (
     plugin     text COLLATE "C" NOT NULL,
     step       text COLLATE "C" NOT NULL,
-    sequence   bigint NOT NULL UNIQUE, -- of the first registration: what decides between equal ranks
+    sequence   int8 NOT NULL UNIQUE, -- of the first registration: what decides between equal ranks
     enabled    boolean NOT NULL,
     definition text NOT NULL, -- JSON, all but whether it is enabled
     PRIMARY KEY (plugin, step)
@@ -60,14 +61,14 @@ CREATE TABLE worker (
 
 -- States and statuses are the platform's numbers.
 CREATE TABLE system_job (
-    sequence       bigint GENERATED ALWAYS AS IDENTITY UNIQUE, -- the order of queueing
+    sequence       int8 GENERATED ALWAYS AS IDENTITY, -- the order of queueing
     id             uuid CONSTRAINT p_system_job PRIMARY KEY,
-    operation_type integer NOT NULL, -- 1 a step, 54 a request
-    state          integer NOT NULL,
-    status         integer NOT NULL,
-    suspension     integer,  -- why it is Suspended: 1 retry, 2 postponed, 3 paused, 4 crashed
+    operation_type int4 NOT NULL, -- 1 a step, 54 a request
+    state          int4 NOT NULL,
+    status         int4 NOT NULL,
+    suspension     int4,  -- why it is Suspended: 1 retry, 2 postponed, 3 paused, 4 crashed
     blocked        boolean NOT NULL, -- behind an earlier job with its order_key
-    priority       integer NOT NULL,
+    priority       int4 NOT NULL,
     run_at         timestamptz NOT NULL, -- since when it may run
     postpone_until timestamptz,
     plugin         text COLLATE "C" NOT NULL,
@@ -77,16 +78,16 @@ CREATE TABLE system_job (
     record_id      uuid,
     owner_id       uuid NOT NULL,
     correlation_id uuid NOT NULL,
-    depth          integer NOT NULL,
+    depth          int4 NOT NULL,
     order_key      text COLLATE "C",
     unique_key     text COLLATE "C",
     auto_delete    boolean NOT NULL,
-    attempt        bigint NOT NULL,
-    retries        integer NOT NULL,
-    crash_count    integer NOT NULL,
+    attempt        int8 NOT NULL,
+    retries        int4 NOT NULL,
+    crash_count    int4 NOT NULL,
     worker_id      uuid, -- who has it locked
     host           text COLLATE "C",
-    error_code     integer,
+    error_code     int4,
     error_text     text COLLATE "C",
     trace          text, -- a JSON array of lines
     progress       jsonb,
@@ -96,9 +97,9 @@ CREATE TABLE system_job (
     completed_on   timestamptz,
     recurrence     text COLLATE "C", -- a rule of RFC 5545, which counts from recurrence_start
     recurrence_start timestamptz,
-    execution_us   bigint NOT NULL, -- microseconds, of all attempts
-    memory_bytes   bigint NOT NULL, -- at its largest, of all attempts
-    version        bigint NOT NULL DEFAULT 1,
+    execution_us   int8 NOT NULL, -- microseconds, of all attempts
+    memory_bytes   int8 NOT NULL, -- at its largest, of all attempts
+    version        int8 NOT NULL DEFAULT 1,
     checkpoint     bytea,
     context        bytea NOT NULL
 ) WITH (
@@ -107,18 +108,19 @@ CREATE TABLE system_job (
     fillfactor = 80, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0
 );
 
+CREATE UNIQUE INDEX system_job_sequence ON system_job (sequence ASC);
 -- Each is partial, so that a job costs a claim nothing but where it can be claimed: not while it waits for a moment, for
 -- an operator, or behind another job, and not when it is over. By step first, so that a step that is paused, or has as
 -- many jobs running as it may, is passed over as a whole.
-CREATE INDEX system_job_ready ON system_job (plugin, step, priority, run_at, sequence)
+CREATE INDEX system_job_ready ON system_job (plugin ASC, step, priority, run_at, sequence)
     WHERE state = 0 AND NOT blocked AND crash_count = 0;
 -- Those under which a host died.
-CREATE INDEX system_job_suspect ON system_job (crash_count, run_at, sequence)
+CREATE INDEX system_job_suspect ON system_job (crash_count ASC, run_at, sequence)
     WHERE state = 0 AND NOT blocked AND crash_count > 0;
 CREATE INDEX system_job_later ON system_job (suspension, postpone_until)
     WHERE state = 1 AND postpone_until IS NOT NULL;
 CREATE INDEX system_job_locked ON system_job (worker_id, status) WHERE state = 2;
-CREATE INDEX system_job_completed ON system_job (completed_on) WHERE state = 3;
+CREATE INDEX system_job_completed ON system_job (completed_on ASC) WHERE state = 3;
 CREATE INDEX system_job_correlation ON system_job (correlation_id);
 -- The order of a key, and the rule that one of its jobs at most may run.
 CREATE INDEX system_job_order ON system_job (order_key, sequence) WHERE order_key IS NOT NULL AND state <> 3;
@@ -158,8 +160,8 @@ CREATE VIEW e_asyncoperation AS SELECT
     postpone_until AS c_postponeuntil,
     started_on AS c_startedon,
     completed_on AS c_completedon,
-    execution_us / 1e6::double precision AS c_executiontimespan,
-    least(attempt, 2147483647)::integer AS c_attemptcount,
+    execution_us / 1e6::float8 AS c_executiontimespan,
+    least(attempt, 2147483647)::int4 AS c_attemptcount,
     retries AS c_retrycount,
     crash_count AS c_crashcount,
     host AS c_hostid,
@@ -168,7 +170,7 @@ CREATE VIEW e_asyncoperation AS SELECT
     recurrence_start AS c_recurrencestarttime,
     error_code AS c_errorcode,
     error_text AS c_message,
-    (progress ->> 'percent')::integer AS c_progress,
+    (progress ->> 'percent')::int4 AS c_progress,
     (progress ->> 'note') COLLATE "C" AS c_progressnote,
     NOT auto_delete AS c_retainjobhistory
 FROM system_job;

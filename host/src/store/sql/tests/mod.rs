@@ -153,7 +153,7 @@ fn tables_and_keys_have_the_types_of_their_database() {
     assert_eq!(
         table::create(Dialect::Postgres, &definition).unwrap(),
         "CREATE TABLE e_deal (id uuid CONSTRAINT p_deal PRIMARY KEY,createdby uuid,createdon timestamptz,modifiedby \
-         uuid,modifiedon timestamptz,versionnumber bigint NOT NULL DEFAULT 1,c_name text COLLATE \"C\",c_size integer,\
+         uuid,modifiedon timestamptz,versionnumber int8 NOT NULL DEFAULT 1,c_name text COLLATE \"C\",c_size int4,\
          c_worth numeric(19, 4),c_open boolean,c_due timestamptz,c_tags text COLLATE \"C\",c_parent uuid,c_customer \
          uuid,t_customer text COLLATE \"C\");CREATE INDEX i_deal_6 ON e_deal (c_parent) WHERE c_parent IS NOT NULL;\
          CREATE INDEX i_deal_7 ON e_deal (c_customer) WHERE c_customer IS NOT NULL;"
