@@ -149,7 +149,7 @@ async fn exchange(options: &Options, shared: &Shared, warned: &mut Warned, faili
     const LABEL: &str = "the changes of other hosts";
     let database = &options.database;
     let fail = |error| super::error::failed(database, "listen for changes", error);
-    let (client, mut driver) = timeout(options.connect_timeout(), options.connect())
+    let (client, mut driver, peer) = timeout(options.connect_timeout(), options.connect())
         .await
         .map_err(|_| no_answer(database, LABEL))?
         .map_err(|error| cannot_connect(database, LABEL, error))?;
@@ -163,7 +163,7 @@ async fn exchange(options: &Options, shared: &Shared, warned: &mut Warned, faili
     });
     // The driver ends by itself once the client is gone.
     drop(driver);
-    let connection = Connection::of(client, options);
+    let connection = Connection::of(client, peer, options);
     let own = if options.pooler {
         None
     } else {

@@ -19,6 +19,7 @@ use tokio_postgres::{Client, Row, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::Options;
+use super::peer::Peer;
 use crate::store::sql::Sql;
 
 /// The prepared statements that a connection keeps: a shape of request takes a handful.
@@ -36,6 +37,7 @@ pub(super) type Bound<'v> = (&'v (dyn ToSql + Sync), Type);
 pub(super) struct Connection {
     client: Arc<Client>,
     /// For requests to cancel, which take a connection of their own.
+    peer: Peer,
     connector: MakeRustlsConnect,
     statements: Arc<Mutex<Statements>>,
     /// Whether the session is this connection's alone, and keeps what was prepared in it.
@@ -66,13 +68,13 @@ pub(super) enum Ready<'s> {
 impl Connection {
     /// Connects, and sets what holds for the session. A task drives the connection until it ends.
     pub(super) async fn open(options: &Options, purpose: Purpose) -> Driven<Self> {
-        let (client, connection) = options.connect().await?;
+        let (client, connection, peer) = options.connect().await?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection to the database ended");
             }
         });
-        let connection = Self::of(client, options);
+        let connection = Self::of(client, peer, options);
         if !options.pooler {
             connection.batch(&settings(options, purpose)).await?;
         }
@@ -80,9 +82,10 @@ impl Connection {
     }
 
     /// The connection of a client that is connected.
-    pub(super) fn of(client: Client, options: &Options) -> Self {
+    pub(super) fn of(client: Client, peer: Peer, options: &Options) -> Self {
         Self {
             client: Arc::new(client),
+            peer,
             connector: options.connector.clone(),
             statements: Arc::new(Mutex::new(LruCache::new(STATEMENTS_MAX))),
             prepares: !options.pooler,
@@ -95,8 +98,7 @@ impl Connection {
         self.client.is_closed()
     }
 
-    /// Whether another transaction can have it: not once the server was asked to end a statement, and has not said that it
-    /// did, since it may still come to that.
+    /// Whether another transaction can have it: not while the server may still act on a request to end a statement.
     pub(super) fn is_reusable(&self) -> bool {
         !self.is_closed() && !self.canceled.load(Ordering::Relaxed)
     }
@@ -157,13 +159,14 @@ impl Connection {
         self.send(&ready, parameters).await
     }
 
-    /// Has the server end the statement that runs on this connection, if one does. It may do so later than this returns, so
-    /// the connection is to be closed unless the server says that it [did](Connection::note_canceled).
+    /// Has the server end the statement that runs on this connection, if one does, and waits until it has acted on that.
+    /// Where this fails it may still do so later, so the connection is to be closed unless the server says that it
+    /// [did](Connection::note_canceled).
     pub(super) async fn cancel(&self) {
         self.canceled.store(true, Ordering::Relaxed);
         let token = self.client.cancel_token();
-        match tokio::time::timeout(CANCEL_TIMEOUT, token.cancel_query(self.connector.clone())).await {
-            Ok(Ok(())) => {}
+        match tokio::time::timeout(CANCEL_TIMEOUT, self.peer.cancel(&token, &self.connector)).await {
+            Ok(Ok(())) => self.canceled.store(false, Ordering::Relaxed),
             Ok(Err(error)) => tracing::warn!(%error, "cannot have the database end a statement"),
             Err(_) => tracing::warn!("the database does not take the request to end a statement"),
         }

@@ -13,6 +13,7 @@ mod job;
 mod long_transactions;
 mod open;
 mod options;
+mod peer;
 mod pool;
 mod registration;
 mod session;

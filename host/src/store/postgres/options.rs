@@ -11,6 +11,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::address;
 use super::connection::Driven;
+use super::peer::{self, Peer};
 use super::tls::Tls;
 use crate::model::error::{Error, ErrorKind, Result};
 
@@ -152,8 +153,8 @@ impl Options {
     }
 
     /// Connects. The second value drives the connection, until the client is gone.
-    pub(super) async fn connect(&self) -> Driven<(Client, Driver)> {
-        self.config.connect(self.connector.clone()).await
+    pub(super) async fn connect(&self) -> Driven<(Client, Driver, Peer)> {
+        peer::connect(&self.config, &self.connector).await
     }
 
     /// How long it may take to connect, the greeting included, whichever of the hosts it is.

@@ -33,7 +33,7 @@ const SERVER_LAG: Duration = Duration::from_secs(1);
 /// The longest time limit that the server takes, in milliseconds.
 const SERVER_LIMIT_MAX: u128 = i32::MAX as u128;
 /// How long a statement that nobody waits for any more has to end by itself, as most do, before the server is asked to end
-/// it: that costs the connection.
+/// it: that takes a connection of its own.
 const GRACE: Duration = Duration::from_millis(50);
 
 /// An open transaction.
