@@ -61,7 +61,8 @@ fn on(url: String, direct: String, guard: Box<dyn Send + Sync>) -> Database {
     ignore = "no PostgreSQL: apt-get install postgresql, or set STAGEGATE_TEST_POSTGRES"
 )]
 async fn a_record_with_more_values_than_a_page_holds_is_refused() {
-    let store = database().open();
+    let database = database();
+    let store = database.open();
     let names = (0..600).map(|number| format!("a{number}"));
     let wide = EntityDefinition::new("wide");
     let wide = names.fold(wide, |wide, name| wide.with(name, AttributeType::UniqueIdentifier));
