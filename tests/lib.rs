@@ -51,12 +51,63 @@ pub async fn load(path: &str) -> Plugin {
     engine().load(path).await.unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
+/// A database of a test's own, which goes when it does: a SQLite file, or with `STAGEGATE_TEST_STORE=postgres` in the
+/// environment one on the server that the tests share. So what is no store's own matter is tested on each.
+pub enum Database {
+    /// A file in a folder of its own.
+    Sqlite(tempfile::TempDir),
+    /// One of the server's.
+    Postgres(Box<postgres::TestDatabase>),
+}
+
+impl Database {
+    /// A fresh one, where the environment says.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be made, or the environment names another store.
+    #[must_use]
+    pub fn fresh() -> Self {
+        match std::env::var(STORE_VARIABLE).as_deref() {
+            Err(_) | Ok("sqlite") => Self::Sqlite(tempfile::tempdir().expect("a folder")),
+            Ok("postgres") => Self::Postgres(Box::new(postgres::Server::shared().database())),
+            Ok(other) => panic!("{STORE_VARIABLE}={other}: write `sqlite` or `postgres`"),
+        }
+    }
+
+    /// What `--database` takes: the file's path, or the address.
+    ///
+    /// # Panics
+    ///
+    /// If the temporary folder's path is no UTF-8.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::Sqlite(folder) => {
+                folder.path().join("test.db").into_os_string().into_string().expect("UTF-8")
+            }
+            Self::Postgres(database) => database.url(),
+        }
+    }
+
+    /// A host on it, to be described further.
+    pub fn host(&self) -> HostBuilder {
+        match self {
+            Self::Sqlite(_) => Host::builder().sqlite(self.name()),
+            Self::Postgres(_) => Host::builder().postgres(self.name()),
+        }
+    }
+}
+
+/// Names the store of [`Database::fresh`].
+const STORE_VARIABLE: &str = "STAGEGATE_TEST_STORE";
+
 /// A host on a database of its own that goes when it does.
 pub struct World {
     /// The host.
     pub host: Host,
     /// Where its database is.
-    pub folder: tempfile::TempDir,
+    pub database: Database,
 }
 
 impl World {
@@ -85,14 +136,14 @@ impl World {
     ///
     /// # Panics
     ///
-    /// If there is no folder.
+    /// If there is no database.
     pub async fn attempt(
         definitions: impl Into<Definitions>,
         describe: impl FnOnce(HostBuilder) -> HostBuilder,
     ) -> Result<Self, Error> {
-        let folder = tempfile::tempdir().expect("a folder");
-        let builder = Host::builder().sqlite(folder.path().join("test.db")).define(definitions);
-        Ok(Self { host: describe(builder).build().await?, folder })
+        let database = Database::fresh();
+        let builder = database.host().define(definitions);
+        Ok(Self { host: describe(builder).build().await?, database })
     }
 
     /// Runs a request that has to succeed.

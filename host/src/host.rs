@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
-use crate::jobs::{self, Service};
+use crate::jobs::{self, JobTotals, Service, Tally};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::job::{Control, Controlled, JobCount, Schedule};
 use crate::model::registration::Override;
@@ -25,6 +25,8 @@ use crate::pipeline::host_job::CascadeThresholds;
 use crate::pipeline::native::NativeStep;
 use crate::pipeline::runner::Runner;
 use crate::pipeline::{DEPTH_LIMIT_DEFAULT, Doorbell, Pipeline, TIME_LIMIT_DEFAULT};
+#[cfg(feature = "postgres")]
+use crate::store::{BoxFuture, postgres::Options as PostgresOptions};
 use crate::store::{JobSelect, PausedStep, Store};
 use crate::wasm::Plugin;
 use follow::{Following, Registrations};
@@ -79,6 +81,7 @@ struct Inner {
     service: std::sync::Mutex<Option<Service>>,
     following: std::sync::Mutex<Option<Following>>,
     settled: Arc<Notify>,
+    tally: Arc<Tally>,
 }
 
 /// A request with its trace.
@@ -264,6 +267,12 @@ impl Host {
         }
     }
 
+    /// What this host has done of system jobs since it started; after [`Host::shutdown`], all that it did.
+    #[must_use]
+    pub fn job_totals(&self) -> JobTotals {
+        self.inner.tally.totals()
+    }
+
     /// Ends the host: refuses new requests, lets running ones end, and running jobs within the
     /// [grace](HostBuilder::shutdown_grace), closes the database. Jobs that were not started, or had to be stopped, are
     /// ready for the next host on the database.
@@ -331,6 +340,8 @@ enum StoreChoice {
     Open(Arc<dyn Store>),
     #[cfg(feature = "sqlite")]
     Sqlite(PathBuf),
+    #[cfg(feature = "postgres")]
+    Postgres(Result<Box<PostgresOptions>>),
 }
 
 struct Registration {
@@ -364,6 +375,22 @@ impl HostBuilder {
     #[cfg(feature = "sqlite")]
     pub fn sqlite(mut self, path: impl Into<PathBuf>) -> Self {
         self.store = Some(StoreChoice::Sqlite(path.into()));
+        self
+    }
+
+    /// Keeps the data in a database of a PostgreSQL server, which several hosts may share. The address is as libpq takes
+    /// it, `postgres://user:password@host:port/database`; [`Options`](crate::store::postgres::Options) says what else it
+    /// takes. The database must exist; its tables are made. [`build`](Self::build) fails if the address cannot be read.
+    #[cfg(feature = "postgres")]
+    pub fn postgres(mut self, address: impl AsRef<str>) -> Self {
+        self.store = Some(StoreChoice::Postgres(PostgresOptions::new(address.as_ref()).map(Box::new)));
+        self
+    }
+
+    /// As [`HostBuilder::postgres`], by an address that was read before.
+    #[cfg(feature = "cli")]
+    pub(crate) fn server(mut self, options: PostgresOptions) -> Self {
+        self.store = Some(StoreChoice::Postgres(Ok(Box::new(options))));
         self
     }
 
@@ -519,6 +546,7 @@ impl HostBuilder {
             doorbell: Doorbell::default(),
         });
         let admission = Arc::new(Semaphore::new(usize::try_from(concurrency).unwrap_or(usize::MAX)));
+        let tally = Arc::new(Tally::default());
         let settings = jobs::Settings {
             admission: Arc::clone(&admission),
             workers: self.workers,
@@ -526,6 +554,7 @@ impl HostBuilder {
             grace: self.grace,
             retention: self.retention,
             observer: self.observer,
+            tally: Arc::clone(&tally),
         };
         let service = (self.workers > 0).then(|| Service::start(Arc::clone(&pipeline), settings));
         let settled = service.as_ref().map(Service::settled).unwrap_or_default();
@@ -534,7 +563,8 @@ impl HostBuilder {
         let registrations = Arc::new(Registrations { sources: self.sources, current });
         let following = Following::start(&pipeline, &registrations);
         let following = std::sync::Mutex::new(following);
-        let inner = Inner { pipeline, admission, concurrency, registrations, service, following, settled };
+        let inner =
+            Inner { pipeline, admission, concurrency, registrations, service, following, settled, tally };
         Ok(Host { inner: Arc::new(inner) })
     }
 }
@@ -544,9 +574,12 @@ async fn open(choice: Option<StoreChoice>) -> Result<Arc<dyn Store>> {
         Some(StoreChoice::Open(store)) => Ok(store),
         #[cfg(feature = "sqlite")]
         Some(StoreChoice::Sqlite(path)) => open_sqlite(path).await,
+        #[cfg(feature = "postgres")]
+        Some(StoreChoice::Postgres(options)) => open_postgres(*options?).await,
         None => Err(Error::new(
             ErrorKind::UnusableDatabase,
-            "the host has no database; name one with `HostBuilder::sqlite` or `HostBuilder::store`",
+            "the host has no database; name one with `HostBuilder::sqlite`, `HostBuilder::postgres` or \
+             `HostBuilder::store`",
         )),
     }
 }
@@ -562,6 +595,12 @@ async fn open_sqlite(path: PathBuf) -> Result<Arc<dyn Store>> {
             Err(Error::new(ErrorKind::Internal, "opening the database broke down").with_source(error))
         }
     }
+}
+
+/// Boxed: the driver's futures are deep, and those of whoever builds a host are around them.
+#[cfg(feature = "postgres")]
+fn open_postgres(options: PostgresOptions) -> BoxFuture<'static, Result<Arc<dyn Store>>> {
+    Box::pin(async { Ok(crate::store::postgres::PostgresStore::open(options).await? as Arc<dyn Store>) })
 }
 
 /// Sandboxes are never waited for inside a request, so an engine must have one for every request at every depth.

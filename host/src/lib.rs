@@ -35,6 +35,7 @@ pub mod store;
 pub mod wasm;
 
 pub use host::{Host, HostBuilder, Planned, PlannedStep, Traced};
+pub use jobs::JobTotals;
 pub use model::attribute::{AttributeDefinition, AttributeType};
 pub use model::definition::EntityDefinition;
 pub use model::error::{Error, ErrorKind, Location, Result};

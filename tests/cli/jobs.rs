@@ -87,9 +87,9 @@ impl Beside {
     }
 
     async fn run(&self, args: &str) -> Ran {
-        let database = self.world.folder.path().join("test.db");
+        let database = OsString::from(self.world.database.name());
         let args = std::iter::once("jobs").chain(args.split_whitespace()).map(OsString::from);
-        self.program.start(args.chain(["--database".into(), database.into_os_string()])).await
+        self.program.start(args.chain(["--database".into(), database])).await
     }
 
     async fn json(&self, args: &str) -> Json {

@@ -4,8 +4,10 @@ pub(crate) mod program;
 
 mod arguments;
 mod bad_input;
+mod database;
 mod jobs;
 mod registration;
 mod requests_file;
 mod runs;
 mod scenarios;
+mod worker;

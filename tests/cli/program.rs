@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use stagegate::cli::{self, Exit, Output, Surroundings, Tools};
+use tokio::sync::Notify;
 
 /// What a run of the program left behind.
 #[derive(Debug)]
@@ -22,6 +23,10 @@ pub(crate) struct Program {
     pub(crate) tools: Tools,
     /// Whether the program is interrupted as soon as it waits for the host.
     pub(crate) interrupted: bool,
+    /// Rung to interrupt it then, and once more.
+    pub(crate) interrupts: [Arc<Notify>; 2],
+    /// What STAGEGATE_DATABASE names.
+    pub(crate) database: Option<OsString>,
 }
 
 impl Program {
@@ -31,6 +36,8 @@ impl Program {
             input: String::new(),
             tools: Tools::of_process(),
             interrupted: false,
+            interrupts: Default::default(),
+            database: None,
         }
     }
 
@@ -55,6 +62,8 @@ impl Program {
     /// The same beside something else that runs.
     pub(crate) async fn start<A: AsRef<Path>>(&self, args: impl IntoIterator<Item = A>) -> Ran {
         let (output, errors) = (Captured::default(), Captured::default());
+        let [first, second] = self.interrupts.clone();
+        let rung = |bell: Arc<Notify>| async move { bell.notified().await };
         let mut surroundings = Surroundings {
             input: Box::new(Cursor::new(self.input.clone())),
             output: Output::plain(output.clone()),
@@ -62,8 +71,11 @@ impl Program {
             interrupt: if self.interrupted {
                 Box::pin(std::future::ready(()))
             } else {
-                Box::pin(std::future::pending())
+                Box::pin(rung(first))
             },
+            second_interrupt: Box::pin(rung(second)),
+            database: self.database.clone(),
+            logs: false,
             tools: self.tools.clone(),
             cache_directory: Some(self.path("cache")),
         };

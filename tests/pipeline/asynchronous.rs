@@ -2,7 +2,7 @@
 
 use stagegate::store::JobSelect;
 use stagegate::{Fault, ImageType, Job, JobStatus, NativeStep, Request, Stage, Value};
-use stagegate_tests::{Log, World, on_create, on_update, probe, string, text};
+use stagegate_tests::{Database, Log, World, on_create, on_update, probe, string, text};
 
 async fn jobs(world: &World) -> Vec<Job> {
     world.host.jobs(JobSelect::Newest(100)).await.unwrap()
@@ -138,12 +138,11 @@ async fn requests_of_an_asynchronous_step_are_transactions_of_their_own() {
 
 #[tokio::test]
 async fn queued_jobs_outlive_the_host() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("d.db");
+    let database = Database::fresh();
     let log = Log::default();
     let build = |workers, log: &Log| {
-        stagegate::Host::builder()
-            .sqlite(&path)
+        database
+            .host()
             .workers(workers)
             .native_step("p", on_create("follows", Stage::PostOperation).asynchronous(), log.step("ran"))
             .build()
@@ -179,8 +178,7 @@ async fn a_panic_in_a_step_fails_its_job_alone() {
 
 #[tokio::test]
 async fn a_host_deletes_the_jobs_that_are_past_their_retention() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("d.db");
+    let database = Database::fresh();
     let build = |retention| {
         let ends = NativeStep::new(|cx| async move {
             match cx.target()?.map(|target| text(&target, "name")).as_deref() {
@@ -188,8 +186,8 @@ async fn a_host_deletes_the_jobs_that_are_past_their_retention() {
                 _ => Ok(()),
             }
         });
-        stagegate::Host::builder()
-            .sqlite(&path)
+        database
+            .host()
             .define(vec![stagegate_tests::entity("probe")])
             .job_retention(retention)
             .native_step("p", on_create("ends", Stage::PostOperation).asynchronous(), ends)

@@ -1,13 +1,12 @@
 //! Background steps: longer than a message may take, stopped at a checkpoint and resumed there.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use stagegate::model::job::{Control, JobPolicy, Suspension};
 use stagegate::store::JobSelect;
 use stagegate::{Host, HostBuilder, Job, JobStatus, NativeStep, Request, Stage, StepDefinition};
-use stagegate_tests::{GUEST_BACKGROUND, entity, load, on_create, probe, text};
+use stagegate_tests::{Database, GUEST_BACKGROUND, entity, load, on_create, probe, text};
 use tokio::sync::{Notify, Semaphore};
 
 /// Holds up the creation of the third `inner`, before its transaction.
@@ -49,14 +48,14 @@ async fn background(host: HostBuilder, step: &str, budget: Option<Duration>) -> 
     host.plugin_step(plugin, declared.jobs(jobs), None)
 }
 
-fn builder(folder: &Path) -> HostBuilder {
-    Host::builder().sqlite(folder.join("d.db")).define(vec![entity("probe"), entity("inner")])
+fn builder(database: &Database) -> HostBuilder {
+    database.host().define(vec![entity("probe"), entity("inner")])
 }
 
 /// A host with the counting step and a gate in its way.
-async fn counting(folder: &Path, gate: &Gate) -> Host {
+async fn counting(database: &Database, gate: &Gate) -> Host {
     let waits = StepDefinition::new("waits", "Create", Stage::PreValidation).on("inner");
-    let host = builder(folder).native_step("gate", waits, gate.step());
+    let host = builder(database).native_step("gate", waits, gate.step());
     background(host, "count", Some(Duration::from_secs(600))).await.build().await.unwrap()
 }
 
@@ -74,8 +73,8 @@ async fn inner(host: &Host) -> Vec<String> {
 #[tokio::test]
 async fn a_background_step_has_the_time_that_an_operator_grants() {
     for (budget, limit) in [(None, "50ms"), (Some(Duration::from_millis(300)), "300ms")] {
-        let folder = tempfile::tempdir().unwrap();
-        let host = builder(folder.path()).time_limit(Duration::from_millis(50));
+        let database = Database::fresh();
+        let host = builder(&database).time_limit(Duration::from_millis(50));
         let host = background(host, "spins", budget).await.build().await.unwrap();
         host.execute(Request::create(probe("a"))).await.unwrap();
         host.idle().await.unwrap();
@@ -88,8 +87,8 @@ async fn a_background_step_has_the_time_that_an_operator_grants() {
 
 #[tokio::test]
 async fn a_step_that_is_paused_stops_at_its_checkpoint_and_goes_on_there() {
-    let (folder, gate) = (tempfile::tempdir().unwrap(), Gate::new());
-    let host = counting(folder.path(), &gate).await;
+    let (database, gate) = (Database::fresh(), Gate::new());
+    let host = counting(&database, &gate).await;
     host.execute(Request::create(probe("a"))).await.unwrap();
     gate.reached().await;
     let id = only(&host).await.id;
@@ -112,8 +111,8 @@ async fn a_step_that_is_paused_stops_at_its_checkpoint_and_goes_on_there() {
 
 #[tokio::test]
 async fn a_host_that_shuts_down_hands_the_job_on_at_its_checkpoint() {
-    let (folder, gate) = (tempfile::tempdir().unwrap(), Gate::new());
-    let first = counting(folder.path(), &gate).await;
+    let (database, gate) = (Database::fresh(), Gate::new());
+    let first = counting(&database, &gate).await;
     first.execute(Request::create(probe("a"))).await.unwrap();
     gate.reached().await;
     let closing = tokio::spawn({
@@ -124,7 +123,7 @@ async fn a_host_that_shuts_down_hands_the_job_on_at_its_checkpoint() {
     closing.await.unwrap();
     drop(first);
 
-    let second = counting(folder.path(), &gate).await;
+    let second = counting(&database, &gate).await;
     second.idle().await.unwrap();
     let done = only(&second).await;
     assert_eq!((done.status, done.attempt, done.crash_count), (JobStatus::Succeeded, 2, 0));
@@ -134,8 +133,8 @@ async fn a_host_that_shuts_down_hands_the_job_on_at_its_checkpoint() {
 /// The guest computes without end: there is nothing that it would have to call to be stopped.
 #[tokio::test]
 async fn a_step_that_never_returns_is_canceled() {
-    let folder = tempfile::tempdir().unwrap();
-    let host = background(builder(folder.path()), "spins", Some(Duration::from_secs(600))).await;
+    let database = Database::fresh();
+    let host = background(builder(&database), "spins", Some(Duration::from_secs(600))).await;
     let host = host.build().await.unwrap();
     host.execute(Request::create(probe("a"))).await.unwrap();
     while only(&host).await.checkpoint.is_none() {
@@ -149,7 +148,7 @@ async fn a_step_that_never_returns_is_canceled() {
 
 #[tokio::test]
 async fn background_steps_keep_no_other_waiting() {
-    let folder = tempfile::tempdir().unwrap();
+    let database = Database::fresh();
     let release = Arc::new(Notify::new());
     let (began, gate) = (Arc::new(Semaphore::new(0)), Arc::clone(&release));
     let begins = Arc::clone(&began);
@@ -169,7 +168,7 @@ async fn background_steps_keep_no_other_waiting() {
     });
     let on = |name: &str| on_create(name, Stage::PostOperation).asynchronous();
     let policy = JobPolicy { background: true, ..JobPolicy::default() };
-    let host = builder(folder.path())
+    let host = builder(&database)
         .workers(1)
         .native_step("p", on("long").jobs(policy), long)
         .native_step("p", on("brief"), brief)

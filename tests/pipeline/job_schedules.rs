@@ -5,6 +5,9 @@ use stagegate::store::JobSelect;
 use stagegate::{Clock, DateTime, ErrorKind, Fault, Job, JobStatus, NativeStep, Request, Stage, Uuid};
 use stagegate_tests::{Log, World, on_create, probe, tells};
 
+/// A moment that no test sees: the end of the year 9999, which every store keeps to the millisecond.
+const FAR: DateTime = DateTime(253_402_300_799_000);
+
 async fn job(world: &World, id: Uuid) -> Job {
     world.host.jobs(JobSelect::Ids(vec![id])).await.unwrap().remove(0)
 }
@@ -48,11 +51,10 @@ async fn a_request_that_is_not_well_formed_is_refused_at_once() {
 #[tokio::test]
 async fn a_request_waits_for_its_moment() {
     let world = World::new(|host| host).await;
-    let never = DateTime(i64::MAX / 2);
-    let id = world.host.schedule(Request::create(probe("a")), Schedule::at(never)).await.unwrap();
+    let id = world.host.schedule(Request::create(probe("a")), Schedule::at(FAR)).await.unwrap();
     world.host.idle().await.unwrap();
     let waiting = job(&world, id).await;
-    assert_eq!((waiting.suspension, waiting.postpone_until), (Some(Suspension::Postponed), Some(never)));
+    assert_eq!((waiting.suspension, waiting.postpone_until), (Some(Suspension::Postponed), Some(FAR)));
     world.host.control_jobs(&[id], Control::Resume).await.unwrap();
     world.host.idle().await.unwrap();
     assert_eq!(job(&world, id).await.status, JobStatus::Succeeded);
@@ -91,13 +93,13 @@ async fn a_recurring_request_waits_for_its_next_moment() {
 async fn a_schedule_with_a_name_takes_the_place_of_the_one_before() {
     let world = World::new(|host| host).await;
     let nightly = async |name: &str, at: i64| {
-        let schedule = Schedule::at(DateTime(i64::MAX / 2 + at)).named("nightly");
+        let schedule = Schedule::at(DateTime(FAR.0 + at)).named("nightly");
         world.host.schedule(Request::create(probe(name)), schedule).await.unwrap()
     };
     let first = nightly("a", 0).await;
     let second = nightly("b", 5).await;
     assert_eq!(job(&world, first).await.status, JobStatus::Canceled);
-    assert_eq!(job(&world, second).await.postpone_until, Some(DateTime(i64::MAX / 2 + 5)), "its own moment");
+    assert_eq!(job(&world, second).await.postpone_until, Some(DateTime(FAR.0 + 5)), "its own moment");
     // Paused by somebody, it stays so although the service starts anew.
     world.host.control_jobs(&[second], Control::Pause).await.unwrap();
     let third = nightly("c", 9).await;

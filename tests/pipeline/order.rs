@@ -1,7 +1,7 @@
 //! The total order: stage, then rank, then registration.
 
 use stagegate::Stage;
-use stagegate_tests::{Log, World, on_create};
+use stagegate_tests::{Database, Log, World, on_create};
 
 #[tokio::test]
 async fn steps_run_by_stage_then_rank_then_registration() {
@@ -38,10 +38,10 @@ async fn a_step_runs_for_its_message_and_entity_alone() {
 
 #[tokio::test]
 async fn two_steps_of_a_plugin_cannot_have_one_name() {
-    let folder = tempfile::tempdir().unwrap();
+    let database = Database::fresh();
     let log = Log::default();
-    let error = stagegate::Host::builder()
-        .sqlite(folder.path().join("d.db"))
+    let error = database
+        .host()
         .native_step("p", on_create("same", Stage::PreOperation), log.step("a"))
         .native_step("p", on_create("same", Stage::PostOperation), log.step("b"))
         .build()

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use stagegate::model::code;
 use stagegate::{
-    Binding, ColumnSet, Definitions, EntityReference, ErrorKind, Host, JobStatus, MessageDefinition,
-    NativeStep, Parameter, ParameterType, Request, Stage, StepsAllowed, Value, store::JobSelect,
+    Binding, ColumnSet, Definitions, EntityReference, ErrorKind, JobStatus, MessageDefinition, NativeStep,
+    Parameter, ParameterType, Request, Stage, StepsAllowed, Value, store::JobSelect,
 };
-use stagegate_tests::{Log, World, entity, on_create, probe, string, tells};
+use stagegate_tests::{Database, Log, World, entity, on_create, probe, string, tells};
 
 use super::{creates, missing, on_any, probes, refuses};
 
@@ -186,14 +186,13 @@ async fn what_a_definition_fixed_stays_and_a_new_parameter_must_be_optional() {
 
 #[tokio::test]
 async fn a_job_runs_although_the_definition_of_its_message_grew_and_fails_without_its_step() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("d.db");
+    let database = Database::fresh();
     let log = Log::default();
     let first = MessageDefinition::new("sg_m").optional_parameter("a", ParameterType::String);
     let later = on_any("sg_m", Stage::PostOperation).asynchronous();
     let gone = on_create("gone", Stage::PostOperation).asynchronous();
-    let host = Host::builder()
-        .sqlite(&path)
+    let host = database
+        .host()
         .workers(0)
         .define(messages(vec![first.clone()]))
         .native_step("p", later.clone(), log.step("not yet"))
@@ -206,13 +205,8 @@ async fn a_job_runs_although_the_definition_of_its_message_grew_and_fails_withou
     host.shutdown().await;
     let sees = tells(&log, |cx| Ok(format!("{} {}", cx.message()?, cx.input()?.contains_key("a"))));
     let more = first.optional_parameter("b", ParameterType::Integer).property("c", ParameterType::String);
-    let host = Host::builder()
-        .sqlite(&path)
-        .define(messages(vec![more]))
-        .native_step("p", later, sees)
-        .build()
-        .await
-        .unwrap();
+    let host =
+        database.host().define(messages(vec![more])).native_step("p", later, sees).build().await.unwrap();
     host.idle().await.unwrap();
     assert_eq!(log.all(), ["sg_m true"]);
     let jobs = host.jobs(JobSelect::Newest(9)).await.unwrap();

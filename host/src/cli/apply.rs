@@ -2,6 +2,7 @@
 
 use super::args::ApplyArguments;
 use super::failure::Failure;
+use super::load::Options;
 use super::report::registration::{DiffReport, Outcome};
 use super::surroundings::Surroundings;
 use super::{Exit, described, diff};
@@ -12,14 +13,19 @@ pub(super) async fn run(
     surroundings: &mut Surroundings,
 ) -> Result<Exit, Failure> {
     let ApplyArguments { described, database, prune, dry_run } = arguments;
+    let database = database.read(surroundings)?;
     if *dry_run {
-        described::check_exists(database)?;
+        database.check_exists()?;
     }
-    let builder = described::host(described, surroundings).await?.sqlite(database);
-    let diff = if *dry_run { builder.diff().await? } else { builder.apply(*prune).await? };
+    let builder = described::host(described, Options::default(), surroundings).await?;
+    let diff = if *dry_run {
+        database.look(builder, async |host| host.diff().await).await?
+    } else {
+        database.host(builder).apply(*prune).await?
+    };
     let outcome =
         if *dry_run { Outcome::DryRun { prune: *prune } } else { Outcome::Applied { prune: *prune } };
-    let report = DiffReport { database: database.clone(), diff, outcome, exit: Exit::Done };
+    let report = DiffReport { database, diff, outcome, exit: Exit::Done };
     diff::show(&report, described.format, surroundings)?;
     Ok(Exit::Done)
 }

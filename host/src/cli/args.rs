@@ -1,12 +1,22 @@
 //! The arguments, each with its default and its unit.
 
+mod value;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
 
+use crate::jobs::{BACKGROUND_WORKERS_DEFAULT, WORKERS_DEFAULT};
+
+use super::database::{DatabaseArguments, Named};
 use super::jobs::args::JobsArguments;
+pub(super) use value::positive_duration;
+use value::{depth, memory_size, user};
+
+/// System jobs that may run at once: each has a sandbox at hand for every level of nesting.
+const WORKERS_MAX: u32 = 1000;
 
 /// Run Stagegate plugins: WebAssembly components as steps of a transactional message pipeline.
 ///
@@ -40,6 +50,7 @@ impl Arguments {
             Some(Command::Diff(diff)) => diff.described.format,
             Some(Command::Apply(apply)) => apply.described.format,
             Some(Command::Jobs(jobs)) => jobs.format(),
+            Some(Command::Worker(worker)) => worker.described.format,
             None => self.run.format,
         }
     }
@@ -59,6 +70,8 @@ pub(super) enum Command {
     Apply(ApplyArguments),
     /// Look at the system jobs in a database and act on them, also while a host runs on it.
     Jobs(JobsArguments),
+    /// Run the system jobs of a database, and nothing else, until it is interrupted.
+    Worker(WorkerArguments),
 }
 
 #[derive(Debug, Args)]
@@ -78,14 +91,43 @@ pub(super) struct RunArguments {
     #[arg(long, value_name = "FILE")]
     pub(super) requests: Option<PathBuf>,
 
-    /// The SQLite database file, made if missing. Default: a temporary one, removed at the end.
-    #[arg(long, value_name = "FILE")]
-    pub(super) database: Option<PathBuf>,
+    /// The database: the path of a SQLite file, made if missing, or the address of a PostgreSQL database,
+    /// `postgres://user@host/name`. Default: a temporary file, removed at the end.
+    #[arg(long, value_name = "DATABASE")]
+    pub(super) database: Option<Named>,
 
     /// What the report looks like.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
 
+    #[command(flatten)]
+    pub(super) limits: LimitArguments,
+
+    /// The user that requests run as, where they do not name one, as a UUID. Default: the host itself.
+    #[arg(long, value_name = "UUID", value_parser = user)]
+    pub(super) user: Option<Uuid>,
+
+    /// System jobs that run at once. With 0 jobs are queued and left to other hosts on the database, and not waited for.
+    /// Default: 4.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=i64::from(WORKERS_MAX)))]
+    pub(super) workers: Option<u32>,
+
+    /// How long to wait after each request for the jobs that it queued, with a unit. Default: 10s.
+    #[arg(long, value_name = "DURATION", value_parser = positive_duration)]
+    pub(super) jobs_timeout: Option<Duration>,
+
+    /// Compile anew, and keep no compiled code. Default: kept in the user's cache directory.
+    #[arg(long)]
+    pub(super) no_cache: bool,
+
+    /// Show the host's own log on standard error; twice for more. Default: none.
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
+}
+
+/// Limits of message requests and of the steps in them.
+#[derive(Debug, Args)]
+pub(super) struct LimitArguments {
     /// The time limit of a message request with all that it leads to, with a unit: `500ms`, `2s`. Default: 2m.
     #[arg(long, value_name = "DURATION", value_parser = positive_duration)]
     pub(super) timeout: Option<Duration>,
@@ -101,22 +143,6 @@ pub(super) struct RunArguments {
     /// Let a Delete, or a new owner, of a record with more children than this go on as a system job. Default: never.
     #[arg(long, value_name = "CHILDREN")]
     pub(super) cascade_jobs: Option<u64>,
-
-    /// The user that requests run as, where they do not name one, as a UUID. Default: the host itself.
-    #[arg(long, value_name = "UUID", value_parser = user)]
-    pub(super) user: Option<Uuid>,
-
-    /// How long to wait after each request for the jobs that it queued, with a unit. Default: 10s.
-    #[arg(long, value_name = "DURATION", value_parser = positive_duration)]
-    pub(super) jobs_timeout: Option<Duration>,
-
-    /// Compile anew, and keep no compiled code. Default: kept in the user's cache directory.
-    #[arg(long)]
-    pub(super) no_cache: bool,
-
-    /// Show the host's own log on standard error; twice for more. Default: none.
-    #[arg(short, long, action = clap::ArgAction::Count)]
-    pub(super) verbose: u8,
 }
 
 #[derive(Debug, Args)]
@@ -151,6 +177,11 @@ pub(super) struct TestArguments {
     /// Correct the files: write what happened in place of what was expected. Default: they are only read.
     #[arg(long)]
     pub(super) update: bool,
+
+    /// The address of a PostgreSQL database, `postgres://user@host/name`: each case runs in a schema of its own in it,
+    /// which is dropped afterwards. Default: each in a temporary SQLite file.
+    #[arg(long, value_name = "DATABASE")]
+    pub(super) database: Option<Named>,
 
     /// Also write the outcome to this file, as JUnit's XML. Default: no such file.
     #[arg(long, value_name = "FILE")]
@@ -204,10 +235,10 @@ pub(super) struct PlanArguments {
     #[command(flatten)]
     pub(super) described: DescribedArguments,
 
-    /// The SQLite database file, whose registration and definitions count. Default: none, so what is described counts,
-    /// and no definitions are known.
-    #[arg(long, value_name = "FILE")]
-    pub(super) database: Option<PathBuf>,
+    /// The database whose registration and definitions count: the path of a SQLite file, or the address of a PostgreSQL
+    /// database. Default: none, so what is described counts, and no definitions are known.
+    #[arg(long, value_name = "DATABASE")]
+    pub(super) database: Option<Named>,
 }
 
 #[derive(Debug, Args)]
@@ -219,9 +250,8 @@ pub(super) struct DiffArguments {
     #[command(flatten)]
     pub(super) described: DescribedArguments,
 
-    /// The SQLite database file.
-    #[arg(long, value_name = "FILE")]
-    pub(super) database: PathBuf,
+    #[command(flatten)]
+    pub(super) database: DatabaseArguments,
 }
 
 #[derive(Debug, Args)]
@@ -229,9 +259,8 @@ pub(super) struct ApplyArguments {
     #[command(flatten)]
     pub(super) described: DescribedArguments,
 
-    /// The SQLite database file, made if missing.
-    #[arg(long, value_name = "FILE")]
-    pub(super) database: PathBuf,
+    #[command(flatten)]
+    pub(super) database: DatabaseArguments,
 
     /// Remove the steps that their plugin no longer has. Default: they are disabled.
     #[arg(long)]
@@ -240,6 +269,46 @@ pub(super) struct ApplyArguments {
     /// Show what would be done, and do nothing. Default: it is done.
     #[arg(long)]
     pub(super) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The first Ctrl-C or SIGTERM lets running jobs end within the grace, the second stops them. Jobs that were \
+                  not begun, or were stopped, are ready for the next host on the database.\n\nExit codes: 0 it was stopped \
+                  and the jobs ended or were handed back, whether or not jobs failed; 2 wrong usage, or a plugin, a file or \
+                  a database that cannot be used; 130 interrupted a second time."
+)]
+pub(super) struct WorkerArguments {
+    #[command(flatten)]
+    pub(super) described: DescribedArguments,
+
+    #[command(flatten)]
+    pub(super) database: DatabaseArguments,
+
+    /// System jobs that run at once. Default: 4.
+    #[arg(
+        long, value_name = "N", default_value_t = WORKERS_DEFAULT, hide_default_value = true,
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(WORKERS_MAX))
+    )]
+    pub(super) workers: u32,
+
+    /// Jobs of background steps that run at once, besides. Default: 1.
+    #[arg(
+        long, value_name = "N", default_value_t = BACKGROUND_WORKERS_DEFAULT, hide_default_value = true,
+        value_parser = clap::value_parser!(u32).range(..=i64::from(WORKERS_MAX))
+    )]
+    pub(super) background_workers: u32,
+
+    /// How long running jobs have to end after the first interrupt, with a unit. Default: 30s.
+    #[arg(long, value_name = "DURATION", value_parser = positive_duration)]
+    pub(super) grace: Option<Duration>,
+
+    #[command(flatten)]
+    pub(super) limits: LimitArguments,
+
+    /// Log each job on standard error too; twice for more. Default: when it starts and stops, and what goes wrong.
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
 }
 
 /// What a report looks like.
@@ -251,50 +320,6 @@ pub(super) enum Format {
     Json,
 }
 
-pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
-    if text.trim().parse::<f64>().is_ok() {
-        return Err(format!("the unit is missing: write `{0}s` or `{0}ms`", text.trim()));
-    }
-    let duration = text
-        .parse::<jiff::SignedDuration>()
-        .map_err(|_| "write a number with a unit, as in `500ms`, `2s` or `1m 30s`".to_owned())?;
-    match Duration::try_from(duration) {
-        Ok(duration) if !duration.is_zero() => Ok(duration),
-        _ => Err("it must be longer than zero".to_owned()),
-    }
-}
-
-fn depth(text: &str) -> Result<u32, String> {
-    match text.trim().parse::<u32>() {
-        Ok(0) => Err("a request from outside is at depth 1, so the least is 1".to_owned()),
-        Ok(depth) => Ok(depth),
-        Err(_) => Err("write a whole number, such as 8".to_owned()),
-    }
-}
-
-fn user(text: &str) -> Result<Uuid, String> {
-    text.trim()
-        .parse()
-        .map_err(|_| "a user is named by a UUID, such as 0000000a-0000-4000-8000-000000000001".to_owned())
-}
-
-fn memory_size(text: &str) -> Result<u64, String> {
-    let text = text.trim();
-    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let factor: u64 = match unit.trim().to_ascii_lowercase().as_str() {
-        "kib" | "k" => 1 << 10,
-        "" | "mib" | "m" => 1 << 20,
-        "gib" | "g" => 1 << 30,
-        _ => return Err("write whole MiB, or a whole number with KiB, MiB or GiB".to_owned()),
-    };
-    match number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)) {
-        Some(bytes) if (65_536..=1 << 32).contains(&bytes) => Ok(bytes),
-        Some(_) => Err("it must be between 64 KiB, one page of WebAssembly, and 4 GiB".to_owned()),
-        None => Err("write whole MiB, or a whole number with KiB, MiB or GiB".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -303,26 +328,5 @@ mod tests {
     fn the_command_is_well_formed() {
         use clap::CommandFactory as _;
         Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn durations_have_units() {
-        assert_eq!(positive_duration("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(positive_duration("2s"), Ok(Duration::from_secs(2)));
-        assert_eq!(positive_duration("30"), Err("the unit is missing: write `30s` or `30ms`".into()));
-        assert!(positive_duration("0s").is_err());
-        assert!(positive_duration("-1s").is_err());
-        assert!(positive_duration("soon").is_err());
-    }
-
-    #[test]
-    fn sizes_are_mebibytes_unless_they_say_otherwise() {
-        assert_eq!(memory_size("64"), Ok(64 << 20));
-        assert_eq!(memory_size("64MiB"), Ok(64 << 20));
-        assert_eq!(memory_size("512 KiB"), Ok(512 << 10));
-        assert_eq!(memory_size("1g"), Ok(1 << 30));
-        for wrong in ["0", "1KiB", "5GiB", "64MB", "x", "", "99999999999999999999"] {
-            assert!(memory_size(wrong).is_err(), "{wrong}");
-        }
     }
 }

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::args::DescribedArguments;
+use super::args::{DescribedArguments, LimitArguments};
 use super::failure::{Failure, Place};
 use super::load;
 use super::surroundings::Surroundings;
 use crate::host::{Host, HostBuilder};
 use crate::model::registration::{Manifest, ParseError};
+use crate::pipeline::host_job::CascadeThresholds;
 use crate::wasm::Plugin;
 
 /// The manifest in the folder of a plugin crate.
@@ -44,13 +45,14 @@ impl Manifests {
     }
 }
 
-/// A host with what is described, still without a database.
+/// A host with what is described, still without a database. Its engine has these limits.
 pub(super) async fn host(
     arguments: &DescribedArguments,
+    limits: load::Options,
     surroundings: &mut Surroundings,
 ) -> Result<HostBuilder, Failure> {
     let manifests = manifests(&arguments.plugins, &arguments.manifests)?;
-    let options = load::Options { no_cache: arguments.no_cache, ..Default::default() };
+    let options = load::Options { no_cache: arguments.no_cache, ..limits };
     let engine = load::engine(options, surroundings)?;
     let plugins = load::plugins(&engine, &arguments.plugins, surroundings).await?;
     let manifests = manifests.of(&plugins)?;
@@ -58,15 +60,18 @@ pub(super) async fn host(
     Ok(manifests.into_iter().fold(builder, HostBuilder::manifest))
 }
 
-/// A failure if there is no such database. To look into one that is missing would make it.
-pub(super) fn check_exists(database: &Path) -> Result<(), Failure> {
-    if database.exists() {
-        return Ok(());
+/// Gives a host the limits of the command line.
+pub(super) fn limited(mut builder: HostBuilder, limits: &LimitArguments) -> HostBuilder {
+    if let Some(limit) = limits.timeout {
+        builder = builder.time_limit(limit);
     }
-    Err(Failure::new(format!(
-        "the database `{}` does not exist; correct the path, or make it with `stagegate apply`",
-        database.display()
-    )))
+    if let Some(limit) = limits.depth {
+        builder = builder.depth_limit(limit);
+    }
+    if let Some(children) = limits.cascade_jobs {
+        builder = builder.asynchronous_cascades(CascadeThresholds { delete: children, assign: children });
+    }
+    builder
 }
 
 fn read(path: &Path) -> Result<Manifest, Failure> {

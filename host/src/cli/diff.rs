@@ -2,17 +2,19 @@
 
 use super::args::{DiffArguments, Format};
 use super::failure::Failure;
+use super::load::Options;
 use super::report::registration::{DiffReport, Outcome};
 use super::surroundings::Surroundings;
 use super::{Exit, described};
 
 /// Compares, and shows what differs.
 pub(super) async fn run(arguments: &DiffArguments, surroundings: &mut Surroundings) -> Result<Exit, Failure> {
-    described::check_exists(&arguments.database)?;
-    let builder = described::host(&arguments.described, surroundings).await?;
-    let diff = builder.sqlite(&arguments.database).diff().await?;
+    let database = arguments.database.read(surroundings)?;
+    database.check_exists()?;
+    let builder = described::host(&arguments.described, Options::default(), surroundings).await?;
+    let diff = database.look(builder, async |host| host.diff().await).await?;
     let exit = if diff.is_empty() { Exit::Done } else { Exit::Different };
-    let report = DiffReport { database: arguments.database.clone(), diff, outcome: Outcome::Compared, exit };
+    let report = DiffReport { database, diff, outcome: Outcome::Compared, exit };
     show(&report, arguments.described.format, surroundings)?;
     Ok(exit)
 }

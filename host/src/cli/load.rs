@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::args::LimitArguments;
 use super::build;
 use super::failure::Failure;
 use super::report::PluginReport;
@@ -18,11 +19,21 @@ pub(super) struct Options {
     pub(super) no_cache: bool,
     pub(super) memory_bytes: Option<u64>,
     pub(super) depth: Option<u32>,
+    /// Requests that run at once, jobs included; else the program's own number.
+    pub(super) concurrency: Option<u32>,
+}
+
+impl Options {
+    /// Those of the command line.
+    pub(super) fn of(limits: &LimitArguments) -> Self {
+        Self { memory_bytes: limits.memory, depth: limits.depth, ..Self::default() }
+    }
 }
 
 /// An engine with the user's limits. A cache that cannot be used is said and done without.
 pub(super) fn engine(options: Options, surroundings: &mut Surroundings) -> Result<Engine, Failure> {
-    let mut settings = Settings { concurrency: CONCURRENCY, ..Settings::default() };
+    let concurrency = options.concurrency.unwrap_or(CONCURRENCY);
+    let mut settings = Settings { concurrency, ..Settings::default() };
     if let Some(memory) = options.memory_bytes {
         settings.limits.memory_bytes = usize::try_from(memory).unwrap_or(usize::MAX);
     }

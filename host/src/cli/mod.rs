@@ -1,6 +1,6 @@
 //! The command line: `stagegate --plugin PATH` runs plugins, `stagegate inspect FILE` looks into one, `stagegate test
-//! PATH` runs scenarios, `stagegate plan`, `diff` and `apply` are about which steps are registered, and `stagegate jobs` is
-//! about system jobs.
+//! PATH` runs scenarios, `stagegate plan`, `diff` and `apply` are about which steps are registered, `stagegate jobs` is
+//! about system jobs, and `stagegate worker` runs those.
 //!
 //! [`run`] is the whole program with its surroundings passed in, so that tests call it in their own process. A command
 //! collects what happened as plain data (`report`), which is written as text while it grows, or as JSON at the end.
@@ -11,6 +11,7 @@
 mod apply;
 mod args;
 mod build;
+mod database;
 mod described;
 mod diff;
 mod fact;
@@ -28,6 +29,7 @@ mod session;
 mod surroundings;
 mod test;
 mod value;
+mod worker;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -94,6 +96,7 @@ pub async fn run(args: impl IntoIterator<Item = OsString>, surroundings: &mut Su
         Some(Command::Diff(arguments)) => diff::run(&arguments, surroundings).await,
         Some(Command::Apply(arguments)) => apply::run(&arguments, surroundings).await,
         Some(Command::Jobs(arguments)) => jobs::run(&arguments, surroundings).await,
+        Some(Command::Worker(arguments)) => worker::run(&arguments, surroundings).await,
         None => run::run(&arguments.run, surroundings).await,
     };
     result.unwrap_or_else(|failure| {

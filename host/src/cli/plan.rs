@@ -1,7 +1,9 @@
 //! `stagegate plan`: which steps run on which message in what order, why, and what is most likely not meant.
 
 use super::args::{Format, PlanArguments};
+use super::database::Named;
 use super::failure::Failure;
+use super::load::Options;
 use super::report::plan::{self, Line, Registered};
 use super::report::registration::{PlanReport, render_plan_json, render_plan_text};
 use super::surroundings::Surroundings;
@@ -11,20 +13,20 @@ use crate::model::registration::Lint;
 
 /// Registers everything as a host would, and shows it.
 pub(super) async fn run(arguments: &PlanArguments, surroundings: &mut Surroundings) -> Result<Exit, Failure> {
-    if let Some(database) = &arguments.database {
-        described::check_exists(database)?;
+    let database = arguments.database.as_ref().map(Named::read).transpose()?;
+    if let Some(database) = &database {
+        database.check_exists()?;
     }
-    let builder = described::host(&arguments.described, surroundings).await?;
-    let builder = match &arguments.database {
-        Some(database) => builder.sqlite(database),
-        None => builder,
+    let builder = described::host(&arguments.described, Options::default(), surroundings).await?;
+    let Planned { steps, lints, drift, .. } = match &database {
+        Some(database) => database.look(builder, async |host| host.plan().await).await?,
+        None => builder.plan().await?,
     };
-    let Planned { steps, lints, drift, .. } = builder.plan().await?;
     let steps: Vec<Registered> = steps.into_iter().map(Registered::from).collect();
     let plan = chosen(&steps, arguments);
     let is_shown = |lint: &Lint| lint.steps.iter().any(|key| plan.iter().any(|line| line.step.key == *key));
     let warnings = lints.into_iter().filter(is_shown).collect();
-    let report = PlanReport { database: arguments.database.clone(), plan, warnings, drift };
+    let report = PlanReport { database, plan, warnings, drift };
     let text = match arguments.described.format {
         Format::Text => render_plan_text(&report, surroundings.output.width()),
         Format::Json => render_plan_json(&report)

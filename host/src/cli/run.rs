@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tracing_subscriber::EnvFilter;
 
 use super::args::RunArguments;
+use super::database::{Database, Named};
 use super::failure::Failure;
 use super::requests::{Document, Source};
 use super::session::Session;
@@ -30,11 +31,8 @@ pub(super) async fn run(arguments: &RunArguments, surroundings: &mut Surrounding
 
     let manifests = described::manifests(&arguments.plugins, &arguments.manifests)?;
 
-    let options = load::Options {
-        no_cache: arguments.no_cache,
-        memory_bytes: arguments.memory,
-        depth: arguments.depth,
-    };
+    let named = arguments.database.as_ref().map(Named::read).transpose()?;
+    let options = load::Options { no_cache: arguments.no_cache, ..load::Options::of(&arguments.limits) };
     let engine = load::engine(options, surroundings)?;
     let plugins = load::plugins(&engine, &arguments.plugins, surroundings).await?;
     let manifests = manifests.of(&plugins)?;
@@ -42,14 +40,14 @@ pub(super) async fn run(arguments: &RunArguments, surroundings: &mut Surrounding
     let temporary = tempfile::tempdir().map_err(|error| {
         Failure::new(format!("no folder for the temporary database can be made: {error}"))
     })?;
-    let database = arguments.database.clone().unwrap_or_else(|| temporary.path().join("stagegate.db"));
-    let mut session = Session::new(arguments, &engine, &plugins, manifests, started);
+    let database = named.clone().unwrap_or_else(|| Database::File(temporary.path().join("stagegate.db")));
+    let mut session = Session::new(arguments, named, &engine, &plugins, manifests, started);
     let Surroundings { interrupt, output, .. } = surroundings;
     let mut host = None;
     let result = tokio::select! {
         // In this order, an interrupt ends the program as usual until it first waits here.
         biased;
-        result = session.run(&documents, database, &mut host, output) => result,
+        result = session.run(&documents, &database, &mut host, output) => result,
         () = interrupt => {
             session.report.interrupted = true;
             Ok(())
@@ -66,7 +64,7 @@ pub(super) async fn run(arguments: &RunArguments, surroundings: &mut Surrounding
 }
 
 /// Ends the host. After an interrupt nobody waits long: what is not over in a moment is dropped where it is.
-async fn shut_down(host: &Host, interrupted: bool) {
+pub(super) async fn shut_down(host: &Host, interrupted: bool) {
     if !interrupted {
         return host.shutdown().await;
     }
@@ -78,8 +76,10 @@ async fn shut_down(host: &Host, interrupted: bool) {
     }
 }
 
-fn log(verbose: u8, surroundings: &Surroundings) {
-    let filter = match verbose {
+/// Shows the host's own log: none of it, or more with each level.
+pub(super) fn log(level: u8, surroundings: &Surroundings) {
+    let filter = match level {
+        _ if !surroundings.logs => return,
         0 => return,
         1 => "stagegate=info",
         2 => "stagegate=debug",

@@ -4,13 +4,13 @@
 //! of [`Session::run`], and what the session has by then is still reported.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
 use super::args::{Format, RunArguments};
+use super::database::Database;
 use super::failure::Failure;
 use super::report::jobs::holding;
 use super::report::plan::{self, Registered};
@@ -18,15 +18,13 @@ use super::report::totals::Totals;
 use super::report::{JobReport, Report, RequestReport, Verdict, json, scale, text};
 use super::requests::{Document, Scripted};
 use super::surroundings::Output;
-use super::{Exit, load, sample};
+use super::{Exit, described, load, sample};
 use crate::host::Host;
 use crate::model::clock::{Clock as _, SystemClock};
 use crate::model::registration::Manifest;
 use crate::model::step::SYSTEM_USER;
 use crate::model::trace::StepRun;
-use crate::model::{DateTime, Definitions, Error, ErrorKind, Job, JobState, Schema};
-use crate::pipeline::host_job::CascadeThresholds;
-use crate::store::sqlite::{Options, SqliteStore};
+use crate::model::{DateTime, Definitions, Error, Job, JobState, Schema};
 use crate::store::{JobSelect, PausedStep, Store};
 use crate::wasm::{Engine, Plugin};
 
@@ -58,6 +56,7 @@ pub(super) struct Session<'a> {
 impl<'a> Session<'a> {
     pub(super) fn new(
         arguments: &'a RunArguments,
+        database: Option<Database>,
         engine: &Engine,
         plugins: &'a [Plugin],
         manifests: Vec<Manifest>,
@@ -65,7 +64,7 @@ impl<'a> Session<'a> {
     ) -> Self {
         let report = Report {
             plugins: plugins.iter().map(load::report).collect(),
-            database: arguments.database.clone(),
+            database,
             made_up: false,
             plan: Vec::new(),
             requests: Vec::new(),
@@ -87,15 +86,16 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Opens the database as `host`, then checks and defines everything, then runs the requests.
+    /// Opens the database by itself, since what it has already is part of what requests are checked against, and then as
+    /// `host`; then checks and defines everything, then runs the requests.
     pub(super) async fn run(
         &mut self,
         documents: &[Document<'_>],
-        database: PathBuf,
+        database: &Database,
         host: &mut Option<Host>,
         output: &mut Output,
     ) -> Result<(), Failure> {
-        let store = open(Options::new(database)).await?;
+        let store = database.open().await?;
         let user = self.arguments.user.unwrap_or(SYSTEM_USER);
         let Prepared { definitions, requests } = prepare(documents, &store.schema(), self.plugins, user)?;
         let begun = SystemClock.now();
@@ -130,7 +130,7 @@ impl<'a> Session<'a> {
 
     /// Lets the jobs run that an earlier run has left in the database, within the time for jobs, and notes them.
     async fn run_earlier_jobs(&mut self, host: &Host, begun: DateTime) -> Result<(), Failure> {
-        let wait = self.arguments.jobs_timeout.unwrap_or(JOBS_TIMEOUT_DEFAULT);
+        let wait = self.jobs_timeout();
         if let Ok(idle) = tokio::time::timeout(wait, host.idle()).await {
             idle?;
         }
@@ -146,14 +146,9 @@ impl<'a> Session<'a> {
         let runs = self.runs.clone();
         let observer = move |job: &Job, run| lock(&runs).entry(job.id).or_default().push(run);
         let mut builder = Host::builder().store(store).define(definitions).observe_jobs(observer);
-        if let Some(limit) = self.arguments.timeout {
-            builder = builder.time_limit(limit);
-        }
-        if let Some(limit) = self.arguments.depth {
-            builder = builder.depth_limit(limit);
-        }
-        if let Some(children) = self.arguments.cascade_jobs {
-            builder = builder.asynchronous_cascades(CascadeThresholds { delete: children, assign: children });
+        builder = described::limited(builder, &self.arguments.limits);
+        if let Some(workers) = self.arguments.workers {
+            builder = builder.workers(workers);
         }
         for plugin in self.plugins {
             builder = builder.plugin(plugin.clone());
@@ -184,14 +179,22 @@ impl<'a> Session<'a> {
             trace: traced.trace,
             jobs: Vec::new(),
         });
+        let wait = self.jobs_timeout();
         if let (Some(correlation), Some(report)) = (correlation, self.report.requests.last_mut()) {
-            let wait = self.arguments.jobs_timeout.unwrap_or(JOBS_TIMEOUT_DEFAULT);
             let jobs = jobs(host, correlation, wait).await?;
             self.schema = Some(host.schema());
             report.jobs = jobs.into_iter().map(|job| JobReport { job, runs: Vec::new() }).collect();
         }
         self.show_new(output);
         Ok(())
+    }
+
+    /// How long jobs are waited for: not at all where they are left to others.
+    fn jobs_timeout(&self) -> Duration {
+        match self.arguments.workers {
+            Some(0) => Duration::ZERO,
+            _ => self.arguments.jobs_timeout.unwrap_or(JOBS_TIMEOUT_DEFAULT),
+        }
     }
 
     /// Shows what of the text report is new.
@@ -253,18 +256,6 @@ fn drift_of(host: &Host, plugin: &Plugin) -> impl Iterator<Item = String> {
 
 fn lock(runs: &Runs) -> MutexGuard<'_, BTreeMap<Uuid, Vec<StepRun>>> {
     runs.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Opens the database by itself: what it has already is part of what requests are checked against, and nothing is written
-/// before that.
-pub(super) async fn open(options: Options) -> Result<Arc<dyn Store>, Error> {
-    let opened = tokio::task::spawn_blocking(move || SqliteStore::open(options)).await;
-    match opened {
-        Ok(store) => Ok(store?),
-        Err(error) => {
-            Err(Error::new(ErrorKind::Internal, "opening the database broke down").with_source(error))
-        }
-    }
 }
 
 /// What is to be defined, and what is to be run; no requests if no file speaks of them.

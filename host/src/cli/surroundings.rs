@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anstream::{AutoStream, ColorChoice};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::database::VARIABLE;
 use super::report::text::{Width, duration};
 
 /// Streams, tools and folders of one run of the program.
@@ -20,8 +21,14 @@ pub struct Surroundings {
     pub output: Output,
     /// Gets errors and progress.
     pub errors: Output,
-    /// Ready when the program is to stop. Waited for once, while requests run or jobs are watched.
+    /// Ready when the program is to stop. Waited for once, while requests or jobs run or jobs are watched.
     pub interrupt: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// Ready when a worker that lets its jobs end is to stop at once. Waited for once, after `interrupt`.
+    pub second_interrupt: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// What `STAGEGATE_DATABASE` in the environment names, which may have a password in it.
+    pub database: Option<OsString>,
+    /// Whether the host's own log may be set up, which holds for the process and goes to its standard error.
+    pub logs: bool,
     /// What builds plugin crates.
     pub tools: Tools,
     /// Where compiled plugins are kept; none for the user's cache directory.
@@ -48,6 +55,9 @@ impl Surroundings {
                 writer: Box::new(AutoStream::auto(errors)),
             },
             interrupt: Box::pin(stop_signal()),
+            second_interrupt: Box::pin(stop_signal()),
+            database: std::env::var_os(VARIABLE),
+            logs: true,
             tools: Tools::of_process(),
             cache_directory: None,
         }

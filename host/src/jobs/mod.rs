@@ -11,6 +11,7 @@ mod outcome;
 mod pool;
 mod run;
 mod runs;
+mod tally;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use crate::model::Job;
 use crate::model::trace::StepRun;
 use crate::pipeline::Pipeline;
 use dispatcher::Dispatcher;
+pub use tally::{JobTotals, Tally};
 
 /// Jobs that run at once where the embedder does not say.
 pub const WORKERS_DEFAULT: u32 = 4;
@@ -49,6 +51,8 @@ pub struct Settings {
     pub retention: Option<Duration>,
     /// Who is told of their runs; without one, no traces are made.
     pub observer: Option<Observer>,
+    /// Counts what it does.
+    pub tally: Arc<Tally>,
 }
 
 #[derive(Default)]

@@ -9,6 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use uuid::Uuid;
 
 use crate::cli::args::{Format, positive_duration};
+use crate::cli::database::DatabaseArguments;
 use crate::cli::report::json::job_status;
 use crate::model::step::StepKey;
 use crate::model::{DateTime, EntityReference, JobStatus};
@@ -84,13 +85,6 @@ pub(super) struct ScheduleArguments {
     /// What the report looks like.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct DatabaseArguments {
-    /// The SQLite database file, as the host made it.
-    #[arg(long, value_name = "FILE")]
-    pub(super) database: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -257,9 +251,9 @@ impl JobsArguments {
         }
     }
 
-    /// The database file.
-    pub(super) fn database(&self) -> &PathBuf {
-        let DatabaseArguments { database } = match &self.command {
+    /// The database.
+    pub(super) fn database(&self) -> &DatabaseArguments {
+        match &self.command {
             JobsCommand::List(list) => &list.database,
             JobsCommand::Show(show) => &show.database,
             JobsCommand::Counts(counts) => &counts.database,
@@ -272,8 +266,7 @@ impl JobsArguments {
             | JobsCommand::Delete(act) => &act.database,
             JobsCommand::PauseStep(step) | JobsCommand::ResumeStep(step) => &step.database,
             JobsCommand::Schedule(schedule) => &schedule.database,
-        };
-        database
+        }
     }
 }
 

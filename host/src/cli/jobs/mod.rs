@@ -5,7 +5,6 @@ pub(super) mod args;
 mod schedule;
 mod watch;
 
-use std::future::Future;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -18,8 +17,7 @@ use super::report::open_metrics;
 use super::surroundings::Surroundings;
 use crate::model::clock::{Clock as _, SystemClock};
 use crate::model::job::Control;
-use crate::model::{DateTime, Error, ErrorKind, Job};
-use crate::store::sqlite::{Options, SqliteStore};
+use crate::model::{DateTime, Job};
 use crate::store::{JobFilter, JobSelect, Store};
 use act::Action;
 use args::{
@@ -28,14 +26,14 @@ use args::{
 
 /// Opens the database as a guest, and does what the subcommand says.
 pub(super) async fn run(arguments: &JobsArguments, surroundings: &mut Surroundings) -> Result<Exit, Failure> {
-    let store = attach(Options::new(arguments.database())).await?;
+    let store = arguments.database().read(surroundings)?.attach().await?;
     let result = command(&store, &arguments.command, surroundings).await;
     store.close().await;
     result
 }
 
 async fn command(
-    store: &Arc<SqliteStore>,
+    store: &Arc<dyn Store>,
     command: &JobsCommand,
     surroundings: &mut Surroundings,
 ) -> Result<Exit, Failure> {
@@ -54,7 +52,7 @@ async fn command(
         JobsCommand::Watch(arguments) => return watch::run(store, arguments, surroundings).await,
         JobsCommand::PauseStep(arguments) => return pause_step(store, arguments, true, surroundings).await,
         JobsCommand::Schedule(arguments) => {
-            return schedule::run(Arc::clone(shared) as _, arguments, surroundings).await;
+            return schedule::run(Arc::clone(shared), arguments, surroundings).await;
         }
         JobsCommand::ResumeStep(arguments) => return pause_step(store, arguments, false, surroundings).await,
         JobsCommand::Retry(arguments) => (control(Control::Retry), arguments),
@@ -161,14 +159,4 @@ async fn job(store: &dyn Store, id: Uuid) -> Result<Job, Failure> {
 /// Operators' commands go by the clock of the machine, as its hosts do.
 fn now() -> DateTime {
     SystemClock.now()
-}
-
-/// Opens the database without blocking the runtime.
-fn attach(options: Options) -> impl Future<Output = Result<Arc<SqliteStore>, Error>> {
-    let opening = tokio::task::spawn_blocking(move || SqliteStore::attach(options));
-    async {
-        opening.await.unwrap_or_else(|error| {
-            Err(Error::new(ErrorKind::Internal, "opening the database broke down").with_source(error))
-        })
-    }
 }

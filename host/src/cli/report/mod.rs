@@ -9,6 +9,7 @@ pub(super) mod registration;
 pub(super) mod scale;
 pub(super) mod text;
 pub(super) mod totals;
+pub(super) mod worker;
 
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::Exit;
+use super::database::Database;
 use super::requests::{Expect, REFUSALS};
 use crate::model::trace::StepRun;
 use crate::model::{Error, Job, JobStatus, Response, Trace};
@@ -27,8 +29,8 @@ use crate::model::{Error, Job, JobStatus, Response, Trace};
 #[derive(Debug)]
 pub(super) struct Report {
     pub(super) plugins: Vec<PluginReport>,
-    /// The database file; none for the temporary one.
-    pub(super) database: Option<PathBuf>,
+    /// The database; none for the temporary file.
+    pub(super) database: Option<Database>,
     /// Whether the requests are made up, since nobody gave any.
     pub(super) made_up: bool,
     pub(super) plan: Vec<plan::Line>,

@@ -1,8 +1,5 @@
 //! What `plan`, `diff` and `apply` show of registered steps.
 
-use std::borrow::Cow;
-use std::path::{Path, PathBuf};
-
 use serde::Serialize;
 use serde_json::Value as Json;
 
@@ -10,6 +7,7 @@ use super::json::{FORMAT, PlanLine};
 use super::plan::Line;
 use super::text::{self, Page, Width, clean, signed, warning};
 use crate::cli::Exit;
+use crate::cli::database::Database;
 use crate::model::StepDefinition;
 use crate::model::registration::{Diff, FieldChange, Lint, SecretChange, StepDiff};
 use crate::model::step::StepKey;
@@ -17,8 +15,8 @@ use crate::model::step::StepKey;
 /// Which steps run, and what to say of them.
 #[derive(Debug)]
 pub(in crate::cli) struct PlanReport {
-    /// The database file; none if none was named.
-    pub(in crate::cli) database: Option<PathBuf>,
+    /// The database; none if none was named.
+    pub(in crate::cli) database: Option<Database>,
     pub(in crate::cli) plan: Vec<Line>,
     pub(in crate::cli) warnings: Vec<Lint>,
     /// How what is described differs from what the database keeps.
@@ -28,7 +26,7 @@ pub(in crate::cli) struct PlanReport {
 /// What differs, and what was done about it.
 #[derive(Debug)]
 pub(in crate::cli) struct DiffReport {
-    pub(in crate::cli) database: PathBuf,
+    pub(in crate::cli) database: Database,
     pub(in crate::cli) diff: Diff,
     pub(in crate::cli) outcome: Outcome,
     pub(in crate::cli) exit: Exit,
@@ -89,7 +87,7 @@ impl DiffReport {
     fn summary(&self) -> String {
         let of = |wanted: char| self.diff.steps.iter().filter(|step| step.sign() == wanted).count();
         let counts = format!("{} new, {} changed, {} gone", of('+'), of('~'), of('-'));
-        let database = clean(&self.database.display().to_string());
+        let database = clean(&self.database.to_string());
         if self.diff.is_empty() {
             return format!("the registration in {database} is what is described");
         }
@@ -114,7 +112,7 @@ impl DiffReport {
         pretty(&DiffJson {
             format: FORMAT,
             exit_code: self.exit.code(),
-            database: self.database.to_string_lossy(),
+            database: self.database.to_string(),
             same: self.diff.is_empty(),
             applied,
             prune,
@@ -150,7 +148,7 @@ pub(in crate::cli) fn render_plan_json(report: &PlanReport) -> Result<String, se
     pretty(&PlanJson {
         format: FORMAT,
         exit_code: Exit::Done.code(),
-        database: report.database.as_deref().map(Path::to_string_lossy),
+        database: report.database.as_ref().map(ToString::to_string),
         plan: report.plan.iter().map(PlanLine::from).collect(),
         warnings: report.warnings.iter().map(LintJson::from).collect(),
         drift: steps(&report.drift),
@@ -166,7 +164,7 @@ struct PlanJson<'a> {
     format: u32,
     exit_code: u8,
     #[serde(skip_serializing_if = "Option::is_none")]
-    database: Option<Cow<'a, str>>,
+    database: Option<String>,
     plan: Vec<PlanLine<'a>>,
     warnings: Vec<LintJson<'a>>,
     drift: Vec<StepJson<'a>>,
@@ -190,7 +188,7 @@ impl<'a> From<&'a Lint> for LintJson<'a> {
 struct DiffJson<'a> {
     format: u32,
     exit_code: u8,
-    database: Cow<'a, str>,
+    database: String,
     same: bool,
     applied: bool,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -6,6 +6,7 @@ mod given;
 mod junit;
 mod node;
 mod observed;
+mod place;
 mod raw;
 mod report;
 mod runner;
@@ -23,6 +24,7 @@ use tokio::task::JoinSet;
 
 use self::case::{Case, File};
 use self::compare::Edit;
+use self::place::Place;
 pub(in crate::cli) use self::raw::Expectation;
 use self::raw::RawFile;
 use self::report::{Ran, Report};
@@ -43,6 +45,7 @@ pub(super) async fn run(arguments: &TestArguments, surroundings: &mut Surroundin
         return Ok(Exit::Done);
     }
     let started = Instant::now();
+    let place = Arc::new(Place::of(arguments.database.as_ref())?);
     let sources = find(&arguments.paths)?.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
     let files = sources.iter().map(File::parse).collect::<Result<Vec<_>, _>>()?;
     let plugins = load_plugins(&files, arguments, surroundings).await?;
@@ -56,14 +59,20 @@ pub(super) async fn run(arguments: &TestArguments, surroundings: &mut Surroundin
     if cases.is_empty() {
         return Err(nothing(arguments));
     }
+    let mut running = JoinSet::new();
     let ran = tokio::select! {
         biased;
-        ran = run_all(cases) => ran?,
-        () = &mut surroundings.interrupt => {
-            surroundings.errors.line("interrupted: the cases that ran are dropped");
-            return Ok(Exit::Interrupted);
-        }
+        ran = run_all(cases, &place, &mut running) => Some(ran),
+        () = &mut surroundings.interrupt => None,
     };
+    running.shutdown().await;
+    let cleaned_up = place.clean_up().await;
+    let Some(ran) = ran else {
+        surroundings.errors.line("interrupted: the cases that ran are dropped");
+        return cleaned_up.map(|()| Exit::Interrupted);
+    };
+    let ran = ran?;
+    cleaned_up?;
     let mut report = Report { ran, took: Duration::ZERO };
     if arguments.update {
         update(&sources, &mut report)?;
@@ -163,15 +172,18 @@ async fn load_plugins(
 }
 
 /// Runs the cases, several at once, and returns what came of each in their order.
-async fn run_all(cases: Vec<Case>) -> Result<Vec<Ran>, Failure> {
-    let places = usize::try_from(load::CONCURRENCY / runner::CONCURRENCY).unwrap_or(1);
-    let places = Arc::new(Semaphore::new(places));
-    let mut running = JoinSet::new();
+async fn run_all(
+    cases: Vec<Case>,
+    place: &Arc<Place>,
+    running: &mut JoinSet<(usize, Ran)>,
+) -> Result<Vec<Ran>, Failure> {
+    let turns = usize::try_from(load::CONCURRENCY / runner::CONCURRENCY).unwrap_or(1);
+    let turns = Arc::new(Semaphore::new(turns));
     for (index, case) in cases.into_iter().enumerate() {
-        let places = Arc::clone(&places);
+        let (turns, place) = (Arc::clone(&turns), Arc::clone(place));
         running.spawn(async move {
-            let _place = places.acquire_owned().await;
-            let outcome = runner::run(&case).await;
+            let _turn = turns.acquire_owned().await;
+            let outcome = runner::run(&case, &place).await;
             (index, Ran { case, outcome, updated: false })
         });
     }

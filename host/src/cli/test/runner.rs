@@ -10,15 +10,14 @@ use super::case::{Case, Step};
 use super::compare::{Comparison, Difference};
 use super::node::{Kind, Node};
 use super::observed::{self, JobRun};
+use super::place::{CaseDatabase, Place};
 use crate::cli::fact::{self, Fact};
 use crate::cli::label::Id;
-use crate::cli::session;
 use crate::host::{Host, Traced};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::trace::StepRun;
 use crate::model::{ColumnSet, EntityReference, FixedClock, Job, Query, Request};
-use crate::store::JobSelect;
-use crate::store::sqlite::{Options, Synchronous};
+use crate::store::{JobSelect, Store};
 
 /// Requests and jobs of a case that run at once.
 pub(super) const CONCURRENCY: u32 = 2;
@@ -40,18 +39,32 @@ pub(super) struct Outcome {
 }
 
 /// Runs a case.
-pub(super) async fn run(case: &Case) -> Outcome {
+pub(super) async fn run(case: &Case, place: &Place) -> Outcome {
     let started = Instant::now();
     let mut differences = Vec::new();
-    let broken = match World::begin(case).await {
+    let broken = match &case.broken {
+        Some(error) => refused(case, error, &mut differences),
+        None => match place.database().await {
+            Ok(database) => {
+                let broken = run_on(&database, case, &mut differences).await;
+                let removed = place.remove(database).await;
+                broken.or_else(|| removed.err().map(|error| error.to_string()))
+            }
+            Err(error) => Some(error.to_string()),
+        },
+    };
+    Outcome { differences, broken, took: started.elapsed() }
+}
+
+async fn run_on(database: &CaseDatabase, case: &Case, differences: &mut Vec<Difference>) -> Option<String> {
+    match World::begin(case, &database.store).await {
         Ok(world) => {
-            let result = world.play(case, &mut differences).await;
+            let result = world.play(case, differences).await;
             world.end().await;
             result.err().map(|error| error.to_string())
         }
-        Err(error) => refused(case, &error, &mut differences),
-    };
-    Outcome { differences, broken, took: started.elapsed() }
+        Err(error) => refused(case, &error, differences),
+    }
 }
 
 /// Whether a case that could not begin was meant not to.
@@ -70,31 +83,19 @@ struct World {
     tested: Host,
     plain: Host,
     runs: Runs,
-    _folder: tempfile::TempDir,
 }
 
 impl World {
-    async fn begin(case: &Case) -> Result<Self> {
-        if let Some(error) = &case.broken {
-            return Err(error.clone());
-        }
-        let folder = tempfile::tempdir().map_err(|error| {
-            let message = "no folder for the case's database can be made";
-            Error::new(ErrorKind::UnusableDatabase, message).with_source(error)
-        })?;
-        let mut options = Options::new(folder.path().join("case.db"));
-        // Nobody reads it after a loss of power.
-        options.synchronous = Synchronous::Normal;
-        let store = session::open(options).await?;
+    async fn begin(case: &Case, store: &Arc<dyn Store>) -> Result<Self> {
         let clock = FixedClock(case.now);
-        let plain = Host::builder().store(Arc::clone(&store)).clock(clock).workers(0).build().await?;
+        let plain = Host::builder().store(Arc::clone(store)).clock(clock).workers(0).build().await?;
         for definitions in &case.definitions {
             plain.define(definitions.clone()).await?;
         }
         let runs = Runs::default();
         let observed = Arc::clone(&runs);
         let mut builder = Host::builder()
-            .store(store)
+            .store(Arc::clone(store))
             .clock(clock)
             .concurrency(CONCURRENCY)
             .workers(CONCURRENCY)
@@ -114,7 +115,7 @@ impl World {
         for record in &case.records {
             plain.execute(Request::create(record.clone())).await?;
         }
-        Ok(Self { tested, plain, runs, _folder: folder })
+        Ok(Self { tested, plain, runs })
     }
 
     /// Runs the requests, also after one that did not do as expected: `--update` is to see all of them.

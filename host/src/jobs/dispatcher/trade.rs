@@ -111,6 +111,10 @@ impl Dispatcher {
                 tracing::warn!(job = %lost.id, attempt = lost.attempt, "somebody else has taken this job over");
             }
         }
+        let all = exchanged.settled.len() == settlements.len();
+        let settled =
+            settlements.iter().filter(|settlement| all || exchanged.settled.contains(&settlement.id));
+        settled.for_each(|settlement| self.settings.tally.count(settlement));
         if !settlements.is_empty() {
             self.signals.settled.notify_waiters();
         }
@@ -119,6 +123,8 @@ impl Dispatcher {
         for (pool, jobs) in self.pools.iter_mut().zip(exchanged.claimed) {
             pool.looks |= !jobs.is_empty();
             for job in jobs {
+                let (plugin, step) = (&job.step.plugin, &job.step.step);
+                tracing::debug!(job = %job.id, plugin, step, attempt = job.attempt, "claimed a job");
                 self.limits.began(&job.step);
                 pool.waiting.push_back(job);
             }

@@ -16,6 +16,8 @@ mod options;
 mod peer;
 mod pool;
 mod registration;
+#[cfg(feature = "cli")]
+mod schema;
 mod session;
 mod tls;
 mod transaction;

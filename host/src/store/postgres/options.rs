@@ -45,7 +45,7 @@ const TCP_USER_TIMEOUT: Duration = Duration::from_secs(25);
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Options {
-    config: Config,
+    pub(super) config: Config,
     /// Makes connections encrypted, as far as `config` says so.
     pub(super) connector: MakeRustlsConnect,
     /// The server and the database, without the password: what errors call it.

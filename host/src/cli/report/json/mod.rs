@@ -8,7 +8,6 @@ pub(super) mod jobs;
 mod trace;
 
 use std::borrow::Cow;
-use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -35,7 +34,7 @@ pub(in crate::cli) fn render(report: &Report, totals: &Totals) -> Result<String,
         format: FORMAT,
         exit_code: report.exit().code(),
         version: env!("CARGO_PKG_VERSION"),
-        database: report.database.as_deref().map(Path::to_string_lossy),
+        database: report.database.as_ref().map(ToString::to_string),
         made_up: report.made_up,
         interrupted: report.interrupted,
         plugins: report.plugins.iter().map(Plugin::from).collect(),
@@ -53,7 +52,7 @@ struct Document<'a> {
     exit_code: u8,
     version: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    database: Option<Cow<'a, str>>,
+    database: Option<String>,
     made_up: bool,
     interrupted: bool,
     plugins: Vec<Plugin<'a>>,

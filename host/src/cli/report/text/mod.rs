@@ -10,6 +10,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use super::jobs::Listed;
 use super::totals::Totals;
 use super::{PluginReport, Report, RequestReport, Verdict, plan};
+use crate::cli::database::Database;
 use crate::model::{DateTime, JobStatus, Mode};
 pub(in crate::cli) use jobs::hint;
 use style::{BAD, CHANGE, DIM, GOOD, HEADING, NAME, WARNING, columns, short_path};
@@ -63,7 +64,8 @@ pub(in crate::cli) fn ending(report: &Report, totals: &Totals, now: DateTime, wi
 fn header(page: &mut Page, report: &Report) {
     let database = match &report.database {
         None => "temporary database".to_owned(),
-        Some(path) => format!("database {}", short_path(path, page.room(15))),
+        Some(Database::File(path)) => format!("database {}", short_path(path, page.room(15))),
+        Some(server) => format!("database {}", clean(&server.to_string())),
     };
     page.line(0, &format!("{HEADING}Stagegate {}{HEADING:#}, {database}", env!("CARGO_PKG_VERSION")));
     for plugin in &report.plugins {
