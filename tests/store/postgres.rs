@@ -1,5 +1,6 @@
 //! The PostgreSQL store: the suite, and what only a server can do.
 
+mod plans;
 #[cfg(unix)]
 mod pooled;
 #[cfg(unix)]
