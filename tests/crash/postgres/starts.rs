@@ -3,7 +3,9 @@
 use std::env;
 
 use stagegate::NativeStep;
+use stagegate_tests::PATIENCE;
 use stagegate_tests::postgres::Server;
+use tokio::time::timeout;
 
 use super::support::{describe, open};
 use crate::crash::child::{Child, end_with_the_parent, say};
@@ -45,7 +47,12 @@ async fn ten_processes_start_at_once() {
     let client = connect(&database.admin_url()).await.unwrap();
     assert_eq!(ask(&client, "SELECT count(*)::text FROM stagegate_migration").await, "1");
     assert_eq!(ask(&client, "SELECT version::text FROM schema_version").await, "1", "defined once");
-    assert_eq!(ask(&client, "SELECT count(*)::text FROM worker").await, HOSTS.to_string());
+    let all_work = async {
+        while ask(&client, "SELECT count(*)::text FROM worker").await != HOSTS.to_string() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, all_work).await.expect("each runs jobs");
     for child in children {
         child.kill();
     }

@@ -57,7 +57,7 @@ async fn requests_wait_for_room_and_go_on() {
 #[cfg_attr(not(postgres_programs), ignore = "no PostgreSQL programs: apt-get install postgresql")]
 async fn who_has_waited_to_his_deadline_is_told_the_way_out() {
     let (database, store, held) = full().await;
-    let late = attempt(&store, within(300), |_| async { Ok(()) });
+    let late = attempt(&store, within(1000), |_| async { Ok(()) });
     let error = timeout(PATIENCE, late).await.expect("it ends").unwrap_err();
     let words = ["too many connections", "max_connections", "fewer connections each"];
     check(&error, ErrorKind::Store, &words, true);

@@ -21,20 +21,24 @@ async fn it_is_named_while_it_is_open() {
         PostgresStore::open(options).await.unwrap()
     };
     let (store, patient) = (open(Duration::ZERO).await, open(Duration::from_secs(300)).await);
-    assert!(store.long_transactions().await.unwrap().is_empty());
-    let url = format!("{}?application_name=report", database.url());
-    let client = connect(&url).await.unwrap();
+    let client = connect(&format!("{}?application_name=report", database.url())).await.unwrap();
+    // The stores have some of their own, which are over in an instant.
+    let found = async |store: &PostgresStore| {
+        let mut found = store.long_transactions().await.unwrap();
+        found.retain(|long| long.application == "report");
+        found
+    };
     // One that has neither read nor written keeps nobody from anything.
     client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ").await.unwrap();
-    assert!(store.long_transactions().await.unwrap().is_empty());
+    assert!(found(&store).await.is_empty());
     let pid = ask(&client, "SELECT pg_backend_pid()::text").await;
-    let [long] = store.long_transactions().await.unwrap().try_into().unwrap();
-    assert_eq!((long.pid.to_string(), long.application.as_str()), (pid, "report"));
+    let [long] = found(&store).await.try_into().unwrap();
+    assert_eq!(long.pid.to_string(), pid);
     assert_eq!((long.user.as_str(), long.state.as_str()), ("stagegate", "idle in transaction"));
     assert!(long.age < Duration::from_secs(300));
-    assert!(patient.long_transactions().await.unwrap().is_empty(), "it is not that old");
+    assert!(found(&patient).await.is_empty(), "it is not that old");
     client.batch_execute("COMMIT").await.unwrap();
-    assert!(store.long_transactions().await.unwrap().is_empty());
+    assert!(found(&store).await.is_empty());
     store.close().await;
     patient.close().await;
 }

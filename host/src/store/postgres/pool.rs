@@ -114,12 +114,17 @@ impl Pool {
     /// Takes a connection, in turn. Fails at the deadline; and where no server answers, after a few seconds.
     pub(super) async fn take(self: &Arc<Self>, begin: &Begin, asked: Instant) -> Result<Lent> {
         let alive = lock(&self.alive).clone().ok_or_else(closed)?;
+        let mut refusal = None;
         loop {
             let get = self.connections.get();
             let got = match begin.deadline {
                 Some(deadline) => match tokio::time::timeout_at(deadline.into(), get).await {
                     Ok(got) => got,
-                    Err(_) => return Err(self.late(begin, asked)),
+                    Err(_) => {
+                        let late = || self.late(begin, asked);
+                        let refused = |error| cannot_connect(&self.database, &begin.label, error);
+                        return Err(refusal.map_or_else(late, refused));
+                    }
                 },
                 None => get.await,
             };
@@ -134,6 +139,7 @@ impl Pool {
                     if Instant::now() + RECONNECT_PAUSE >= patience(begin, asked, &error) {
                         return Err(cannot_connect(&self.database, &begin.label, error));
                     }
+                    refusal = Some(error);
                     tokio::time::sleep(RECONNECT_PAUSE).await;
                 }
                 Err(PoolError::Timeout(_)) => return Err(no_answer(&self.database, &begin.label)),

@@ -268,7 +268,8 @@ impl PostgresTransaction {
         }
         match timeout(CANCEL_TIMEOUT, join(connection.cancel(), verb)).await {
             Ok(((), Err(error))) => {
-                if was_canceled(&error) {
+                // Later it may have been the server's own time limit.
+                if was_canceled(&error) && Instant::now() < deadline + SERVER_LAG {
                     connection.note_canceled();
                 }
                 Err(self.late().with_source(error))
