@@ -193,7 +193,7 @@ fn what_is_no_address_is_refused_without_the_password() {
     ];
     for (address, said) in [
         (format!("postgres://ada:{SECRET}@host:door/service"), "cannot be read"),
-        (format!("postgresql://ada:{SECRET}@host/service?sslmode=perhaps"), "cannot be read"),
+        (format!("postgresql://ada:{SECRET}@host/service?sslmode=perhaps"), "is none of `disable`"),
         (format!("postgres://ada:{SECRET}@host/service?speed=high"), "cannot be read"),
         (format!("postgres://ada:{SECRET}@host/service?connections=none"), "is not a number"),
         (format!("postgres://ada:{SECRET}@host/service?pooler=big"), "is neither"),

@@ -185,7 +185,7 @@ async fn what_a_definition_fixed_stays_and_a_new_parameter_must_be_optional() {
 }
 
 #[tokio::test]
-async fn a_job_runs_although_the_definition_of_its_message_grew_and_fails_without_its_step() {
+async fn a_job_runs_although_the_definition_of_its_message_grew_and_not_without_its_step() {
     let database = Database::fresh();
     let log = Log::default();
     let first = MessageDefinition::new("sg_m").optional_parameter("a", ParameterType::String);
@@ -207,13 +207,21 @@ async fn a_job_runs_although_the_definition_of_its_message_grew_and_fails_withou
     let more = first.optional_parameter("b", ParameterType::Integer).property("c", ParameterType::String);
     let host =
         database.host().define(messages(vec![more])).native_step("p", later, sees).build().await.unwrap();
-    host.idle().await.unwrap();
+    let jobs = async || host.jobs(JobSelect::Newest(9)).await.unwrap();
+    while jobs().await[0].status != JobStatus::Succeeded {
+        tokio::task::yield_now().await;
+    }
     assert_eq!(log.all(), ["sg_m true"]);
-    let jobs = host.jobs(JobSelect::Newest(9)).await.unwrap();
-    let statuses: Vec<_> = jobs.iter().map(|job| job.status).collect();
-    assert_eq!(statuses, [JobStatus::Succeeded, JobStatus::Failed]);
-    let error = jobs[1].error.as_ref().unwrap();
-    assert!(error.message.contains("p/gone") && error.message.contains("not registered"), "{error:?}");
+    if let Database::Postgres(_) = database {
+        // Another host may have the step.
+        assert_eq!(jobs().await[1].status, JobStatus::WaitingForResources);
+    } else {
+        host.idle().await.unwrap();
+        let jobs = jobs().await;
+        assert_eq!(jobs[1].status, JobStatus::Failed);
+        let error = jobs[1].error.as_ref().unwrap();
+        assert!(error.message.contains("p/gone") && error.message.contains("not registered"), "{error:?}");
+    }
     host.shutdown().await;
 }
 
