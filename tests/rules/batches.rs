@@ -148,7 +148,8 @@ async fn the_time_limit_is_that_of_the_whole_batch() {
             host.native_step("p", on_create("hangs", Stage::PreOperation), hangs.bounded())
         })
         .await;
-        let request = make(vec![create("a"), create("hangs"), create("b")]).within(Duration::from_millis(50));
+        let request =
+            make(vec![create("a"), create("hangs"), create("b")]).within(Duration::from_millis(500));
         let atomic = request.message == "ExecuteTransaction";
         let result = world.host.execute(request).await;
         match result {
