@@ -2,14 +2,21 @@
 
 use std::sync::Arc;
 
+use tokio::task::JoinSet;
+use tracing::Instrument as _;
+
 use crate::message::Cascaded;
 use crate::model::definition::{MODIFIED_BY, MODIFIED_ON, USER_ENTITY};
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::model::{Attributes, ColumnSet, Entity, EntityReference, Message, Request, Value};
+use crate::model::{Attributes, ColumnSet, Entity, EntityReference, Message, Request, Response, Value};
 use crate::pipeline::execution::Execution;
 use crate::pipeline::scope::Scope;
 use crate::pipeline::{Pipeline, open_scope, past};
-use crate::store::Lock;
+use crate::store::{BoxFuture, Lock};
+
+/// Levels of a cascade that are polled on one stack: each takes about 100 KB of it in a debug build, and the threads of a
+/// runtime have 2 MB.
+const LEVELS_ON_A_STACK: u32 = 6;
 
 impl Pipeline {
     /// Notes the records of a Delete, so that a cascade that comes back to them ends.
@@ -87,7 +94,12 @@ impl Pipeline {
                     }
                 }
             };
-            self.dispatch(origin.clone(), request).await?;
+            let level = self.dispatch(origin.clone(), request);
+            if origin.cascade.is_multiple_of(LEVELS_ON_A_STACK) {
+                on_own_stack(level).await?;
+            } else {
+                level.await?;
+            }
         }
         Ok(())
     }
@@ -97,5 +109,22 @@ impl Pipeline {
         attributes.insert(MODIFIED_ON.into(), Value::DateTime(self.clock.now()));
         attributes.insert(MODIFIED_BY.into(), Value::EntityReference(user));
         attributes
+    }
+}
+
+/// Awaits what goes on in a task of its own, which ends if this is dropped.
+async fn on_own_stack(level: BoxFuture<'static, Result<Response>>) -> Result<Response> {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(level.in_current_span());
+    match tasks.join_next().await {
+        Some(Ok(result)) => result,
+        Some(Err(error)) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(error) => {
+                let message = "a level of a cascade was stopped from outside";
+                Err(Error::new(ErrorKind::ShuttingDown, message).with_source(error))
+            }
+        },
+        None => Err(Error::new(ErrorKind::Internal, "a level of a cascade did not begin")),
     }
 }

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use crate::model::error::Result;
 use crate::model::query::RECORDS_MAX;
 use crate::model::{
@@ -47,10 +49,16 @@ impl Pipeline {
             // may add to the target.
             columns = Some(ColumnSet::All);
         }
+        let lock = execution.operation.traits().lock();
+        let scope = open_scope(execution)?;
         if let Some(columns) = columns {
-            let scope = open_scope(execution)?;
-            let lock = execution.operation.traits().lock();
             execution.context.pre_images = read(&*scope.transaction, execution, &columns, lock).await?;
+        } else if let (true, Some(definition)) = (plan.has_steps_before_write(), &execution.subject.entity) {
+            // What a step reads of the record itself is to be so until the write.
+            let ids: Vec<Uuid> = execution.context.subjects().into_iter().flatten().collect();
+            if lock != Lock::None {
+                scope.transaction.lock(definition, &ids, lock).await?;
+            }
         }
         Ok(())
     }

@@ -376,7 +376,7 @@ impl Pipeline {
 
     /// Locks the records of a bulk message, in the order of their identifiers, so that two that share some never wait for
     /// each other; and those of a Delete before anybody looks for children, so that none comes afterwards. Any other
-    /// record is locked as it is read.
+    /// record is locked with its pre-image.
     async fn lock_targets(&self, scope: &Scope, execution: &Execution) -> Result<()> {
         let lock = execution.operation.traits().lock();
         let Some(definition) = execution.subject.entity.as_ref().filter(|_| lock != Lock::None) else {

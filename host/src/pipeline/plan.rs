@@ -94,6 +94,12 @@ impl Plan {
         self.all().any(|step| step.definition.enabled && step.definition.stage != Stage::PreValidation)
     }
 
+    /// Whether a step may look at the record before the core operation writes it.
+    #[must_use]
+    pub fn has_steps_before_write(&self) -> bool {
+        self.all().any(|step| step.definition.enabled && step.definition.stage == Stage::PreOperation)
+    }
+
     /// The attributes that the images and the conditions of steps at `stages` need on one side, none if none does. A step
     /// whose filter does not pass yet counts only if a step in PreOperation could still make it pass.
     #[must_use]

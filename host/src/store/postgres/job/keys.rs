@@ -50,11 +50,13 @@ pub(super) async fn lock_keys(cx: Jobs<'_>, keys: impl IntoIterator<Item = (KeyK
     cx.rows(LOCK, &[is(&keys, Type::TEXT_ARRAY)]).await.map(drop)
 }
 
-/// Lets the first job of each key move up, after one of them is over.
+/// Lets the first job of each key move up, after one of them is over. The keys are locked for that, now that it is over: so
+/// whoever was queueing one behind it has either done so, and it is found here, or will see that it is over.
 pub(super) async fn next_in_order(cx: Jobs<'_>, order_keys: &[String]) -> Result<()> {
     if order_keys.is_empty() {
         return Ok(());
     }
+    lock_keys(cx, order_keys.iter().map(|key| (KeyKind::Order, key.as_str()))).await?;
     cx.rows(NEXT_IN_ORDER, &[is(&order_keys, Type::TEXT_ARRAY)]).await.map(drop)
 }
 
