@@ -212,13 +212,16 @@ impl<T: Send + 'static> Drop for ToItsEnd<T> {
 /// takes back what it held.
 fn settings(options: &Options, purpose: Purpose) -> String {
     let idle = options.idle_timeout.as_millis();
+    // To compile a plan takes a hundred times as long as to run any of these statements, and the planner would, thinking that
+    // one without an index is dear.
+    //
     // A plan that was made while there were few jobs is kept, and would read all of them when there are many. Each statement
     // of the jobs has an index.
     let scans = if purpose == Purpose::Jobs { "off" } else { "on" };
     format!(
         "SELECT set_config(name, wanted.value, false) FROM pg_settings JOIN (VALUES
              ('client_connection_check_interval', '2000'), ('idle_in_transaction_session_timeout', '{idle}'),
-             ('enable_seqscan', '{scans}'),
+             ('enable_seqscan', '{scans}'), ('jit', 'off'),
              ('tcp_keepalives_idle', '10'), ('tcp_keepalives_interval', '5'), ('tcp_keepalives_count', '3')
          ) AS wanted (name, value) USING (name)"
     )
