@@ -71,6 +71,15 @@ impl Encrypted {
     }
 }
 
+impl Encrypted {
+    /// Waits until the server has noticed that the connections to the database are closed.
+    fn wait_until_left(&self) {
+        let name = self.database.name();
+        let sql = format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}'");
+        while self.server.execute(&sql) != "0" {}
+    }
+}
+
 async fn open(url: &str) -> Result<Arc<PostgresStore>, Error> {
     PostgresStore::open(Options::new(url)?).await
 }
@@ -96,6 +105,7 @@ async fn each_mode_connects_to_whom_it_trusts() {
         assert_eq!(encrypted.is_encrypted(), is_encrypted, "{parameters}");
         store.close().await;
         drop(store);
+        encrypted.wait_until_left();
     }
 }
 

@@ -206,6 +206,10 @@ async fn exchange(options: &Options, shared: &Shared, warned: &mut Warned, faili
                     tokio::time::sleep_until(told + BETWEEN).await;
                 }
                 let words = std::mem::take(&mut *lock(&shared.changes.to_tell)).words();
+                // What came during the sleep went with what came before.
+                if words.is_empty() {
+                    continue;
+                }
                 let notify = format!("NOTIFY {CHANNEL}, '{words}'");
                 answer(database, async { connection.batch(&notify).await.map_err(fail) }).await?;
                 told = Some(Instant::now());

@@ -228,8 +228,11 @@ impl PostgresStore {
                 })
             })
             .await?;
-        self.shared.publish(Arc::clone(&schema));
-        self.shared.changes.versions();
+        // At most starts of a host nothing is new.
+        if schema.version > self.schema().version {
+            self.shared.publish(Arc::clone(&schema));
+            self.shared.changes.versions();
+        }
         Ok(schema)
     }
 }
@@ -355,12 +358,10 @@ impl Store for PostgresStore {
     }
 
     async fn pause_step(&self, step: PausedStep, paused: bool, now: DateTime) -> Result<bool> {
-        let changed = self
-            .for_jobs(JOBS_TIME_LIMIT, Access::Write, move |transaction, connection| {
-                Box::pin(async move { job::pause_step(transaction, connection, &step, paused, now).await })
-            })
-            .await?;
-        Ok(changed)
+        self.for_jobs(JOBS_TIME_LIMIT, Access::Write, move |transaction, connection| {
+            Box::pin(async move { job::pause_step(transaction, connection, &step, paused, now).await })
+        })
+        .await
     }
 
     async fn paused_steps(&self) -> Result<Vec<PausedStep>> {
