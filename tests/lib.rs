@@ -15,6 +15,8 @@ use stagegate::{
     HostBuilder, NativeStep, Request, Response, Stage, StepContext, StepDefinition, Value,
 };
 
+#[path = "fuzz/mod.rs"]
+pub mod fuzz;
 pub mod interposed;
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));
