@@ -24,7 +24,7 @@ use crate::pipeline::dry_run::DryRun;
 use crate::pipeline::host_job::CascadeThresholds;
 use crate::pipeline::native::NativeStep;
 use crate::pipeline::runner::Runner;
-use crate::pipeline::{DEPTH_LIMIT_DEFAULT, Doorbell, Pipeline, TIME_LIMIT_DEFAULT};
+use crate::pipeline::{DEPTH_LIMIT_DEFAULT, Doorbell, Pipeline, SATURATED_RETRY_AFTER, TIME_LIMIT_DEFAULT};
 #[cfg(feature = "postgres")]
 use crate::store::{BoxFuture, postgres::Options as PostgresOptions};
 use crate::store::{JobSelect, PausedStep, Store};
@@ -314,7 +314,8 @@ impl Host {
                     self.inner.concurrency,
                     limit.as_millis()
                 ),
-            )),
+            )
+            .with_retry_after(SATURATED_RETRY_AFTER)),
         }
     }
 }

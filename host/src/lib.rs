@@ -40,7 +40,7 @@ pub use model::attribute::{AttributeDefinition, AttributeType};
 pub use model::definition::EntityDefinition;
 pub use model::error::{Error, ErrorKind, Location, Result};
 pub use model::{
-    Attributes, Binding, Cascade, Child, Clock, ColumnSet, Condition, DateTime, Definitions, Entity,
+    Attributes, Binding, Cascade, Cause, Child, Clock, ColumnSet, Condition, DateTime, Definitions, Entity,
     EntityCollection, EntityReference, Fault, Filter, FixedClock, Image, ImageType, ItemResponse, Job,
     JobStatus, Join, KeyDefinition, Ledger, Link, Manifest, Message, MessageDefinition, Mode, NumberRange,
     OperationStatus, Operator, Order, Ownership, Page, Parameter, ParameterType, Parameters, Query,

@@ -1,6 +1,8 @@
 //! What a guest cannot do to its host: outlast its time, take its memory, bring it down.
 
 mod admission;
+mod author_tools;
+mod causes;
 mod deadline;
 mod declaration;
 mod failures;

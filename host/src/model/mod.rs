@@ -3,6 +3,7 @@
 pub mod attribute;
 mod attribute_json;
 mod attribute_list;
+pub mod cause;
 pub mod clock;
 pub mod condition;
 pub mod custom_message;
@@ -27,6 +28,7 @@ pub mod value_json;
 
 pub use attribute::{AttributeDefinition, AttributeType, NumberRange};
 pub use attribute_list::AttributeList;
+pub use cause::{Cause, Exhausted, Frame, Phase, Resource, Timeout, TrapCode};
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use condition::Condition;
 pub use custom_message::{Binding, MessageDefinition, ParameterDefinition, ParameterType, StepsAllowed};

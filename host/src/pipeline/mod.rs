@@ -31,6 +31,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::message::{self, Course, Operation};
+use crate::model::cause::{Cause, Phase, Timeout};
 use crate::model::error::{Error, ErrorKind, Location, Result};
 use crate::model::job::Schedule;
 use crate::model::request::parameter;
@@ -53,6 +54,9 @@ pub const DEPTH_LIMIT_DEFAULT: u32 = 8;
 pub const CASCADE_LEVELS_MAX: u32 = 32;
 /// The time of a message request, nested work included, as on the platform.
 pub const TIME_LIMIT_DEFAULT: Duration = Duration::from_secs(120);
+/// When a request that found no room is to try again. It has waited for its whole time limit, or asked for a sandbox that
+/// should have been there: a second is long enough that a crowd of those who try again is no load of its own.
+pub(crate) const SATURATED_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Runs messages.
 pub struct Pipeline {
@@ -609,23 +613,24 @@ fn open_scope(execution: &Execution) -> Result<Arc<Scope>> {
 /// An error if the deadline has passed.
 fn past(deadline: Option<Deadline>) -> Result<()> {
     match deadline {
-        Some(deadline) if deadline.is_past() => Err(timed_out(deadline)),
+        Some(deadline) if deadline.is_past() => {
+            Err(timed_out(deadline, Timeout::new(Phase::Pipeline, Duration::ZERO)))
+        }
         _ => Ok(()),
     }
 }
 
-/// The error of a message request whose deadline has passed.
-pub(crate) fn timed_out(deadline: Deadline) -> Error {
+/// The error of a message request whose deadline has passed, and what went on then.
+pub(crate) fn timed_out(deadline: Deadline, timeout: Timeout) -> Error {
     let late = Instant::now().saturating_duration_since(deadline.at);
-    Error::new(
-        ErrorKind::Timeout,
-        format!(
-            "the message request ran past its time limit of {:?} (stopped {:.1} ms after it); do less in it, or move \
-             longer work to an asynchronous step or a background process",
-            deadline.limit,
-            late.as_secs_f64() * 1e3
-        ),
-    )
+    let message = format!(
+        "the message request ran past its time limit of {:?} {timeout} (stopped {:.1} ms after it); do less in it, or \
+         move longer work to an asynchronous step or a background process",
+        deadline.limit,
+        late.as_secs_f64() * 1e3
+    );
+    let cause = Cause::Timeout(Timeout { limit: Some(deadline.limit), ..timeout });
+    Error::new(ErrorKind::Timeout, message).with_cause(cause)
 }
 
 /// A step's refusal. If it only passes on what one of its own requests was told, that error's place counts.

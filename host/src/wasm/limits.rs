@@ -2,6 +2,8 @@
 
 use wasmtime::ResourceLimiter;
 
+use crate::model::cause::{Exhausted, Resource};
+
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
@@ -51,7 +53,7 @@ pub(super) struct Limiter {
     /// The most memory that there was: memories never shrink.
     pub(super) memory_bytes_peak: usize,
     /// The first refusal. The guest only sees a failed growth and aborts in its own way, so the cause is kept here.
-    pub(super) refusal: Option<String>,
+    pub(super) refusal: Option<Exhausted>,
 }
 
 impl Limiter {
@@ -63,7 +65,15 @@ impl Limiter {
         }
     }
 
-    fn refuse(&mut self, refusal: String) -> wasmtime::Result<bool> {
+    fn refuse(
+        &mut self,
+        resource: Resource,
+        limit: usize,
+        peak: usize,
+        asked: usize,
+    ) -> wasmtime::Result<bool> {
+        let refusal =
+            Exhausted { resource, limit: wide(limit), peak: Some(wide(peak)), asked: Some(wide(asked)) };
         self.refusal.get_or_insert(refusal);
         Ok(false)
     }
@@ -78,8 +88,7 @@ impl ResourceLimiter for Limiter {
     ) -> wasmtime::Result<bool> {
         let total = self.memory_bytes.saturating_add(desired.saturating_sub(current));
         if total > self.memory_bytes_max {
-            let (asked, most) = (total / MIB, self.memory_bytes_max / MIB);
-            return self.refuse(format!("it asked for {asked} MiB of memory; {most} MiB is the limit"));
+            return self.refuse(Resource::Memory, self.memory_bytes_max, self.memory_bytes_peak, total);
         }
         self.memory_bytes = total;
         self.memory_bytes_peak = self.memory_bytes_peak.max(total);
@@ -94,12 +103,16 @@ impl ResourceLimiter for Limiter {
     ) -> wasmtime::Result<bool> {
         let total = self.table_elements.saturating_add(desired.saturating_sub(current));
         if total > self.table_elements_max {
-            let most = self.table_elements_max;
-            return self.refuse(format!("it asked for {total} table elements; {most} is the limit"));
+            let (limit, peak) = (self.table_elements_max, self.table_elements);
+            return self.refuse(Resource::TableElements, limit, peak, total);
         }
         self.table_elements = total;
         Ok(true)
     }
+}
+
+fn wide(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
 }
 
 /// The newest lines within a number of bytes.

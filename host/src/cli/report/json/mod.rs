@@ -4,6 +4,7 @@
 //! `_us`, sizes whole bytes in members that end in `_bytes`, values are spelled as requests files spell them, and an
 //! absent member means "there is none", never "unknown to this version".
 
+mod evidence;
 pub(super) mod jobs;
 mod trace;
 
