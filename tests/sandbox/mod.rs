@@ -2,10 +2,12 @@
 
 mod admission;
 mod author_tools;
+mod breaker;
 mod causes;
 mod deadline;
 mod declaration;
 mod failures;
+mod quotas;
 
 use stagegate::wasm::Plugin;
 use stagegate::{HostBuilder, Stage, StepDefinition};

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::model::{DateTime, ErrorKind};
+
 /// What is known of a failure beside its [kind](super::ErrorKind).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -13,6 +15,49 @@ pub enum Cause {
     Exhausted(Exhausted),
     /// Of a guest that was stopped by a trap, whatever its kind: which.
     Trap(TrapCode),
+    /// Of a [`Disabled`](super::ErrorKind::Disabled) step: until when, and why.
+    Disabled(Disabled),
+    /// Of a [`Saturated`](super::ErrorKind::Saturated) host that has room, and not for this plugin: which quota is used up.
+    OverQuota(QuotaOf),
+}
+
+/// Why a step is disabled for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Disabled {
+    /// When a run of it is tried; none while one is under way.
+    pub until: Option<DateTime>,
+    /// The times in a row that it broke down.
+    pub failures: u32,
+    /// What it failed with the last time.
+    pub last: ErrorKind,
+}
+
+impl Disabled {
+    pub(crate) fn new(until: Option<DateTime>, failures: u32, last: ErrorKind) -> Self {
+        Self { until, failures, last }
+    }
+}
+
+/// What a plugin may use so much of, in all of its runs together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum QuotaOf {
+    /// The time in its guests.
+    GuestTime,
+    /// The linear memory of its sandboxes at one time.
+    Memory,
+}
+
+impl QuotaOf {
+    /// The quota's name in machine-readable output.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::GuestTime => "guest-time",
+            Self::Memory => "memory",
+        }
+    }
 }
 
 /// What had the time when a message request ran out of it.

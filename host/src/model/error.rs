@@ -88,8 +88,10 @@ pub enum ErrorKind {
     Contention,
     /// The connection was lost while the database committed: the request may have been done, or not.
     OutcomeUnknown,
-    /// The host has no room now; try again.
+    /// The host has no room now, or the plugin has used up its quota; try again.
     Saturated,
+    /// The step is disabled for a while, since it broke down again and again.
+    Disabled,
     /// The host is shutting down.
     ShuttingDown,
     /// A component cannot be loaded as a plugin.
@@ -124,6 +126,7 @@ impl ErrorKind {
             Self::Panicked | Self::Trapped => code::ISV_UNEXPECTED,
             Self::Doomed => code::TRANSACTION_DOOMED,
             Self::Saturated | Self::ShuttingDown => code::HOST_NOT_AVAILABLE,
+            Self::Disabled => code::WORKER_THROTTLED,
             Self::InvalidPlugin => code::CANNOT_CREATE_PLUGIN,
             Self::InvalidRegistration => code::STEP_NOT_ALLOWED,
             Self::UnusableDatabase | Self::Store | Self::Contention | Self::OutcomeUnknown => code::SQL_ERROR,
@@ -153,6 +156,7 @@ impl ErrorKind {
             Self::Contention => "contention",
             Self::OutcomeUnknown => "outcome-unknown",
             Self::Saturated => "saturated",
+            Self::Disabled => "disabled",
             Self::ShuttingDown => "shutting-down",
             Self::InvalidPlugin => "invalid-plugin",
             Self::InvalidRegistration => "invalid-registration",
@@ -330,7 +334,7 @@ impl Error {
     /// Whether the same request may succeed a moment later.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self.kind(), ErrorKind::Saturated | ErrorKind::Contention)
+        matches!(self.kind(), ErrorKind::Saturated | ErrorKind::Disabled | ErrorKind::Contention)
             || self.status() == OperationStatus::Retry
     }
 

@@ -21,6 +21,7 @@ pub mod recorder;
 pub mod registry;
 pub mod runner;
 pub mod scope;
+pub mod supervision;
 mod system_job;
 
 use std::sync::Arc;
@@ -46,6 +47,7 @@ use crate::pipeline::recorder::{Record, StepEnd, operation_changes, step_changes
 use crate::pipeline::registry::{Registry, Step};
 use crate::pipeline::runner::{Organization, Ran};
 use crate::pipeline::scope::{Fate, Scope};
+use crate::pipeline::supervision::Supervisor;
 use crate::store::{Access, Begin, BoxFuture, Lock, Store, transact};
 
 /// Requests nest at most this deep, as on the platform.
@@ -74,6 +76,8 @@ pub struct Pipeline {
     pub asynchronous_cascades: Option<CascadeThresholds>,
     /// Rung after a commit that left something for the asynchronous service.
     pub doorbell: Doorbell,
+    /// Watches over the steps of plugins.
+    pub supervisor: Supervisor,
 }
 
 /// Wakes the asynchronous service.
@@ -342,6 +346,7 @@ impl Pipeline {
             defers: origin.defers,
             deferred: None,
             job: None,
+            memory: None,
         })
     }
 
@@ -451,16 +456,21 @@ impl Pipeline {
         execution.context.user = step.definition.run_as.unwrap_or(caller);
 
         let span = tracing::debug_span!("step", plugin = step.key.plugin, step = step.key.step, stage = %step.definition.stage);
-        let ran = match past(execution.deadline) {
+        let ran = match past(execution.deadline).and_then(|()| self.supervisor.enter(step)) {
             Err(error) => {
                 Ran { result: Err(error), lines: Vec::new(), host_calls: Duration::ZERO, memory_bytes: 0 }
             }
-            Ok(()) => {
+            Ok(watched) => {
                 if let Some(scope) = scope.as_ref().filter(|_| step.runner.is_native()) {
                     scope.note_native(&step.key);
                 }
                 let organization = Arc::clone(self) as Arc<dyn Organization>;
-                step.runner.run(step, execution, organization).instrument(span).await
+                execution.memory = watched.memory();
+                let ran = step.runner.run(step, execution, organization).instrument(span).await;
+                if watched.end(&ran) {
+                    self.doorbell.queued.notify_one();
+                }
+                ran
             }
         };
         let result = ran.result.and_then(|mut execution| {

@@ -2,11 +2,11 @@
 
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 
-use crate::model::cause::{Cause, Exhausted, Frame, Resource, TrapCode};
+use crate::model::cause::{Cause, Exhausted, Frame, QuotaOf, Resource, TrapCode};
 use crate::model::error::{Error, ErrorKind, Remains};
 use crate::pipeline::execution::Deadline;
 use crate::pipeline::{SATURATED_RETRY_AFTER, timed_out};
-use crate::wasm::limits::Limits;
+use crate::wasm::limits::{Limits, Refusal};
 use crate::wasm::run::State;
 
 /// The error for a call that trapped, of a guest with those limits.
@@ -59,6 +59,9 @@ fn classify(
         );
     }
     let code = trap.downcast_ref::<Trap>().copied();
+    if let (Some(Refusal::Quota(quota)), true) = (state.sandbox.limiter.refusal, gave_up(code)) {
+        return over_quota(quota);
+    }
     if let Some(exhausted) = exhausted(trap, code, state, limits) {
         return Error::new(ErrorKind::OutOfMemory, format!("the plugin ran out of its limits: {exhausted}"))
             .with_cause(Cause::Exhausted(exhausted));
@@ -76,16 +79,32 @@ fn classify(
     error.with_cause(Cause::Trap(code.map_or(TrapCode::RefusedCall, trap_code)))
 }
 
-/// The limit that the guest broke down at. A growth that was refused is the cause if the guest then gave up, which
-/// compiled languages do by `unreachable`, and no other trap is: it may have gone on for long since.
+/// Whether a growth that was refused is the cause: if the guest then gave up, which compiled languages do by
+/// `unreachable`. No other trap is: the guest may have gone on for long since.
+fn gave_up(code: Option<Trap>) -> bool {
+    matches!(code, None | Some(Trap::UnreachableCodeReached | Trap::MemoryOutOfBounds))
+}
+
+/// The error of a guest that found its plugin's memory taken by others of its sandboxes.
+fn over_quota(bytes: u64) -> Error {
+    let message = format!(
+        "all sandboxes of the plugin together may have {} MiB of memory, and this one needed more; try again, or raise \
+         `memory_bytes` of the plugin's quota",
+        bytes >> 20
+    );
+    Error::new(ErrorKind::Saturated, message)
+        .with_cause(Cause::OverQuota(QuotaOf::Memory))
+        .with_retry_after(SATURATED_RETRY_AFTER)
+}
+
+/// The limit that the guest broke down at.
 fn exhausted(
     trap: &wasmtime::Error,
     code: Option<Trap>,
     state: &State,
     limits: &Limits,
 ) -> Option<Exhausted> {
-    let gave_up = matches!(code, None | Some(Trap::UnreachableCodeReached | Trap::MemoryOutOfBounds));
-    if let Some(refusal) = state.sandbox.limiter.refusal.filter(|_| gave_up) {
+    if let (Some(Refusal::Limit(refusal)), true) = (state.sandbox.limiter.refusal, gave_up(code)) {
         return Some(refusal);
     }
     // wasmtime has no types for these; a test goes through both.

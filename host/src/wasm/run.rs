@@ -17,6 +17,7 @@ use crate::model::{Clock, SystemClock};
 use crate::pipeline::execution::{Deadline, Execution};
 use crate::pipeline::registry::Step;
 use crate::pipeline::runner::{Organization, Ran};
+use crate::pipeline::supervision::MemoryMeter;
 use crate::pipeline::{rejection, timed_out};
 use crate::wasm::core_dump::CoreDumps;
 use crate::wasm::failure;
@@ -76,7 +77,8 @@ pub(super) struct Sandbox {
 
 impl Sandbox {
     /// A sandbox with nothing granted: no files, no environment, no arguments, no network.
-    pub(super) fn new(limits: &Limits) -> Self {
+    /// `memory` counts what all sandboxes of the plugin have.
+    pub(super) fn new(limits: &Limits, memory: Option<Arc<MemoryMeter>>) -> Self {
         let output = Tail::new(limits.output_bytes);
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
@@ -87,7 +89,7 @@ impl Sandbox {
             .allow_udp(false)
             .allow_ip_name_lookup(false)
             .build();
-        Self { limiter: Limiter::new(limits), output, wasi, table }
+        Self { limiter: Limiter::new(limits, memory), output, wasi, table }
     }
 }
 
@@ -112,6 +114,7 @@ impl Run<'_> {
     /// Runs the step. Dropping the future stops the guest: its store goes, and with it all that it had.
     pub(super) async fn step(self, execution: Execution) -> Ran {
         let deadline = execution.deadline.unwrap_or_else(far_future);
+        let memory = execution.memory.clone();
         let levels = STAGGER_LEVELS.saturating_sub(execution.context.depth);
         let state = State {
             active: Some(Active { execution, step: Arc::clone(&self.step), organization: self.organization }),
@@ -121,7 +124,7 @@ impl Run<'_> {
             lines: Lines::new(self.limits.trace_bytes),
             place: Place::new(),
             last_refusal: None,
-            sandbox: Sandbox::new(self.limits),
+            sandbox: Sandbox::new(self.limits, memory),
             track: self.profiler.map(|profiler| profiler.track(&self.step.key)),
         };
         let mut store = new_store(self.world, state, self.limits, deadline);
@@ -171,7 +174,7 @@ pub(super) async fn declare(world: &WorldPre<State>, limits: &Limits, time: Dura
         lines: Lines::new(limits.trace_bytes),
         place: Place::new(),
         last_refusal: None,
-        sandbox: Sandbox::new(limits),
+        sandbox: Sandbox::new(limits, None),
         track: None,
     };
     let mut store = new_store(world, state, limits, deadline);

@@ -171,6 +171,7 @@ fn report(requests: Vec<RequestReport>) -> Report {
             registered(count, true),
         ]),
         requests,
+        usage: Vec::new(),
         earlier_jobs: Vec::new(),
         memory_limit: 128 << 20,
         interrupted: false,

@@ -187,6 +187,19 @@ fn delete_link(ctx: &mut Create<Record>) -> Result {
     ctx.org().delete(EntityReference { entity: "link".to_owned(), id })
 }
 
+/// Does as the record's name says.
+#[step(PreOperation, entity = "probe")]
+fn obey(ctx: &mut Create<Record>) -> Result {
+    match ctx.target.value::<String>("name").unwrap_or_default().as_str() {
+        "panic" => panic!("as it was told"),
+        "spin" => loop {
+            std::hint::black_box(());
+        },
+        "refuse" => bail!("as it was told"),
+        _ => Ok(()),
+    }
+}
+
 /// Does nothing.
 #[step(PreOperation, entity = "probe")]
 fn pass(_ctx: &mut Create<Record>) -> Result {
@@ -215,5 +228,6 @@ plugin!(
     chatter,
     set_unknown,
     delete_link,
+    obey,
     pass
 );

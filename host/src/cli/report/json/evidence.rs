@@ -6,8 +6,8 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::us;
-use crate::model::cause::{Exhausted, Frame, Timeout};
-use crate::model::{Cause, Error};
+use crate::model::cause::{Disabled, Exhausted, Frame, Timeout};
+use crate::model::{Cause, DateTime, Error};
 
 /// The keys that an error has besides, each only where it is known.
 #[derive(Serialize)]
@@ -18,6 +18,10 @@ pub(super) struct EvidenceJson<'a> {
     exhausted: Option<ExhaustedJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trap: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disabled: Option<DisabledJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    over_quota: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_us: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,6 +40,14 @@ struct TimeoutJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     limit_us: Option<u64>,
     spent_us: u64,
+}
+
+#[derive(Serialize)]
+struct DisabledJson {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<DateTime>,
+    failures: u32,
+    last: &'static str,
 }
 
 #[derive(Serialize)]
@@ -60,21 +72,33 @@ struct FrameJson<'a> {
 impl<'a> From<&'a Error> for EvidenceJson<'a> {
     fn from(error: &'a Error) -> Self {
         let (mut timeout, mut exhausted, mut trap) = (None, None, None);
+        let (mut disabled, mut over_quota) = (None, None);
         match error.cause() {
             Some(Cause::Timeout(cause)) => timeout = Some(cause.into()),
             Some(Cause::Exhausted(cause)) => exhausted = Some(cause.into()),
             Some(Cause::Trap(code)) => trap = Some(code.name()),
+            Some(Cause::Disabled(cause)) => disabled = Some(cause.into()),
+            Some(Cause::OverQuota(quota)) => over_quota = Some(quota.name()),
             None => {}
         }
         Self {
             timeout,
             exhausted,
             trap,
+            disabled,
+            over_quota,
             retry_after_us: error.retry_after().map(us),
             last_words: error.last_words(),
             frames: error.frames().iter().map(FrameJson::from).collect(),
             core_dump: error.core_dump().map(Path::to_string_lossy),
         }
+    }
+}
+
+impl From<&Disabled> for DisabledJson {
+    fn from(disabled: &Disabled) -> Self {
+        let Disabled { until, failures, last, .. } = *disabled;
+        Self { until, failures, last: last.name() }
     }
 }
 

@@ -7,6 +7,7 @@
 mod evidence;
 pub(super) mod jobs;
 mod trace;
+mod usage;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use uuid::Uuid;
 use self::jobs::JobJson;
 pub(in crate::cli) use self::jobs::job_status;
 use self::trace::{ErrorJson, RanJson, TraceJson};
+use self::usage::UsageJson;
 use super::totals::Totals;
 use super::{PluginReport, Report, RequestReport, plan};
 use crate::cli::fact;
@@ -42,6 +44,7 @@ pub(in crate::cli) fn render(report: &Report, totals: &Totals) -> Result<String,
         plan: report.plan.iter().map(PlanLine::from).collect(),
         requests: report.requests.iter().map(Request::from).collect(),
         earlier_jobs: report.earlier_jobs.iter().map(JobJson::from).collect(),
+        plugin_usage: report.usage.iter().map(Into::into).collect(),
         totals: TotalsJson::new(report, totals),
     };
     serde_json::to_string_pretty(&document)
@@ -61,6 +64,8 @@ struct Document<'a> {
     requests: Vec<Request<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     earlier_jobs: Vec<JobJson<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    plugin_usage: Vec<UsageJson<'a>>,
     totals: TotalsJson,
 }
 
