@@ -160,6 +160,42 @@ async fn a_step_that_takes_the_whole_time_again_and_again_is_disabled_too() {
     assert_eq!(world.host.open_breakers().len(), 1);
 }
 
+/// In each call the time is the host's, or that of the step there; that there is no end to them is the caller's doing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_step_that_calls_without_end_is_disabled_and_not_what_it_calls() {
+    let plugin = load(GUEST_MISBEHAVING).await;
+    for has_inner in [false, true] {
+        let world = World::new(|host| {
+            let host = host.time_limit(Duration::from_millis(200)).breaker(Some(after(2)));
+            let host = with(host, &plugin, "flood", "probe", Stage::PreOperation);
+            if has_inner { with(host, &plugin, "pass", "inner", Stage::PreOperation) } else { host }
+        })
+        .await;
+        for _ in 0..2 {
+            assert_eq!(kind(world.create("a").await), Some(ErrorKind::Timeout));
+        }
+        let error = world.create("a").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Disabled, "{error:?}");
+        let open = world.host.open_breakers();
+        assert_eq!((open.len(), open[0].step.step.as_str()), (1, "flood"), "{open:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_call_that_takes_for_ever_is_not_the_steps_doing() {
+    let plugin = load(GUEST_MISBEHAVING).await;
+    let world = World::new(|host| {
+        let host = host.time_limit(Duration::from_millis(100)).breaker(Some(after(1)));
+        let waits = NativeStep::new(|_| std::future::pending());
+        let waits_on = on_create("waits", Stage::PreOperation).on("inner");
+        with(host, &plugin, "nest", "probe", Stage::PreOperation).native_step("service", waits_on, waits)
+    })
+    .await;
+    for _ in 0..3 {
+        assert_eq!(kind(world.create("a").await), Some(ErrorKind::Timeout));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operator_enables_a_step_again() {
     let (hands, plugin) = (Hands::new(), load(GUEST_MISBEHAVING).await);

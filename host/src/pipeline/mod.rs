@@ -457,9 +457,13 @@ impl Pipeline {
 
         let span = tracing::debug_span!("step", plugin = step.key.plugin, step = step.key.step, stage = %step.definition.stage);
         let ran = match past(execution.deadline).and_then(|()| self.supervisor.enter(step)) {
-            Err(error) => {
-                Ran { result: Err(error), lines: Vec::new(), host_calls: Duration::ZERO, memory_bytes: 0 }
-            }
+            Err(error) => Ran {
+                result: Err(error),
+                lines: Vec::new(),
+                host_calls: Duration::ZERO,
+                last_call: Duration::ZERO,
+                memory_bytes: 0,
+            },
             Ok(watched) => {
                 if let Some(scope) = scope.as_ref().filter(|_| step.runner.is_native()) {
                     scope.note_native(&step.key);

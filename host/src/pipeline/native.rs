@@ -122,7 +122,7 @@ impl Runner for NativeStep {
                 execution.deadline = deadline;
                 Ok(execution)
             });
-            Ran { result, lines, host_calls: Duration::ZERO, memory_bytes: 0 }
+            Ran { result, lines, host_calls: Duration::ZERO, last_call: Duration::ZERO, memory_bytes: 0 }
         })
     }
 

@@ -11,6 +11,8 @@ pub(super) struct Place {
     called: Option<Instant>,
     /// The call to the host that it waits for.
     call: Option<(&'static str, Instant)>,
+    /// How long the last call took that is over.
+    last_call: Duration,
     /// The first call that was answered when the time was up already: a guest that blocked its host's thread is not
     /// interrupted before.
     overran: Option<Timeout>,
@@ -21,7 +23,14 @@ pub(super) struct Place {
 impl Place {
     /// A run begins.
     pub(super) fn new() -> Self {
-        Self { started: Instant::now(), called: None, call: None, overran: None, host_calls: Duration::ZERO }
+        Self {
+            started: Instant::now(),
+            called: None,
+            call: None,
+            last_call: Duration::ZERO,
+            overran: None,
+            host_calls: Duration::ZERO,
+        }
     }
 
     /// It has started, and its step is called.
@@ -39,10 +48,16 @@ impl Place {
         let Some((name, since)) = self.call.take() else { return };
         let spent = since.elapsed();
         self.host_calls += spent;
+        self.last_call = spent;
         if late {
             let timeout = Timeout { host_call: Some(name), ..Timeout::new(Phase::HostCall, spent) };
             self.overran.get_or_insert(timeout);
         }
+    }
+
+    /// How long the last call to the host took, or has taken so far.
+    pub(super) fn last_call(&self) -> Duration {
+        self.call.map_or(self.last_call, |(_, since)| since.elapsed())
     }
 
     /// What went on when the time was up, as far as the epoch tells: the guest computes, unless a call was too long.

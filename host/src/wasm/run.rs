@@ -142,7 +142,7 @@ impl Run<'_> {
         };
         let state = store.into_data();
         let memory_bytes = u64::try_from(state.sandbox.limiter.memory_bytes_peak).unwrap_or(u64::MAX);
-        let host_calls = state.place.host_calls;
+        let (host_calls, last_call) = (state.place.host_calls, state.place.last_call());
         let result = match outcome {
             Err(_elapsed) => Err(timed_out(deadline, state.place.waiting())),
             // A guest that comes back without a loop or a call after its deadline is not interrupted: it is late.
@@ -159,7 +159,7 @@ impl Run<'_> {
         };
         let result =
             result.and_then(|()| state.active.map(|active| active.execution).ok_or_else(no_execution));
-        Ran { result, lines: state.lines.into_vec(), host_calls, memory_bytes }
+        Ran { result, lines: state.lines.into_vec(), host_calls, last_call, memory_bytes }
     }
 }
 

@@ -29,8 +29,9 @@ use crate::pipeline::runner::Ran;
 pub struct Supervisor {
     breakers: Breakers,
     meters: Meters,
-    /// The least that a step must have had itself for its timeout to count: half of a request's time. A step that a slow
-    /// neighbour left a moment has done nothing wrong, and neither has one whose caller gave it little.
+    /// The least that a step must have had itself for its timeout to count, without the call to the host that it waited for
+    /// at the end: half of a request's time. A step that a slow neighbour left a moment has done nothing wrong, and neither
+    /// has one whose caller gave it little.
     own_time_min: Duration,
 }
 
@@ -114,20 +115,22 @@ impl Supervisor {
         usage
     }
 
-    /// What an end says about the guest.
-    fn judge(&self, ran: &Ran, own_time: Duration) -> End {
+    /// What an end says about the guest, of a run that took that long.
+    fn judge(&self, ran: &Ran, took: Duration) -> End {
         let Err(error) = &ran.result else { return End::Worked };
-        // It passed on what a step further in failed with.
-        if !error.path().is_empty() {
-            return End::Unknown;
+        if let (ErrorKind::Timeout, Some(Cause::Timeout(timeout))) = (error.kind(), error.cause()) {
+            let own = match (error.path().is_empty(), timeout.host_call) {
+                (true, None) if timeout.phase.is_guest() => took.saturating_sub(ran.host_calls),
+                // One call that takes for ever is not the guest's doing, and calls without end are.
+                (true, Some(_)) | (false, _) => took.saturating_sub(ran.last_call),
+                (true, None) => Duration::ZERO,
+            };
+            return if own >= self.own_time_min { End::Broke } else { End::Unknown };
         }
-        match (error.kind(), error.cause()) {
-            (ErrorKind::Timeout, Some(Cause::Timeout(timeout)))
-                if timeout.phase.is_guest() && own_time >= self.own_time_min =>
-            {
-                End::Broke
-            }
-            (ErrorKind::Timeout | ErrorKind::Saturated, _) => End::Unknown,
+        match error.kind() {
+            // It passed on what a step further in failed with.
+            _ if !error.path().is_empty() => End::Unknown,
+            ErrorKind::Timeout | ErrorKind::Saturated => End::Unknown,
             _ if error.is_breakdown() => End::Broke,
             // It refused, or did what it may not: it works.
             _ => End::Worked,
@@ -157,9 +160,9 @@ impl Watched<'_> {
     /// The run has ended. Whether its step is enabled again by that, so that its jobs go on.
     pub(super) fn end(mut self, ran: &Ran) -> bool {
         let Some(Watch { step, meter, ticket, began }) = self.watch.take() else { return false };
-        let own_time = began.elapsed().saturating_sub(ran.host_calls);
-        meter.note(ran.result.as_ref().err().map(Error::kind), own_time);
-        let end = self.supervisor.judge(ran, own_time);
+        let took = began.elapsed();
+        meter.note(ran.result.as_ref().err().map(Error::kind), took.saturating_sub(ran.host_calls));
+        let end = self.supervisor.judge(ran, took);
         self.supervisor.breakers.end(&step, ticket, end, ran.result.as_ref().err())
     }
 }

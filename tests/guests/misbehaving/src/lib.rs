@@ -187,6 +187,14 @@ fn delete_link(ctx: &mut Create<Record>) -> Result {
     ctx.org().delete(EntityReference { entity: "link".to_owned(), id })
 }
 
+/// Issues requests without end.
+#[step(PreOperation, entity = "probe")]
+fn flood(ctx: &mut Create<Record>) -> Result {
+    loop {
+        ctx.org().create(Record::new("inner").with("name", "one more"))?;
+    }
+}
+
 /// Does as the record's name says.
 #[step(PreOperation, entity = "probe")]
 fn obey(ctx: &mut Create<Record>) -> Result {
@@ -228,6 +236,7 @@ plugin!(
     chatter,
     set_unknown,
     delete_link,
+    flood,
     obey,
     pass
 );
