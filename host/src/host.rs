@@ -2,6 +2,7 @@
 
 mod follow;
 mod registration;
+mod supervision;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,14 +18,16 @@ use crate::model::registration::Override;
 use crate::model::step::StepKey;
 use crate::model::trace::StepRun;
 use crate::model::{
-    Clock, Definitions, Job, MessageDefinition, Request, Response, Schema, StepDefinition, SystemClock, Trace,
+    BreakerSettings, Clock, Definitions, Job, MessageDefinition, Quota, Request, Response, Schema,
+    StepDefinition, SystemClock, Trace,
 };
 use crate::pipeline::current::Current;
 use crate::pipeline::dry_run::DryRun;
 use crate::pipeline::host_job::CascadeThresholds;
 use crate::pipeline::native::NativeStep;
 use crate::pipeline::runner::Runner;
-use crate::pipeline::{DEPTH_LIMIT_DEFAULT, Doorbell, Pipeline, TIME_LIMIT_DEFAULT};
+use crate::pipeline::supervision::Supervisor;
+use crate::pipeline::{DEPTH_LIMIT_DEFAULT, Doorbell, Pipeline, SATURATED_RETRY_AFTER, TIME_LIMIT_DEFAULT};
 #[cfg(feature = "postgres")]
 use crate::store::{BoxFuture, postgres::Options as PostgresOptions};
 use crate::store::{JobSelect, PausedStep, Store};
@@ -245,14 +248,15 @@ impl Host {
     }
 
     /// Waits until no job is ready to run or running. Jobs that wait for a later moment, for an operator or for a step
-    /// that is paused are not waited for.
+    /// that is paused are not waited for, and neither are those of steps that are disabled for a while, once no others are
+    /// left.
     pub async fn idle(&self) -> Result<()> {
         loop {
             let settled = self.inner.settled.notified();
             tokio::pin!(settled);
             // Before the look, so that what is settled between the look and the wait is not missed.
             settled.as_mut().enable();
-            if self.inner.pipeline.store.is_idle().await? {
+            if self.inner.pipeline.store.is_idle().await? || self.only_disabled_are_left().await? {
                 return Ok(());
             }
             if self.inner.pipeline.store.lease().is_none() {
@@ -314,7 +318,8 @@ impl Host {
                     self.inner.concurrency,
                     limit.as_millis()
                 ),
-            )),
+            )
+            .with_retry_after(SATURATED_RETRY_AFTER)),
         }
     }
 }
@@ -334,6 +339,8 @@ pub struct HostBuilder {
     retention: Option<Duration>,
     asynchronous_cascades: Option<CascadeThresholds>,
     observer: Option<jobs::Observer>,
+    breaker: Option<BreakerSettings>,
+    quotas: Vec<(String, Quota)>,
 }
 
 enum StoreChoice {
@@ -366,6 +373,8 @@ impl Default for HostBuilder {
             retention: Some(jobs::RETENTION_DEFAULT),
             asynchronous_cascades: None,
             observer: None,
+            breaker: Some(BreakerSettings::default()),
+            quotas: Vec::new(),
         }
     }
 }
@@ -536,6 +545,8 @@ impl HostBuilder {
         });
         check_room(&self.sources.plugins, concurrency, self.depth_limit)?;
         let (store, registered) = self.open_and_register().await?;
+        let quotas = self.quotas()?;
+        let supervisor = Supervisor::new(self.breaker, quotas, Arc::clone(&self.clock), self.time_limit);
         let pipeline = Arc::new(Pipeline {
             store,
             registry: Current::new(Arc::clone(&registered.registry)),
@@ -544,6 +555,7 @@ impl HostBuilder {
             time_limit: self.time_limit,
             asynchronous_cascades: self.asynchronous_cascades,
             doorbell: Doorbell::default(),
+            supervisor,
         });
         let admission = Arc::new(Semaphore::new(usize::try_from(concurrency).unwrap_or(usize::MAX)));
         let tally = Arc::new(Tally::default());

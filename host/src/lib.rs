@@ -40,12 +40,13 @@ pub use model::attribute::{AttributeDefinition, AttributeType};
 pub use model::definition::EntityDefinition;
 pub use model::error::{Error, ErrorKind, Location, Result};
 pub use model::{
-    Attributes, Binding, Cascade, Child, Clock, ColumnSet, Condition, DateTime, Definitions, Entity,
-    EntityCollection, EntityReference, Fault, Filter, FixedClock, Image, ImageType, ItemResponse, Job,
-    JobStatus, Join, KeyDefinition, Ledger, Link, Manifest, Message, MessageDefinition, Mode, NumberRange,
-    OperationStatus, Operator, Order, Ownership, Page, Parameter, ParameterType, Parameters, Query,
-    RelationshipDefinition, Request, Response, Schema, Stage, StateDefinition, StatusDefinition,
-    StepDefinition, StepsAllowed, SystemClock, Trace, UpsertResult, Value,
+    Attributes, Binding, BreakerSettings, Cascade, Cause, Child, Clock, ColumnSet, Condition, DateTime,
+    Definitions, Entity, EntityCollection, EntityReference, Fault, Filter, FixedClock, Image, ImageType,
+    ItemResponse, Job, JobStatus, Join, KeyDefinition, Ledger, Link, Manifest, Message, MessageDefinition,
+    Mode, NumberRange, OpenBreaker, OperationStatus, Operator, Order, Ownership, Page, Parameter,
+    ParameterType, Parameters, PluginUsage, Query, Quota, RelationshipDefinition, Request, Response, Schema,
+    Stage, StateDefinition, StatusDefinition, StepDefinition, StepsAllowed, SystemClock, Trace, UpsertResult,
+    Value,
 };
 pub use pipeline::dry_run::DryRun;
 pub use pipeline::native::{NativeStep, StepContext};

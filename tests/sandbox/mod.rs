@@ -1,9 +1,13 @@
 //! What a guest cannot do to its host: outlast its time, take its memory, bring it down.
 
 mod admission;
+mod author_tools;
+mod breaker;
+mod causes;
 mod deadline;
 mod declaration;
 mod failures;
+mod quotas;
 
 use stagegate::wasm::Plugin;
 use stagegate::{HostBuilder, Stage, StepDefinition};

@@ -116,6 +116,15 @@ pub(super) struct RunArguments {
     #[arg(long, value_name = "DURATION", value_parser = positive_duration)]
     pub(super) jobs_timeout: Option<Duration>,
 
+    /// Write a profile of the plugins' CPU time to this file, as the Firefox Profiler reads it. Default: none is taken.
+    #[arg(long, value_name = "FILE")]
+    pub(super) profile: Option<PathBuf>,
+
+    /// Write a core dump of each plugin that traps to this folder, which is made if missing. It holds the plugin's memory:
+    /// data of records and secrets too. Default: none is written.
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) coredump: Option<PathBuf>,
+
     /// Compile anew, and keep no compiled code. Default: kept in the user's cache directory.
     #[arg(long)]
     pub(super) no_cache: bool,

@@ -77,6 +77,10 @@ pub mod code {
     pub const WORKER_NOT_AVAILABLE: i32 = 0x8004_418D_u32 as i32;
     /// No room to run a guest (`SandboxHostNotAvailable`, 0x8004418e).
     pub const HOST_NOT_AVAILABLE: i32 = 0x8004_418E_u32 as i32;
+    /// A guest has broken down too often (`SandboxWorkerThrottleLimit`, 0x80081116).
+    pub const WORKER_THROTTLED: i32 = 0x8008_1116_u32 as i32;
+    /// More execution time than there is quota for (0x80072321).
+    pub const EXECUTION_TIME_EXCEEDED: i32 = 0x8007_2321_u32 as i32;
     /// A step may not be registered for this message (0x80044187).
     pub const STEP_NOT_ALLOWED: i32 = 0x8004_4187_u32 as i32;
     /// A component cannot be loaded as a plugin (`CannotCreatePluginInstance`, 0x8004a201).

@@ -172,6 +172,7 @@ impl Pipeline {
             defers: true,
             deferred: None,
             job: None,
+            memory: None,
         };
         Ok((step, execution))
     }

@@ -37,6 +37,8 @@ pub struct Ran {
     pub lines: Vec<String>,
     /// Time spent in calls to the host.
     pub host_calls: Duration,
+    /// The last of these calls, which is the one that it waited for if it ran out of time there.
+    pub last_call: Duration,
     /// The guest's memory at its largest.
     pub memory_bytes: u64,
 }

@@ -1,5 +1,6 @@
 //! The engine: how guests are compiled, where their memory comes from, and what makes their time pass.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,8 +10,10 @@ use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationCon
 
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::wasm::cache::Cache;
+use crate::wasm::core_dump::CoreDumps;
 use crate::wasm::limits::Limits;
 use crate::wasm::plugin::Plugin;
+use crate::wasm::profile::{self, Profiler};
 use crate::wasm::run::State;
 use crate::wasm::v0_1::World;
 
@@ -40,6 +43,13 @@ pub struct Settings {
     pub cache: Option<PathBuf>,
     /// Where the memory of guests comes from.
     pub allocation: Allocation,
+    /// Takes samples of all guests. Guests are interrupted ten times as often then, and the frames of errors have no file
+    /// and line, since looking them up takes longer than a sample may.
+    pub profiler: Option<Profiler>,
+    /// A folder for core dumps of guests that trap, made if it is not there. They hold whatever the guest had in memory,
+    /// data of records and secure configurations too; a file can be read by its user alone. The first 16 of an engine
+    /// are written.
+    pub core_dumps: Option<PathBuf>,
 }
 
 /// Where the memory of guests comes from.
@@ -61,6 +71,8 @@ impl Default for Settings {
             limits: Limits::default(),
             cache: None,
             allocation: Allocation::Pool,
+            profiler: None,
+            core_dumps: None,
         }
     }
 }
@@ -71,6 +83,7 @@ pub struct Engine {
     pub(super) wasmtime: wasmtime::Engine,
     pub(super) linker: Arc<Linker<State>>,
     pub(super) cache: Option<Arc<Cache>>,
+    pub(super) core_dumps: Option<Arc<CoreDumps>>,
     settings: Arc<Settings>,
 }
 
@@ -78,7 +91,8 @@ impl Engine {
     /// Makes an engine and starts its ticker, a thread of the operating system: a task of the runtime would starve
     /// behind the very guests that it is to stop.
     ///
-    /// Fails if the pool's addresses cannot be reserved, or if the kernel allows too few mappings for it.
+    /// Fails if the pool's addresses cannot be reserved, if the kernel allows too few mappings for it, or if a folder cannot be
+    /// used.
     pub fn new(settings: Settings) -> Result<Self> {
         check_mappings(&settings)?;
         let wasmtime = wasmtime::Engine::new(&config(&settings)).map_err(|error| {
@@ -93,8 +107,9 @@ impl Engine {
             .and_then(|()| World::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state))
             .map_err(|error| cannot(format!("cannot define the host's interfaces: {error:#}")))?;
         let cache = settings.cache.as_deref().map(Cache::open).transpose()?.map(Arc::new);
-        start_ticker(&wasmtime)?;
-        Ok(Self { wasmtime, linker: Arc::new(linker), cache, settings: Arc::new(settings) })
+        let core_dumps = settings.core_dumps.as_deref().map(CoreDumps::open).transpose()?.map(Arc::new);
+        start_ticker(&wasmtime, if settings.profiler.is_some() { profile::INTERVAL } else { TICK })?;
+        Ok(Self { wasmtime, linker: Arc::new(linker), cache, core_dumps, settings: Arc::new(settings) })
     }
 
     /// Loads a component as a plugin: reads it, checks it, and compiles it unless it is cached. The blocking work runs off
@@ -143,11 +158,17 @@ fn config(settings: &Settings) -> Config {
         .max_wasm_stack(settings.limits.stack_bytes)
         .async_stack_size(settings.limits.stack_bytes + HOST_STACK_BYTES)
         .wasm_backtrace_details(WasmBacktraceDetails::Enable)
+        .coredump_on_trap(settings.core_dumps.is_some())
         .allocation_strategy(match settings.allocation {
             Allocation::OnDemand => InstanceAllocationStrategy::OnDemand,
             Allocation::Pool => InstanceAllocationStrategy::Pooling(tuned(pool(settings))),
             Allocation::DefaultPool => InstanceAllocationStrategy::Pooling(pool(settings)),
         });
+    if settings.profiler.is_some() {
+        config
+            .wasm_backtrace_details(WasmBacktraceDetails::Disable)
+            .wasm_backtrace_max_frames(NonZeroUsize::new(profile::FRAMES_MAX));
+    }
     config
 }
 
@@ -180,18 +201,18 @@ fn tuned(mut pool: PoolingAllocationConfig) -> PoolingAllocationConfig {
     pool
 }
 
-fn start_ticker(engine: &wasmtime::Engine) -> Result<()> {
+fn start_ticker(engine: &wasmtime::Engine, tick: Duration) -> Result<()> {
     let engine = engine.weak();
     std::thread::Builder::new()
         .name("stagegate-ticker".into())
         .spawn(move || {
             // Against absolute time, so that the ticks do not drift.
-            let mut next = Instant::now() + TICK;
+            let mut next = Instant::now() + tick;
             loop {
                 std::thread::sleep(next.saturating_duration_since(Instant::now()));
                 let Some(engine) = engine.upgrade() else { return };
                 engine.increment_epoch();
-                next = (next + TICK).max(Instant::now());
+                next = (next + tick).max(Instant::now());
             }
         })
         .map(drop)

@@ -2,11 +2,14 @@
 
 mod admission;
 mod cache;
+mod core_dump;
 mod engine;
 mod failure;
 mod limits;
 mod output;
+mod place;
 mod plugin;
+mod profile;
 mod run;
 mod v0_1;
 
@@ -14,3 +17,4 @@ pub use admission::{Import, Inspection, inspect};
 pub use engine::{Allocation, Engine, Settings, TICK};
 pub use limits::Limits;
 pub use plugin::{DeclaredBy, LoadReport, Plugin, Source};
+pub use profile::Profiler;

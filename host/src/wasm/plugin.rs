@@ -13,8 +13,10 @@ use crate::pipeline::execution::Execution;
 use crate::pipeline::registry::Step;
 use crate::pipeline::runner::{BoxFuture, Organization, Ran, Runner};
 use crate::wasm::admission::{self, Import, refused};
+use crate::wasm::core_dump::CoreDumps;
 use crate::wasm::engine::Engine;
 use crate::wasm::limits::Limits;
+use crate::wasm::profile::Profiler;
 use crate::wasm::run::{Run, State, declare};
 use crate::wasm::v0_1::WorldPre;
 
@@ -42,6 +44,8 @@ struct Inner {
     limits: Limits,
     declaration: Declaration,
     report: LoadReport,
+    profiler: Option<Profiler>,
+    core_dumps: Option<Arc<CoreDumps>>,
 }
 
 /// How a plugin was loaded, and what it is.
@@ -95,6 +99,7 @@ impl Plugin {
         let started = Instant::now();
         let settings = engine.settings();
         let room = Room { concurrency: settings.concurrency, depth_limit: settings.depth_limit };
+        let (profiler, core_dumps) = (settings.profiler.clone(), engine.core_dumps.clone());
         let (engine, path) = (engine.clone(), path.to_owned());
         let prepared = tokio::task::spawn_blocking(move || prepare(&engine, path)).await;
         let mut prepared = prepared.map_err(|error| {
@@ -112,7 +117,7 @@ impl Plugin {
         let name = declaration.properties.get("name").cloned().or(stem).unwrap_or_else(|| "plugin".into());
         let Prepared { world, limits, report, .. } = prepared;
         Ok(Self {
-            inner: Arc::new(Inner { room, name, world, limits, declaration, report }),
+            inner: Arc::new(Inner { room, name, world, limits, declaration, report, profiler, core_dumps }),
             clock: Arc::new(SystemClock),
         })
     }
@@ -160,6 +165,8 @@ impl Runner for Plugin {
             clock: Arc::clone(&self.clock),
             step: Arc::clone(step),
             organization,
+            profiler: self.inner.profiler.as_ref(),
+            core_dumps: self.inner.core_dumps.as_deref(),
         };
         Box::pin(run.step(execution))
     }

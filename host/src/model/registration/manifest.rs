@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::Secret;
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::job::JobPolicyOverride;
-use crate::model::{Condition, Image, Mode, StepDefinition};
+use crate::model::{Condition, Image, Mode, Quota, StepDefinition};
 
 /// What one manifest says of one plugin.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct Manifest {
     pub plugin: Option<String>,
     /// Whether the plugin's steps run, of those that the manifest does not speak of by themselves.
     pub enabled: Option<bool>,
+    /// What the plugin may use on a host, all of its steps together.
+    pub quota: Option<Quota>,
     /// What it says of single steps.
     pub steps: Vec<StepOverride>,
 }
@@ -101,11 +103,11 @@ impl Manifest {
             }
             steps.push(step);
         }
-        Ok(Self { source, plugin: raw.plugin, enabled: raw.enabled, steps })
+        Ok(Self { source, plugin: raw.plugin, enabled: raw.enabled, quota: raw.quota, steps })
     }
 
     /// The manifest as the one that lies beside the plugin of that name. Fails with
-    /// [`ErrorKind::InvalidRegistration`] if it is about another one, or has a secure configuration: that is the
+    /// [`ErrorKind::InvalidRegistration`] if it is about another one, or has a secure configuration or a quota: these are the
     /// operator's, and the plugin's folder is the author's.
     pub fn beside(mut self, plugin: &str) -> Result<Self> {
         if let Some(named) = self.plugin.as_ref().filter(|named| *named != plugin) {
@@ -118,6 +120,11 @@ impl Manifest {
                 step.name
             );
             return Err(self.refused(step.line, &problem));
+        }
+        if self.quota.is_some() {
+            let problem = "has a quota, which only an operator sets; move it to a manifest of the operator's, named with \
+                           `--manifest`";
+            return Err(self.refused(0, problem));
         }
         self.plugin = Some(plugin.to_owned());
         Ok(self)
@@ -181,6 +188,7 @@ fn set<T>(place: &mut T, value: Option<T>) {
 struct RawManifest {
     plugin: Option<String>,
     enabled: Option<bool>,
+    quota: Option<Quota>,
     #[serde(default)]
     step: Vec<Spanned<StepOverride>>,
 }
