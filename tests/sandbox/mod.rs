@@ -4,6 +4,7 @@ mod admission;
 mod deadline;
 mod declaration;
 mod failures;
+mod hostile;
 
 use stagegate::wasm::Plugin;
 use stagegate::{HostBuilder, Stage, StepDefinition};

@@ -8,7 +8,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::model::fault::{Fault, OperationStatus, code};
+use crate::model::fault::{DETAILS_MAX, Fault, OperationStatus, bounded, code};
 use crate::model::{Stage, step::StepKey};
 
 /// A result with the host's error.
@@ -175,7 +175,7 @@ impl Error {
         Self(Arc::new(Inner {
             kind,
             code: kind.code(),
-            message: message.into(),
+            message: bounded(message.into()),
             status: OperationStatus::Failed,
             details: Vec::new(),
             path: Vec::new(),
@@ -185,14 +185,15 @@ impl Error {
         }))
     }
 
-    /// A step's refusal.
+    /// A step's refusal, with at most [`TEXT_BYTES_MAX`](crate::model::fault::TEXT_BYTES_MAX) of each text and [`DETAILS_MAX`] details.
     #[must_use]
     pub fn rejected(fault: Fault) -> Self {
         let mut error = Self::new(ErrorKind::Rejected, fault.message);
         let inner = Arc::make_mut(&mut error.0);
         inner.code = fault.code;
         inner.status = fault.status;
-        inner.details = fault.details;
+        let details = fault.details.into_iter().take(DETAILS_MAX);
+        inner.details = details.map(|(name, text)| (bounded(name), bounded(text))).collect();
         error
     }
 
@@ -336,7 +337,7 @@ impl Error {
     }
 
     pub(crate) fn with_diagnostic(mut self, diagnostic: String) -> Self {
-        Arc::make_mut(&mut self.0).diagnostic = Some(diagnostic);
+        Arc::make_mut(&mut self.0).diagnostic = Some(bounded(diagnostic));
         self
     }
 
