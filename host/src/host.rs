@@ -2,6 +2,7 @@
 
 mod follow;
 mod registration;
+mod usage;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::model::{
 };
 use crate::pipeline::current::Current;
 use crate::pipeline::dry_run::DryRun;
+use crate::pipeline::gauge::Gauge;
 use crate::pipeline::host_job::CascadeThresholds;
 use crate::pipeline::native::NativeStep;
 use crate::pipeline::runner::Runner;
@@ -32,6 +34,7 @@ use crate::wasm::Plugin;
 use follow::{Following, Registrations};
 pub use registration::Planned;
 use registration::sources::{Entry, Sources, definable};
+pub use usage::Usage;
 
 /// How often [`Host::idle`] looks at the jobs of other hosts.
 const IDLE_POLL: Duration = Duration::from_millis(50);
@@ -544,6 +547,7 @@ impl HostBuilder {
             time_limit: self.time_limit,
             asynchronous_cascades: self.asynchronous_cascades,
             doorbell: Doorbell::default(),
+            transactions: Gauge::default(),
         });
         let admission = Arc::new(Semaphore::new(usize::try_from(concurrency).unwrap_or(usize::MAX)));
         let tally = Arc::new(Tally::default());

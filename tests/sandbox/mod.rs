@@ -5,6 +5,7 @@ mod deadline;
 mod declaration;
 mod failures;
 mod hostile;
+mod leaks;
 
 use stagegate::wasm::Plugin;
 use stagegate::{HostBuilder, Stage, StepDefinition};

@@ -8,9 +8,11 @@ mod limits;
 mod output;
 mod plugin;
 mod run;
+mod usage;
 mod v0_1;
 
 pub use admission::{Import, Inspection, inspect};
 pub use engine::{Allocation, Engine, Settings, TICK};
 pub use limits::Limits;
 pub use plugin::{DeclaredBy, LoadReport, Plugin, Source};
+pub use usage::Usage;

@@ -16,6 +16,7 @@ use crate::model::job::{Recurrence, Schedule};
 use crate::model::step::SYSTEM_USER;
 use crate::model::{DateTime, SystemClock};
 use crate::pipeline::current::Current;
+use crate::pipeline::gauge::Gauge;
 use crate::pipeline::{DEPTH_LIMIT_DEFAULT, Doorbell, Pipeline, TIME_LIMIT_DEFAULT};
 use crate::store::{JobSelect, Store};
 
@@ -41,6 +42,7 @@ pub(super) async fn run(
         time_limit: TIME_LIMIT_DEFAULT,
         asynchronous_cascades: None,
         doorbell: Doorbell::default(),
+        transactions: Gauge::default(),
     });
     let mut ids: Vec<Uuid> = Vec::with_capacity(requests.len());
     for (index, Scripted { request, .. }) in requests.into_iter().enumerate() {
