@@ -1,0 +1,95 @@
+//! Measures the hostile guests beside good requests, and writes the table in `docs/hostile-guests.md`:
+//!
+//! ```text
+//! cargo run --release -p stagegate-tests --example hostile-table
+//! ```
+//!
+//! With names of attacks behind it, it measures those alone and prints them.
+
+#![allow(clippy::expect_used, reason = "a measurement that cannot be made has nothing to say")]
+
+mod load;
+mod report;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use load::Latencies;
+use report::Row;
+use stagegate::wasm::{Engine, Settings};
+use stagegate_tests::hostile::{Attack, FAMILIES, Scene, folder};
+
+/// How long the good requests run beside each attack, and before each family.
+const BESIDE: Duration = Duration::from_millis(3000);
+const BEFORE: Duration = Duration::from_secs(6);
+
+#[tokio::main]
+async fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let components = folder();
+    let mut settings = Settings::default();
+    settings.cache = Some(components.path().join("cache"));
+    let engine = Engine::new(settings).expect("an engine");
+    let mut families = Vec::new();
+    for family in &FAMILIES {
+        let is_wanted = |attack: &&Attack| wanted.is_empty() || wanted.iter().any(|name| name == attack.name);
+        let attacks: Vec<_> = family.attacks.iter().filter(is_wanted).collect();
+        if attacks.is_empty() {
+            continue;
+        }
+        let quiet = Scene::peaceful(&engine).await;
+        load::beside(&quiet, Duration::from_secs(1), std::future::pending()).await;
+        let before = load::beside(&quiet, BEFORE, std::future::pending()).await;
+        let mut rows = Vec::new();
+        for attack in attacks {
+            let row = measure(attack, &engine, components.path(), &before).await;
+            eprintln!("{}", report::line(&row));
+            rows.push(row);
+        }
+        families.push((family.name, rows));
+    }
+    if wanted.is_empty() {
+        report::write(&families);
+    }
+}
+
+/// Attacks again and again while good requests go on.
+async fn measure<'a>(attack: &'a Attack, engine: &Engine, components: &Path, before: &Latencies) -> Row<'a> {
+    let mut ends = Vec::new();
+    let mut problem = None;
+    let during = match attack.load(engine, components).await {
+        Err(_) => {
+            let scene = Scene::peaceful(engine).await;
+            let attacks = async {
+                loop {
+                    let began = Instant::now();
+                    let loaded = attack.load(engine, components).await;
+                    ends.push(began.elapsed());
+                    let judged = loaded.err().map(|error| attack.judge_refusal(&error));
+                    note(&mut problem, judged.unwrap_or_else(|| Err("it was loaded".to_owned())));
+                }
+            };
+            load::beside(&scene, BESIDE, attacks).await
+        }
+        Ok(plugin) => {
+            let scene = Scene::new(engine, &plugin, attack).await;
+            let attacks = async {
+                loop {
+                    let began = Instant::now();
+                    let outcome = scene.strike().await;
+                    ends.push(began.elapsed());
+                    note(&mut problem, attack.judge(&outcome));
+                }
+            };
+            load::beside(&scene, BESIDE, attacks).await
+        }
+    };
+    ends.sort();
+    Row { attack, ends, before: before.clone(), during, problem }
+}
+
+fn note(problem: &mut Option<String>, judged: Result<(), String>) {
+    if let Err(reason) = judged {
+        problem.get_or_insert(reason);
+    }
+}
