@@ -4,7 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use stagegate::model::fault::{DETAILS_MAX, TEXT_BYTES_MAX};
-use stagegate::wasm::{Engine, Plugin};
 use stagegate::{Error, ErrorKind, Response};
 
 use super::component;
@@ -94,23 +93,24 @@ impl Attack {
         if self.nested.is_empty() { self.name } else { "nest" }
     }
 
-    /// Loads the hostile plugin; `folder` is for its file.
-    pub async fn load(&self, engine: &Engine, folder: &Path) -> Result<Plugin, Error> {
-        let path = match self.guest {
+    /// Makes the component, in `folder` if it is not there already.
+    #[must_use]
+    pub fn component(&self, folder: &Path) -> PathBuf {
+        match self.guest {
             Guest::Step => PathBuf::from(GUEST_HOSTILE),
             Guest::Wat => write(folder, self.name, &component::of(self.name, "")),
             Guest::Wider(items) => write(folder, self.name, &component::of(self.name, items)),
             Guest::Made(make) => write(folder, self.name, &make()),
-        };
-        engine.load(path).await
+        }
     }
 
     /// Whether a plugin that could not be loaded is what must be, and otherwise what was wrong.
     pub fn judge_refusal(&self, error: &Error) -> Result<(), String> {
         match self.must {
             Must::BeRefused(because) if error.kind() == ErrorKind::InvalidPlugin => {
-                let says_so = error.message().contains(because);
-                if says_so { Ok(()) } else { Err(format!("{error} does not say {because:?}")) }
+                // The file's name says what it tries; what counts comes after it.
+                let (_, says) = error.message().split_once(".wasm ").unwrap_or_default();
+                if says.contains(because) { Ok(()) } else { Err(format!("{error} does not say {because:?}")) }
             }
             _ => Err(format!("it must be loaded and {:?}: {error:?}", self.must)),
         }

@@ -115,7 +115,7 @@ pub fn folder() -> tempfile::TempDir {
 
 /// Loads, strikes once and judges: what was wrong, if anything was.
 pub async fn run(attack: &Attack, engine: &Engine, folder: &Path) -> Result<(), String> {
-    let plugin = match attack.load(engine, folder).await {
+    let plugin = match engine.load(attack.component(folder)).await {
         Ok(plugin) => plugin,
         Err(error) => return attack.judge_refusal(&error),
     };

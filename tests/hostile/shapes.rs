@@ -99,31 +99,41 @@ pub(super) const ATTACKS: &[Attack] = &[
         "deep_types",
         "nests lists of lists 10,000 deep",
         || with(&component(&deep_types(10_000))),
-        Must::BeRefused("type"),
+        Must::BeRefused("type nesting"),
     ),
     Attack::made(
         "doubling_types",
         "doubles the size of a type 60 times",
         || with(&component(&doubling_types(60))),
-        Must::BeRefused("type"),
+        Must::BeRefused("type size exceeds"),
     ),
     Attack::made(
         "thousands_of_instances",
         "instantiates a module 10,000 times",
         || with(&component(&instances(10_000))),
-        Must::BeRefused("instances"),
+        Must::BeRefused("count exceeds limit"),
+    ),
+    Attack::wat(
+        "gc_types",
+        "has types of the garbage collector, with a heap of their own",
+        Must::BeRefused("gc types are disabled"),
+    ),
+    Attack::wat(
+        "exceptions",
+        "throws exceptions, which have a heap of their own",
+        Must::BeRefused("not enabled"),
     ),
     Attack::made(
         "function_too_large",
         "has a function of 8 MB",
         || with(&in_module(&large_function())),
-        Must::BeRefused("size"),
+        Must::BeRefused("exceeds limit"),
     ),
     Attack::made(
         "too_many_locals",
         "has a function of four billion locals",
         || with(&in_module(&many_locals())),
-        Must::BeRefused("locals"),
+        Must::BeRefused("too many locals"),
     ),
     Attack::made(
         "names_of_a_megabyte",
@@ -136,7 +146,7 @@ pub(super) const ATTACKS: &[Attack] = &[
 const DECLARATION: Must = Must::BeRefused("is not a declaration");
 
 /// A plugin like any other, with a component in it that it makes an instance of.
-fn with(inner: &[u8]) -> Vec<u8> {
+pub(super) fn with(inner: &[u8]) -> Vec<u8> {
     const COMPONENT_INSTANCE_SECTION: u8 = 5;
     const INSTANTIATE: u8 = 0;
     let mut bytes = of("nothing", "");
@@ -197,7 +207,7 @@ fn section_that_lies() -> Vec<u8> {
     bytes
 }
 
-fn component(text: &str) -> Vec<u8> {
+pub(super) fn component(text: &str) -> Vec<u8> {
     wat::parse_str(format!("(component {text})")).expect("a component")
 }
 

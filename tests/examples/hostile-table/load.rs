@@ -10,13 +10,19 @@ use stagegate_tests::hostile::Scene;
 pub(crate) const RATE: u32 = 100;
 
 /// How long requests took, from the moment at which each was due; sorted.
-#[derive(Clone, Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Latencies(Vec<Duration>);
 
 impl Latencies {
     /// How many there were.
     pub(crate) fn count(&self) -> usize {
         self.0.len()
+    }
+
+    /// Takes others in.
+    pub(crate) fn add(&mut self, others: Self) {
+        self.0.extend(others.0);
+        self.0.sort();
     }
 
     /// What that share of them was faster than.

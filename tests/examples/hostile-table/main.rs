@@ -31,6 +31,8 @@ async fn main() {
     settings.cache = Some(components.path().join("cache"));
     let engine = Engine::new(settings).expect("an engine");
     let mut families = Vec::new();
+    // Of all quiet times together: the slowest hundredth of a few seconds depends on what the disk was at.
+    let mut before = Latencies::default();
     for family in &FAMILIES {
         let is_wanted = |attack: &&Attack| wanted.is_empty() || wanted.iter().any(|name| name == attack.name);
         let attacks: Vec<_> = family.attacks.iter().filter(is_wanted).collect();
@@ -39,31 +41,32 @@ async fn main() {
         }
         let quiet = Scene::peaceful(&engine).await;
         load::beside(&quiet, Duration::from_secs(1), std::future::pending()).await;
-        let before = load::beside(&quiet, BEFORE, std::future::pending()).await;
+        before.add(load::beside(&quiet, BEFORE, std::future::pending()).await);
         let mut rows = Vec::new();
         for attack in attacks {
-            let row = measure(attack, &engine, components.path(), &before).await;
-            eprintln!("{}", report::line(&row));
+            let row = measure(attack, &engine, components.path()).await;
+            eprintln!("{}", report::line(&row, &before));
             rows.push(row);
         }
         families.push((family.name, rows));
     }
     if wanted.is_empty() {
-        report::write(&families);
+        report::write(&families, &before);
     }
 }
 
 /// Attacks again and again while good requests go on.
-async fn measure<'a>(attack: &'a Attack, engine: &Engine, components: &Path, before: &Latencies) -> Row<'a> {
+async fn measure<'a>(attack: &'a Attack, engine: &Engine, components: &Path) -> Row<'a> {
     let mut ends = Vec::new();
     let mut problem = None;
-    let during = match attack.load(engine, components).await {
+    let component = attack.component(components);
+    let during = match engine.load(&component).await {
         Err(_) => {
             let scene = Scene::peaceful(engine).await;
             let attacks = async {
                 loop {
                     let began = Instant::now();
-                    let loaded = attack.load(engine, components).await;
+                    let loaded = engine.load(&component).await;
                     ends.push(began.elapsed());
                     let judged = loaded.err().map(|error| attack.judge_refusal(&error));
                     note(&mut problem, judged.unwrap_or_else(|| Err("it was loaded".to_owned())));
@@ -85,7 +88,7 @@ async fn measure<'a>(attack: &'a Attack, engine: &Engine, components: &Path, bef
         }
     };
     ends.sort();
-    Row { attack, ends, before: before.clone(), during, problem }
+    Row { attack, ends, during, problem }
 }
 
 fn note(problem: &mut Option<String>, judged: Result<(), String>) {

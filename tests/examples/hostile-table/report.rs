@@ -22,7 +22,6 @@ pub(crate) struct Row<'a> {
     pub(crate) attack: &'a Attack,
     /// How long it took to end, each time; sorted.
     pub(crate) ends: Vec<Duration>,
-    pub(crate) before: Latencies,
     pub(crate) during: Latencies,
     /// What was not as it must be.
     pub(crate) problem: Option<String>,
@@ -48,14 +47,14 @@ impl Row<'_> {
     }
 
     /// How many times as long as before the slowest hundredth of the neighbour's requests took.
-    fn ratio(&self) -> f64 {
-        self.during.percentile(99).as_secs_f64() / self.before.percentile(99).as_secs_f64()
+    fn ratio(&self, before: &Latencies) -> f64 {
+        self.during.percentile(99).as_secs_f64() / before.percentile(99).as_secs_f64()
     }
 }
 
 /// One row for people.
-pub(crate) fn line(row: &Row<'_>) -> String {
-    let (before, during) = (&row.before, &row.during);
+pub(crate) fn line(row: &Row<'_>, before: &Latencies) -> String {
+    let during = &row.during;
     format!(
         "{:32} {:26} {:>4} x {:>6} ms, at most {:>6}; p50 {} -> {}, p99 {} -> {} ms, {:.1}",
         row.attack.name,
@@ -67,16 +66,16 @@ pub(crate) fn line(row: &Row<'_>) -> String {
         ms(during.percentile(50)),
         ms(before.percentile(99)),
         ms(during.percentile(99)),
-        row.ratio()
+        row.ratio(before)
     )
 }
 
 /// Writes the document's generated part.
-pub(crate) fn write(families: &[(&str, Vec<Row<'_>>)]) {
+pub(crate) fn write(families: &[(&str, Vec<Row<'_>>)], before: &Latencies) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/hostile-guests.md");
     let document = fs::read_to_string(&path).expect("docs/hostile-guests.md");
     let (head, _) = document.split_once(MARK).expect("the mark in docs/hostile-guests.md");
-    let mut text = format!("{head}{MARK}\n\n{}", circumstances(families));
+    let mut text = format!("{head}{MARK}\n\n{}", circumstances(families, before));
     for (family, rows) in families {
         let _ = write!(
             text,
@@ -84,16 +83,16 @@ pub(crate) fn write(families: &[(&str, Vec<Row<'_>>)]) {
              | --- | --- | --- | ---: | ---: | ---: | ---: |\n"
         );
         for row in rows {
-            let _ = writeln!(text, "{}", cells(row));
+            let _ = writeln!(text, "{}", cells(row, before));
         }
     }
     fs::write(&path, text).expect("docs/hostile-guests.md");
 }
 
-fn cells(row: &Row<'_>) -> String {
+fn cells(row: &Row<'_>, before: &Latencies) -> String {
     let pair =
-        |percent| format!("{} → {}", ms(row.before.percentile(percent)), ms(row.during.percentile(percent)));
-    let ratio = row.ratio();
+        |percent| format!("{} → {}", ms(before.percentile(percent)), ms(row.during.percentile(percent)));
+    let ratio = row.ratio(before);
     let mark = if ratio > GOAL { format!("**{ratio:.1}×**") } else { format!("{ratio:.1}×") };
     format!(
         "| `{}` | {} | {} | {} ({}) | {} | {} | {mark} |",
@@ -107,14 +106,16 @@ fn cells(row: &Row<'_>) -> String {
     )
 }
 
-fn circumstances(families: &[(&str, Vec<Row<'_>>)]) -> String {
+fn circumstances(families: &[(&str, Vec<Row<'_>>)], before: &Latencies) -> String {
     let rows = || families.iter().flat_map(|(_, rows)| rows);
-    let missed = rows().filter(|row| row.ratio() > GOAL).count();
+    let missed = rows().filter(|row| row.ratio(before) > GOAL).count();
     let fewest = rows().map(|row| row.during.count()).min().unwrap_or(0);
+    let quiet = before.count();
     let cpus = thread::available_parallelism().map_or(0, usize::from);
     format!(
         "{} attacks, measured {} with stagegate {}, wasmtime {} and {}, on {cpus} CPUs ({}). The neighbour: {RATE} requests \
-         a second, at least {fewest} beside each attack. Deadline of what must be stopped: {} ms. Goal of the last column: \
+         a second, {quiet} of them without an attack, at \
+         least {fewest} beside each. Deadline of what must be stopped: {} ms. Goal of the last column: \
          at most {GOAL:.0}×; {missed} miss it, in bold.\n",
         rows().count(),
         SystemClock.now().to_string().get(..10).unwrap_or_default(),

@@ -111,6 +111,8 @@ plugin!(
     sleeps::sleep_until_the_end_of_time,
     sleeps::sleep_in_many_polls,
     sleeps::sleep_and_wake,
+    stacks::exit,
+    stacks::panic_at_length,
     stacks::recurse,
     stacks::recurse_with_large_frames,
     stacks::recurse_through_requests,

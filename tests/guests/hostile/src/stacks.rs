@@ -16,6 +16,18 @@ pub(crate) fn recurse(_: &mut Create<Record>) -> Result {
     Ok(())
 }
 
+/// Ends its process, with success.
+#[step(PreOperation, entity = "probe")]
+pub(crate) fn exit(_: &mut Create<Record>) -> Result {
+    std::process::exit(0);
+}
+
+/// Panics with a message of a megabyte.
+#[step(PreOperation, entity = "probe")]
+pub(crate) fn panic_at_length(_: &mut Create<Record>) -> Result {
+    panic!("{}", "no ".repeat(350_000));
+}
+
 #[expect(unconditional_recursion, reason = "that is the point")]
 fn wider(depth: u64) -> u64 {
     let frame = black_box([depth; 1000]);
