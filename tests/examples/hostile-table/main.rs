@@ -20,12 +20,20 @@ use stagegate::wasm::{Engine, Settings};
 use stagegate_tests::hostile::{Attack, FAMILIES, Scene, folder};
 
 /// How long the good requests run beside each attack, and before each family.
+const WARM_UP: Duration = Duration::from_millis(500);
 const BESIDE: Duration = Duration::from_millis(3000);
-const BEFORE: Duration = Duration::from_secs(6);
+const BEFORE: Duration = Duration::from_secs(4);
+/// How often an attack is measured beside which a neighbour seems to be slow: the machine may have been at something else.
+const TIMES: usize = 3;
 
 #[tokio::main]
 async fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
+    // A task like any other, on the workers that serve the neighbour: `main` would have a thread of its own.
+    tokio::spawn(table(wanted)).await.expect("the table");
+}
+
+async fn table(wanted: Vec<String>) {
     let components = folder();
     let mut settings = Settings::default();
     settings.cache = Some(components.path().join("cache"));
@@ -40,11 +48,16 @@ async fn main() {
             continue;
         }
         let quiet = Scene::peaceful(&engine).await;
-        load::beside(&quiet, Duration::from_secs(1), std::future::pending()).await;
+        load::beside(&quiet, WARM_UP, std::future::pending()).await;
         before.add(load::beside(&quiet, BEFORE, std::future::pending()).await);
         let mut rows = Vec::new();
         for attack in attacks {
-            let row = measure(attack, &engine, components.path()).await;
+            let mut row = measure(attack, &engine, components.path()).await;
+            for _ in 1..TIMES {
+                if row.misses(&before) {
+                    row.add(measure(attack, &engine, components.path()).await);
+                }
+            }
             eprintln!("{}", report::line(&row, &before));
             rows.push(row);
         }

@@ -46,6 +46,19 @@ impl Row<'_> {
         self.ends.get(index).map_or_else(|| "?".to_owned(), |end| ms(*end))
     }
 
+    /// Takes another measurement in.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.ends.extend(other.ends);
+        self.ends.sort();
+        self.during.add(other.during);
+        self.problem = self.problem.take().or(other.problem);
+    }
+
+    /// Whether the goal was missed.
+    pub(crate) fn misses(&self, before: &Latencies) -> bool {
+        self.ratio(before) > GOAL
+    }
+
     /// How many times as long as before the slowest hundredth of the neighbour's requests took.
     fn ratio(&self, before: &Latencies) -> f64 {
         self.during.percentile(99).as_secs_f64() / before.percentile(99).as_secs_f64()
@@ -93,7 +106,7 @@ fn cells(row: &Row<'_>, before: &Latencies) -> String {
     let pair =
         |percent| format!("{} → {}", ms(before.percentile(percent)), ms(row.during.percentile(percent)));
     let ratio = row.ratio(before);
-    let mark = if ratio > GOAL { format!("**{ratio:.1}×**") } else { format!("{ratio:.1}×") };
+    let mark = if row.misses(before) { format!("**{ratio:.1}×**") } else { format!("{ratio:.1}×") };
     format!(
         "| `{}` | {} | {} | {} ({}) | {} | {} | {mark} |",
         row.attack.name,
@@ -108,7 +121,7 @@ fn cells(row: &Row<'_>, before: &Latencies) -> String {
 
 fn circumstances(families: &[(&str, Vec<Row<'_>>)], before: &Latencies) -> String {
     let rows = || families.iter().flat_map(|(_, rows)| rows);
-    let missed = rows().filter(|row| row.ratio(before) > GOAL).count();
+    let missed = rows().filter(|row| row.misses(before)).count();
     let fewest = rows().map(|row| row.during.count()).min().unwrap_or(0);
     let quiet = before.count();
     let cpus = thread::available_parallelism().map_or(0, usize::from);
