@@ -1,6 +1,11 @@
 //! What the tests share: the built components, a host on a temporary database, and short names for what they say.
 
-#![allow(clippy::expect_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a helper that fails is a test that fails"
+)]
 
 // Beside it is the module of its tests, which goes by its name in the tests' binary.
 #[path = "postgres_server/mod.rs"]
@@ -17,6 +22,7 @@ use stagegate::{
 
 #[path = "fuzz/mod.rs"]
 pub mod fuzz;
+pub mod hostile;
 pub mod interposed;
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));

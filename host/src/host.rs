@@ -3,6 +3,7 @@
 mod follow;
 mod registration;
 mod supervision;
+mod usage;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::model::{
 };
 use crate::pipeline::current::Current;
 use crate::pipeline::dry_run::DryRun;
+use crate::pipeline::gauge::Gauge;
 use crate::pipeline::host_job::CascadeThresholds;
 use crate::pipeline::native::NativeStep;
 use crate::pipeline::runner::Runner;
@@ -35,6 +37,7 @@ use crate::wasm::Plugin;
 use follow::{Following, Registrations};
 pub use registration::Planned;
 use registration::sources::{Entry, Sources, definable};
+pub use usage::Usage;
 
 /// How often [`Host::idle`] looks at the jobs of other hosts.
 const IDLE_POLL: Duration = Duration::from_millis(50);
@@ -556,6 +559,7 @@ impl HostBuilder {
             asynchronous_cascades: self.asynchronous_cascades,
             doorbell: Doorbell::default(),
             supervisor,
+            transactions: Gauge::default(),
         });
         let admission = Arc::new(Semaphore::new(usize::try_from(concurrency).unwrap_or(usize::MAX)));
         let tally = Arc::new(Tally::default());

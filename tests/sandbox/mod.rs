@@ -7,6 +7,8 @@ mod causes;
 mod deadline;
 mod declaration;
 mod failures;
+mod hostile;
+mod leaks;
 mod quotas;
 
 use stagegate::wasm::Plugin;

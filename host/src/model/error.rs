@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::cause::{Cause, Frame, Phase, Timeout};
-use crate::model::fault::{Fault, OperationStatus, code};
+use crate::model::fault::{DETAILS_MAX, Fault, OperationStatus, bounded, code};
 use crate::model::{Stage, step::StepKey};
 
 /// A result with the host's error.
@@ -198,7 +198,7 @@ impl Error {
         Self(Arc::new(Inner {
             kind,
             code: kind.code(),
-            message: message.into(),
+            message: bounded(message.into()),
             status: OperationStatus::Failed,
             details: Vec::new(),
             path: Vec::new(),
@@ -210,14 +210,15 @@ impl Error {
         }))
     }
 
-    /// A step's refusal.
+    /// A step's refusal, with at most [`TEXT_BYTES_MAX`](crate::model::fault::TEXT_BYTES_MAX) of each text and [`DETAILS_MAX`] details.
     #[must_use]
     pub fn rejected(fault: Fault) -> Self {
         let mut error = Self::new(ErrorKind::Rejected, fault.message);
         let inner = Arc::make_mut(&mut error.0);
         inner.code = fault.code;
         inner.status = fault.status;
-        inner.details = fault.details;
+        let details = fault.details.into_iter().take(DETAILS_MAX);
+        inner.details = details.map(|(name, text)| (bounded(name), bounded(text))).collect();
         error
     }
 
@@ -310,7 +311,7 @@ impl Error {
         let more = frames.len().checked_sub(FRAMES_SHOWN_MAX + 1);
         let more = more.map(|more| format!("    ({} more)", more + 1));
         let lines: Vec<String> = said.chain(shown).chain(more).collect();
-        (!lines.is_empty()).then(|| lines.join("\n"))
+        (!lines.is_empty()).then(|| bounded(lines.join("\n")))
     }
 
     /// Whether the message request ran past its time limit.

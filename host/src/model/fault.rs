@@ -2,6 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Bytes of an error's message, of one of its details and of its diagnostic at most: a plugin decides what is in them, and
+/// they go to users, logs and job rows.
+pub const TEXT_BYTES_MAX: usize = 16 << 10;
+/// Details of an error at most: the first ones that the plugin gave.
+pub const DETAILS_MAX: usize = 100;
+/// Bytes of what is said about the rest of a text.
+const NOTE_BYTES: usize = 40;
+
 /// Why something was refused or failed: the shape that crosses to a guest, and that a native step returns.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
@@ -133,4 +141,16 @@ pub mod code {
     pub const CANNOT_CANCEL_JOB: i32 = 0x8004_4F00_u32 as i32;
     /// A job cannot be paused (0x80044f01).
     pub const CANNOT_PAUSE_JOB: i32 = 0x8004_4F01_u32 as i32;
+}
+
+/// The text, or its beginning and how much was left out.
+pub(super) fn bounded(mut text: String) -> String {
+    if text.len() > TEXT_BYTES_MAX {
+        let end = text.floor_char_boundary(TEXT_BYTES_MAX - NOTE_BYTES);
+        let more = text.len() - end;
+        text.truncate(end);
+        text.push_str(&format!("... ({more} bytes more)"));
+        text.shrink_to_fit();
+    }
+    text
 }

@@ -11,6 +11,7 @@ mod contention;
 pub mod current;
 pub mod dry_run;
 pub mod execution;
+pub mod gauge;
 pub mod host_job;
 mod images;
 mod keys;
@@ -40,6 +41,7 @@ use crate::model::trace::{Event, OperationRun, Trace};
 use crate::model::{Clock, Fault, Mode, Parameter, Request, Response, Stage, Value};
 use crate::pipeline::current::Current;
 use crate::pipeline::execution::{Context, Deadline, Execution, Origin};
+use crate::pipeline::gauge::Gauge;
 use crate::pipeline::host_job::CascadeThresholds;
 use crate::pipeline::options::Options;
 use crate::pipeline::plan::{Choice, Part, Plan};
@@ -78,6 +80,8 @@ pub struct Pipeline {
     pub doorbell: Doorbell,
     /// Watches over the steps of plugins.
     pub supervisor: Supervisor,
+    /// The transactions that are open.
+    pub transactions: Gauge,
 }
 
 /// Wakes the asynchronous service.
@@ -236,7 +240,7 @@ impl Pipeline {
             if let Some(record) = execution.record.as_ref().filter(|_| writes) {
                 record.event(Event::Began { waited: asked.elapsed() });
             }
-            let scope = Arc::new(Scope::new(transaction, fate));
+            let scope = Arc::new(Scope::new(transaction, fate, pipeline.transactions.enter()));
             execution.scope = Some(Arc::clone(&scope));
             let work = async move {
                 let mut execution = work(pipeline, execution).await?;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::step::StepKey;
 use crate::model::{EntityReference, Job};
+use crate::pipeline::gauge::Counted;
 use crate::store::Transaction;
 
 /// What all executions of one transaction share.
@@ -20,6 +21,8 @@ pub struct Scope {
     deleting: Mutex<BTreeSet<EntityReference>>,
     /// Whether a system job was written, which the asynchronous service may be running.
     controls: AtomicBool,
+    /// Among the open transactions, until nobody has a part in this one any more.
+    _counted: Counted,
 }
 
 /// What is to be known of a transaction when it is over.
@@ -45,13 +48,14 @@ impl Fate {
 
 impl Scope {
     /// A fresh scope over an open transaction, which leaves its fate there.
-    pub fn new(transaction: Arc<dyn Transaction>, fate: Arc<Fate>) -> Self {
+    pub fn new(transaction: Arc<dyn Transaction>, fate: Arc<Fate>, counted: Counted) -> Self {
         Self {
             transaction,
             jobs: Mutex::default(),
             fate,
             deleting: Mutex::default(),
             controls: AtomicBool::new(false),
+            _counted: counted,
         }
     }
 

@@ -12,6 +12,9 @@ use crate::wasm::limits::Limits;
 
 /// Bytes of a component at most: well above the largest that embed a language's runtime (20 MB).
 const COMPONENT_BYTES_MAX: u64 = 64 << 20;
+/// Components and modules inside one another at most. Tools nest them two or three deep; the time to check grows with the
+/// square of the depth.
+const NESTING_MAX: usize = 32;
 /// The first bytes of WebAssembly.
 const MAGIC: &[u8; 4] = b"\0asm";
 /// Bytes of a page of linear memory.
@@ -130,7 +133,14 @@ pub(super) fn examine(path: &Path, bytes: &[u8]) -> Result<Inspection> {
                         .into(),
                 ));
             }
-            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {
+                depth += 1;
+                if depth > NESTING_MAX {
+                    return Err(refused(format!(
+                        "nests components more than {NESTING_MAX} deep; build it with fewer inside one another"
+                    )));
+                }
+            }
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentImportSection(section) if depth == 0 => {
                 for import in section.into_iter().flatten() {

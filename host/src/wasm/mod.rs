@@ -11,6 +11,7 @@ mod place;
 mod plugin;
 mod profile;
 mod run;
+mod usage;
 mod v0_1;
 
 pub use admission::{Import, Inspection, inspect};
@@ -18,3 +19,4 @@ pub use engine::{Allocation, Engine, Settings, TICK};
 pub use limits::Limits;
 pub use plugin::{DeclaredBy, LoadReport, Plugin, Source};
 pub use profile::Profiler;
+pub use usage::Usage;

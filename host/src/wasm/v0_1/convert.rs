@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::bindings::exports::stagegate::plugin::steps as exported;
 use super::bindings::stagegate::plugin::{execution_context, organization_service as organization, types};
 use crate::model::custom_message::{Binding, MessageDefinition, ParameterDefinition};
+use crate::model::query::check::LINKS_MAX;
 use crate::model::step::{AttributeDeclaration, Declaration, EntityDeclaration, StepKey};
 use crate::model::{
     Attributes, ColumnSet, DateTime, Entity, EntityCollection, EntityReference, Error, ErrorKind, Fault,
@@ -298,6 +299,10 @@ fn stage_out(stage: Stage) -> execution_context::Stage {
 const FILTER_DEPTH_MAX: usize = 32;
 
 pub(super) fn query_in(query: types::Query) -> Result<Query, Error> {
+    // Before they are made into a tree: one that is very deep overflows the stack, even when it is only dropped.
+    if query.links.len() > LINKS_MAX {
+        return Err(refused(format!("the query has {} links; {LINKS_MAX} is the most", query.links.len())));
+    }
     let mut links: Vec<(Option<u32>, Link)> = Vec::with_capacity(query.links.len());
     for link in query.links {
         let made = Link {
