@@ -34,7 +34,7 @@ pub mod pipeline;
 pub mod store;
 pub mod wasm;
 
-pub use host::{Host, HostBuilder, Planned, PlannedStep, Traced};
+pub use host::{Host, HostBuilder, Planned, PlannedStep, PluginCapabilities, Traced};
 pub use jobs::JobTotals;
 pub use model::attribute::{AttributeDefinition, AttributeType};
 pub use model::definition::EntityDefinition;

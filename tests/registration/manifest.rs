@@ -70,6 +70,7 @@ jobs = { ordered = true, unique = false, priority = -5, retries = 2, auto_delete
         plugin: Some("guard".into()),
         enabled: Some(false),
         steps: vec![step],
+        grants: None,
     };
     assert_eq!(parse(text), Ok(expected));
     assert_eq!(parse(""), Ok(Manifest { source: "guard.toml".into(), ..Manifest::default() }));

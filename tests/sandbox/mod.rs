@@ -1,9 +1,11 @@
 //! What a guest cannot do to its host: outlast its time, take its memory, bring it down.
 
 mod admission;
+mod capabilities;
 mod deadline;
 mod declaration;
 mod failures;
+mod http;
 
 use stagegate::wasm::Plugin;
 use stagegate::{HostBuilder, Stage, StepDefinition};

@@ -3,6 +3,7 @@
 pub mod attribute;
 mod attribute_json;
 mod attribute_list;
+pub mod capability;
 pub mod clock;
 pub mod condition;
 pub mod custom_message;

@@ -2,6 +2,8 @@
 
 use wasmtime::ResourceLimiter;
 
+use crate::wasm::http::HttpLimits;
+
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
@@ -25,6 +27,8 @@ pub struct Limits {
     pub trace_bytes: usize,
     /// Bytes of standard output and standard error that are kept, the newest.
     pub output_bytes: usize,
+    /// Calls by HTTP, where they are granted.
+    pub http: HttpLimits,
 }
 
 impl Default for Limits {
@@ -37,6 +41,7 @@ impl Default for Limits {
             call_bytes: 8 * MIB,
             trace_bytes: 10 * KIB,
             output_bytes: 4 * KIB,
+            http: HttpLimits::default(),
         }
     }
 }
@@ -61,6 +66,12 @@ impl Limiter {
             table_elements_max: limits.table_elements,
             ..Self::default()
         }
+    }
+
+    /// Lets it have more memory.
+    pub(super) fn with_more_memory(mut self, bytes: usize) -> Self {
+        self.memory_bytes_max = self.memory_bytes_max.saturating_add(bytes);
+        self
     }
 
     fn refuse(&mut self, refusal: String) -> wasmtime::Result<bool> {

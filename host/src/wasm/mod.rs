@@ -1,9 +1,12 @@
 //! WebAssembly components as plugins: the only part that knows wasmtime.
 
 mod admission;
+mod ambient;
 mod cache;
 mod engine;
 mod failure;
+pub(crate) mod granted;
+pub mod http;
 mod limits;
 mod output;
 mod plugin;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::step::Declaration;
@@ -18,7 +19,10 @@ use crate::pipeline::execution::{Deadline, Execution};
 use crate::pipeline::registry::Step;
 use crate::pipeline::runner::{Organization, Ran};
 use crate::pipeline::{rejection, timed_out};
+use crate::wasm::ambient::{self, Seed};
 use crate::wasm::failure;
+use crate::wasm::granted::Granted;
+use crate::wasm::http::Outgoing;
 use crate::wasm::limits::{Limiter, Limits, Lines};
 use crate::wasm::output::Tail;
 use crate::wasm::v0_1::{WorldPre, convert};
@@ -41,6 +45,7 @@ pub(super) struct State {
     pub(super) lines: Lines,
     pub(super) host_calls: Duration,
     pub(super) last_refusal: Option<Error>,
+    pub(super) granted: Arc<Granted>,
     pub(super) sandbox: Sandbox,
 }
 
@@ -66,23 +71,32 @@ pub(super) struct Sandbox {
     pub(super) limiter: Limiter,
     pub(super) output: Tail,
     wasi: WasiCtx,
+    http: WasiHttpCtx,
+    outgoing: Outgoing,
     table: ResourceTable,
 }
 
 impl Sandbox {
-    /// A sandbox with nothing granted: no files, no environment, no arguments, no network.
-    pub(super) fn new(limits: &Limits) -> Self {
+    /// A sandbox with no files, no environment, no arguments and no sockets, and with what is granted of the rest.
+    fn new(
+        limits: &Limits,
+        seed: &Seed,
+        clock: &Arc<dyn Clock>,
+        granted: &Granted,
+        outgoing: Outgoing,
+    ) -> Self {
         let output = Tail::new(limits.output_bytes);
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
-        let wasi = WasiCtxBuilder::new()
-            .stdout(output.clone())
+        let mut wasi = WasiCtxBuilder::new();
+        wasi.stdout(output.clone())
             .stderr(output.clone())
             .allow_tcp(false)
             .allow_udp(false)
-            .allow_ip_name_lookup(false)
-            .build();
-        Self { limiter: Limiter::new(limits), output, wasi, table }
+            .allow_ip_name_lookup(false);
+        ambient::give(&mut wasi, seed, clock, granted);
+        let limiter = Limiter::new(limits).with_more_memory(granted.memory_bytes);
+        Self { limiter, output, wasi: wasi.build(), http: WasiHttpCtx::new(), outgoing, table }
     }
 }
 
@@ -92,11 +106,19 @@ impl WasiView for State {
     }
 }
 
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        let Sandbox { http, outgoing, table, .. } = &mut self.sandbox;
+        WasiHttpCtxView { ctx: http, table, hooks: outgoing }
+    }
+}
+
 /// What a run takes besides the execution.
 pub(super) struct Run<'a> {
     pub(super) world: &'a WorldPre<State>,
     pub(super) limits: &'a Limits,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) granted: Arc<Granted>,
     pub(super) step: Arc<Step>,
     pub(super) organization: Arc<dyn Organization>,
 }
@@ -106,6 +128,12 @@ impl Run<'_> {
     pub(super) async fn step(self, execution: Execution) -> Ran {
         let deadline = execution.deadline.unwrap_or_else(far_future);
         let levels = STAGGER_LEVELS.saturating_sub(execution.context.depth);
+        let (limits, granted) = (self.limits, self.granted);
+        let fate = execution.scope.as_ref().map(|scope| scope.fate());
+        let step = Some(Arc::clone(&self.step));
+        let outgoing = Outgoing::new(Arc::clone(&granted), &limits.http, deadline, step, fate);
+        let seed = Seed::of(&execution, &self.step);
+        let sandbox = Sandbox::new(limits, &seed, &self.clock, &granted, outgoing);
         let state = State {
             active: Some(Active { execution, step: Arc::clone(&self.step), organization: self.organization }),
             clock: self.clock,
@@ -114,7 +142,8 @@ impl Run<'_> {
             lines: Lines::new(self.limits.trace_bytes),
             host_calls: Duration::ZERO,
             last_refusal: None,
-            sandbox: Sandbox::new(self.limits),
+            granted,
+            sandbox,
         };
         let mut store = new_store(self.world, state, self.limits, deadline);
         let call = async {
@@ -126,6 +155,7 @@ impl Run<'_> {
 
         let state = store.into_data();
         let memory_bytes = u64::try_from(state.sandbox.limiter.memory_bytes_peak).unwrap_or(u64::MAX);
+        let host_calls = state.host_calls + state.sandbox.outgoing.waited();
         let result = match outcome {
             Err(_elapsed) => Err(timed_out(deadline)),
             // A guest that comes back without a loop or a call after its deadline is not interrupted: it is late.
@@ -136,22 +166,26 @@ impl Run<'_> {
         };
         let result =
             result.and_then(|()| state.active.map(|active| active.execution).ok_or_else(no_execution));
-        Ran { result, lines: state.lines.into_vec(), host_calls: state.host_calls, memory_bytes }
+        Ran { result, lines: state.lines.into_vec(), host_calls, memory_bytes }
     }
 }
 
 /// Asks a plugin that has no custom section what it declares, in a sandbox like any other.
 pub(super) async fn declare(world: &WorldPre<State>, limits: &Limits, time: Duration) -> Result<Declaration> {
     let deadline = Deadline { at: Instant::now() + time, limit: time };
+    let (granted, clock): (Arc<Granted>, Arc<dyn Clock>) = (Arc::default(), Arc::new(SystemClock));
+    let outgoing = Outgoing::new(Arc::clone(&granted), &limits.http, deadline, None, None);
+    let sandbox = Sandbox::new(limits, &Seed::of_declaration(), &clock, &granted, outgoing);
     let state = State {
         active: None,
-        clock: Arc::new(SystemClock),
+        clock,
         deadline,
         call_bound: deadline.at,
         lines: Lines::new(limits.trace_bytes),
         host_calls: Duration::ZERO,
         last_refusal: None,
-        sandbox: Sandbox::new(limits),
+        granted,
+        sandbox,
     };
     let mut store = new_store(world, state, limits, deadline);
     let call = async {
