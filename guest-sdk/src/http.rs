@@ -4,14 +4,14 @@
 //! granted answers a fault with the code [`CAPABILITY_DENIED`](crate::code::CAPABILITY_DENIED), which says what is lacking.
 //!
 //! ```
-//! use stagegate_sdk::http::{Request, Response};
+//! use stagegate_sdk::http::{HttpRequest, HttpResponse};
 //! use stagegate_sdk::prelude::*;
 //! use stagegate_sdk::testing::Fake;
 //!
 //! #[step(PreValidation, entity = "account")]
 //! fn rate(ctx: &mut Create<Record>) -> Result {
 //!     let key = ctx.capabilities().secret("bureau_key")?;
-//!     let response = Request::get("https://api.bureau.example/rating")
+//!     let response = HttpRequest::get("https://api.bureau.example/rating")
 //!         .header("authorization", format!("Bearer {key}"))
 //!         .send()?;
 //!     ensure!(response.status() == 200, "the bureau does not know the company");
@@ -25,7 +25,7 @@
 //! let fake = Fake::new().with_secret("bureau_key", "abc");
 //! fake.answer_http(|request| {
 //!     assert_eq!(request.url(), "https://api.bureau.example/rating");
-//!     Ok(Response::new(200).with_body("AA"))
+//!     Ok(HttpResponse::new(200).with_body("AA"))
 //! });
 //! let target = fake.run_create::<rate>(Record::new("account")).unwrap();
 //! assert_eq!(target.value::<String>("rating").unwrap(), "AA");
@@ -43,9 +43,9 @@ use std::time::Duration;
 
 use crate::{Fault, Result};
 
-/// A request, to be [sent](Request::send).
+/// A request, to be [sent](HttpRequest::send).
 #[derive(Clone, PartialEq, Eq)]
-pub struct Request {
+pub struct HttpRequest {
     method: String,
     url: String,
     headers: Vec<(String, String)>,
@@ -53,7 +53,7 @@ pub struct Request {
     timeout: Option<Duration>,
 }
 
-impl Request {
+impl HttpRequest {
     /// A request with any method, in capitals.
     pub fn new(method: impl Into<String>, url: impl Into<String>) -> Self {
         Self { method: method.into(), url: url.into(), headers: Vec::new(), body: Vec::new(), timeout: None }
@@ -126,7 +126,7 @@ impl Request {
     /// # Errors
     /// [`CAPABILITY_DENIED`](crate::code::CAPABILITY_DENIED) if it is not granted. A fault with the status
     /// [`Retry`](crate::OperationStatus::Retry) if another attempt may succeed: the server was not reached, or broke off.
-    pub fn send(self) -> Result<Response> {
+    pub fn send(self) -> Result<HttpResponse> {
         #[cfg(target_arch = "wasm32")]
         return wasi::send(&self);
         #[cfg(not(target_arch = "wasm32"))]
@@ -135,10 +135,10 @@ impl Request {
 }
 
 /// Headers may hold a secret, so they are not shown.
-impl fmt::Debug for Request {
+impl fmt::Debug for HttpRequest {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
-        out.debug_struct("Request")
+        out.debug_struct("HttpRequest")
             .field("method", &self.method)
             .field("url", &self.url)
             .field("headers", &names)
@@ -149,13 +149,13 @@ impl fmt::Debug for Request {
 
 /// A response.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Response {
+pub struct HttpResponse {
     status: u16,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
 }
 
-impl Response {
+impl HttpResponse {
     /// A response with nothing but a status: for tests.
     pub fn new(status: u16) -> Self {
         Self { status, headers: Vec::new(), body: Vec::new() }

@@ -7,7 +7,7 @@ use wasip2::http::types::{
 };
 use wasip2::io::streams::StreamError;
 
-use super::{Request, Response};
+use super::{HttpRequest, HttpResponse};
 use crate::{Fault, OperationStatus, Result, code};
 
 /// Bytes that a stream of WASI takes at once.
@@ -17,7 +17,7 @@ const READ_BYTES: u64 = 64 << 10;
 /// How the host begins the text of a call that is not granted.
 const DENIED: &str = "HTTP request denied: ";
 
-pub(super) fn send(request: &Request) -> Result<Response> {
+pub(super) fn send(request: &HttpRequest) -> Result<HttpResponse> {
     let body = &request.body;
     let outgoing = OutgoingRequest::new(fields(request)?);
     let url = Url::of(&request.url)?;
@@ -48,7 +48,7 @@ pub(super) fn send(request: &Request) -> Result<Response> {
     receive(request, &response)
 }
 
-fn fields(request: &Request) -> Result<Fields> {
+fn fields(request: &HttpRequest) -> Result<Fields> {
     let fields = Fields::new();
     let refused = |name: &str| {
         Fault::defect(format!(
@@ -66,7 +66,7 @@ fn fields(request: &Request) -> Result<Fields> {
     Ok(fields)
 }
 
-fn options(request: &Request) -> Option<RequestOptions> {
+fn options(request: &HttpRequest) -> Option<RequestOptions> {
     let timeout = u64::try_from(request.timeout?.as_nanos()).unwrap_or(u64::MAX);
     let options = RequestOptions::new();
     // A host that knows no such times ends the call by its own.
@@ -125,8 +125,8 @@ fn write(sink: OutgoingBody, body: &[u8]) -> Result<(), ()> {
     OutgoingBody::finish(sink, None).map_err(drop)
 }
 
-fn receive(request: &Request, response: &IncomingResponse) -> Result<Response> {
-    let mut received = Response::new(response.status());
+fn receive(request: &HttpRequest, response: &IncomingResponse) -> Result<HttpResponse> {
+    let mut received = HttpResponse::new(response.status());
     for (name, value) in response.headers().entries() {
         received.headers.push((name, String::from_utf8_lossy(&value).into_owned()));
     }
@@ -135,7 +135,7 @@ fn receive(request: &Request, response: &IncomingResponse) -> Result<Response> {
     Ok(received)
 }
 
-fn read(request: &Request, body: &IncomingBody) -> Result<Vec<u8>> {
+fn read(request: &HttpRequest, body: &IncomingBody) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let Ok(stream) = body.stream() else { return Ok(bytes) };
     loop {
@@ -163,7 +163,7 @@ fn code_of(text: &str) -> ErrorCode {
 }
 
 /// A failed call in words.
-fn failed(request: &Request, error: &ErrorCode) -> Fault {
+fn failed(request: &HttpRequest, error: &ErrorCode) -> Fault {
     let called = format!("{} {}", request.method, request.url.split(['?', '#']).next().unwrap_or_default());
     if let ErrorCode::InternalError(Some(text)) = error {
         return match text.strip_prefix(DENIED) {

@@ -4,21 +4,21 @@ use std::rc::Rc;
 
 use super::Fake;
 use super::current::current;
-use crate::http::{Request, Response};
+use crate::http::{HttpRequest, HttpResponse};
 use crate::{Fault, Result, code};
 
 /// Who answers calls.
-pub(super) type Responder = Rc<dyn Fn(&Request) -> Result<Response>>;
+pub(super) type Responder = Rc<dyn Fn(&HttpRequest) -> Result<HttpResponse>>;
 
 impl Fake {
     /// Answers the calls by HTTP of the steps to come. Without it, they are not granted.
-    pub fn answer_http(&self, answer: impl Fn(&Request) -> Result<Response> + 'static) {
+    pub fn answer_http(&self, answer: impl Fn(&HttpRequest) -> Result<HttpResponse> + 'static) {
         self.world.borrow_mut().responder = Some(Rc::new(answer));
     }
 }
 
 /// Answers a call of the step that runs on this thread.
-pub(crate) fn answer(request: &Request) -> Result<Response> {
+pub(crate) fn answer(request: &HttpRequest) -> Result<HttpResponse> {
     let responder = current().and_then(|world| world.borrow().responder.clone());
     match responder {
         Some(answer) => answer(request),

@@ -29,6 +29,8 @@ pub struct Fate {
     doom: OnceLock<Error>,
     /// The first step that has reached out of it.
     left: OnceLock<Left>,
+    /// Whether it never commits.
+    dry: AtomicBool,
 }
 
 /// What has left the host from inside of a transaction, and cannot be undone with it.
@@ -49,6 +51,16 @@ impl Fate {
     /// What has left the host from inside of it, the first of it.
     pub(crate) fn left(&self) -> Option<&Left> {
         self.left.get()
+    }
+
+    /// Notes that it is a dry run's, and never commits.
+    pub(crate) fn note_dry(&self) {
+        self.dry.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is a dry run's.
+    pub(crate) fn is_dry(&self) -> bool {
+        self.dry.load(Ordering::Relaxed)
     }
 
     /// Notes that a step calls another service.

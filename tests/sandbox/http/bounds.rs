@@ -99,6 +99,23 @@ async fn a_request_is_bounded_and_so_is_their_number() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dry_run_makes_no_call_that_changes_something() {
+    let server = Server::start(hello).await;
+    let world = calling("call_or_fail", &server).await;
+    let dry = async |note: String| {
+        let request = Request::create(probe("a").with("note", string(&note)));
+        world.host.dry_run(request).await
+    };
+    let read = dry(format!("GET {API}/")).await;
+    read.result.unwrap();
+    assert_eq!(read.changes.len(), 2, "{:?}", read.changes);
+    let write = dry(format!("POST {API}/\n\nbody")).await;
+    let error = write.result.unwrap_err();
+    assert!(error.message().contains("a dry run makes no call by `POST`"), "{error}");
+    assert_eq!(server.seen().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transaction_that_called_others_is_not_run_again() {
     let server = Server::start(hello).await;
     let names = Names::default().with("api.stagegate.test", &[server.address]);

@@ -220,7 +220,7 @@ impl ParseError {
     fn new(source: &str, text: &str, offset: usize, message: &str) -> Self {
         let (line, column, shown) = place(text, offset);
         // A secret may go over several lines, and a slip of the pen may put it anywhere.
-        let is_secret = text.contains("secure_configuration") || text.contains("secrets");
+        let is_secret = text.contains("secure_configuration") || text.contains("secret");
         let shown = if is_secret { "" } else { shown };
         Self { source: source.into(), line, column, text: shown.into(), message: message.into() }
     }

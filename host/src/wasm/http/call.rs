@@ -44,8 +44,9 @@ impl Way {
     /// Of a request's URL. What a resolver might read in another way than we do is refused.
     pub(super) fn of(request: &Request<WasiBody>) -> Result<Self> {
         let uri = request.uri();
+        // Without the URL, which may hold a secret.
         let wrong =
-            || refused(format!("`{uri}` is not a URL that can be called; write scheme, host and path alone"));
+            || refused("this is not a URL that can be called; write scheme, host and path alone".into());
         let scheme = match uri.scheme_str() {
             Some("http") => Scheme::Http,
             Some("https") => Scheme::Https,

@@ -94,6 +94,10 @@ impl Outgoing {
             .calls
             .permit(&way, request.method().as_str())
             .ok_or_else(|| denied(&permit::lacking(&self.granted, &way, request.method().as_str())))?;
+        if self.fate.as_ref().is_some_and(|fate| fate.is_dry()) && !request.method().is_safe() {
+            let method = request.method();
+            return Err(refused(format!("a dry run makes no call by `{method}`, which could not be undone")));
+        }
         if self.made.fetch_add(1, Ordering::Relaxed) >= self.limits.calls {
             return Err(refused(format!(
                 "the step has made {} calls, which is the most of one run; make fewer, or give the engine's limits more \

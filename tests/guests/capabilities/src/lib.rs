@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant, SystemTime};
 
-use stagegate_sdk::http::{Request as Call, Response as Answer};
+use stagegate_sdk::http::{HttpRequest, HttpResponse};
 use stagegate_sdk::prelude::*;
 
 /// Bytes of a body that fit into a note.
@@ -93,7 +93,7 @@ fn follow(ctx: &mut Create<Record>) -> Result {
     for _ in 0..3 {
         let next = answered.as_ref().ok().and_then(|answer| answer.header("location")).map(str::to_owned);
         let Some(next) = next else { break };
-        answered = Call::get(next).send();
+        answered = HttpRequest::get(next).send();
     }
     tell(&mut ctx.target, answered.map(|answer| shown(&answer)));
     Ok(())
@@ -114,12 +114,12 @@ fn call_again(ctx: &mut Create<Record>) -> Result {
 
 /// `METHOD URL`, lines with headers, an empty line and the body. The header `timeout-ms` is the call's own time, and a body
 /// of `@1000` is so many bytes.
-fn call_of(record: &Record) -> Result<Call> {
+fn call_of(record: &Record) -> Result<HttpRequest> {
     let note: String = record.value("note").unwrap_or_default();
     let (head, body) = note.split_once("\n\n").unwrap_or((&note, ""));
     let mut lines = head.lines();
     let (method, url) = lines.next().and_then(|line| line.split_once(' ')).unwrap_or_default();
-    let mut call = Call::new(method, url);
+    let mut call = HttpRequest::new(method, url);
     for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
         call = match name {
             "timeout-ms" => call.timeout(Duration::from_millis(value.parse()?)),
@@ -132,7 +132,7 @@ fn call_of(record: &Record) -> Result<Call> {
     }
 }
 
-fn shown(answer: &Answer) -> String {
+fn shown(answer: &HttpResponse) -> String {
     let text = String::from_utf8_lossy(answer.bytes());
     let text: String = text.chars().take(SHOWN_BYTES).collect();
     format!("{} {text}", answer.status())
