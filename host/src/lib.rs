@@ -14,6 +14,7 @@
 //! - [`StepDefinition`]: where a step joins the pipeline; [`Manifest`] changes how a plugin's steps are registered, and
 //!   [`model::registration`] has the rule of what counts.
 //! - [`wasm::Engine`] compiles and loads plugins; [`wasm::Limits`] bounds what one run of them may use.
+//! - [`model::capability`]: what plugins ask for beyond that, and what an operator grants ([`HostBuilder::grant`], or a manifest).
 //! - [`Trace`] ([`Host::trace`]): what happened in a request, also in one that was rolled back.
 //! - [`Job`] ([`Host::jobs`]): asynchronous steps and how they ended.
 //! - [`store::Store`]: the seam to the database.
