@@ -1,6 +1,7 @@
 //! The host: everything put together, for the service that embeds it.
 
 mod follow;
+mod grants;
 mod registration;
 mod supervision;
 mod usage;
@@ -35,6 +36,7 @@ use crate::store::{BoxFuture, postgres::Options as PostgresOptions};
 use crate::store::{JobSelect, PausedStep, Store};
 use crate::wasm::Plugin;
 use follow::{Following, Registrations};
+pub use grants::PluginCapabilities;
 pub use registration::Planned;
 use registration::sources::{Entry, Sources, definable};
 pub use usage::Usage;
@@ -416,8 +418,9 @@ impl HostBuilder {
     /// or, if the database keeps a registration of the plugin, with the steps of that. Plugins and native steps of equal
     /// rank run in the order of these calls, after the steps whose registration the database keeps.
     pub fn plugin(mut self, plugin: Plugin) -> Self {
-        let runner = Arc::new(plugin.clone().with_clock(Arc::clone(&self.clock)));
-        self.sources.entries.push(Entry::Declared(plugin.clone(), runner));
+        let guest = plugin.clone().with_clock(Arc::clone(&self.clock));
+        self.sources.guests.push(guest.clone());
+        self.sources.entries.push(Entry::Declared(plugin.clone(), Arc::new(guest)));
         self.sources.plugins.push(plugin);
         self
     }
@@ -431,11 +434,13 @@ impl HostBuilder {
         definition: StepDefinition,
         secure_configuration: Option<String>,
     ) -> Self {
+        let guest = plugin.clone().with_clock(Arc::clone(&self.clock));
+        self.sources.guests.push(guest.clone());
         self.sources.entries.push(Entry::Step(Box::new(Registration {
             plugin: plugin.name().to_owned(),
             definition,
             secure_configuration,
-            runner: Arc::new(plugin.clone().with_clock(Arc::clone(&self.clock))),
+            runner: Arc::new(guest),
         })));
         if !self.sources.plugins.iter().any(|known| known.name() == plugin.name()) {
             self.sources.plugins.push(plugin);

@@ -14,6 +14,7 @@
 //! - [`StepDefinition`]: where a step joins the pipeline; [`Manifest`] changes how a plugin's steps are registered, and
 //!   [`model::registration`] has the rule of what counts.
 //! - [`wasm::Engine`] compiles and loads plugins; [`wasm::Limits`] bounds what one run of them may use.
+//! - [`model::capability`]: what plugins ask for beyond that, and what an operator grants ([`HostBuilder::grant`], or a manifest).
 //! - [`Trace`] ([`Host::trace`]): what happened in a request, also in one that was rolled back.
 //! - [`Job`] ([`Host::jobs`]): asynchronous steps and how they ended.
 //! - [`store::Store`]: the seam to the database.
@@ -34,7 +35,7 @@ pub mod pipeline;
 pub mod store;
 pub mod wasm;
 
-pub use host::{Host, HostBuilder, Planned, PlannedStep, Traced, Usage};
+pub use host::{Host, HostBuilder, Planned, PlannedStep, PluginCapabilities, Traced, Usage};
 pub use jobs::JobTotals;
 pub use model::attribute::{AttributeDefinition, AttributeType};
 pub use model::definition::EntityDefinition;

@@ -76,6 +76,7 @@ jobs = { ordered = true, unique = false, priority = -5, retries = 2, auto_delete
                 .memory_bytes(1 << 20),
         ),
         steps: vec![step],
+        grants: None,
     };
     assert_eq!(parse(text), Ok(expected));
     assert_eq!(parse(""), Ok(Manifest { source: "guard.toml".into(), ..Manifest::default() }));

@@ -3,11 +3,13 @@
 mod admission;
 mod author_tools;
 mod breaker;
+mod capabilities;
 mod causes;
 mod deadline;
 mod declaration;
 mod failures;
 mod hostile;
+mod http;
 mod leaks;
 mod quotas;
 

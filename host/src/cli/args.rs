@@ -160,6 +160,10 @@ pub(super) struct InspectArguments {
     #[arg(value_name = "PATH")]
     pub(super) path: PathBuf,
 
+    /// An operator's manifest (TOML), for what it grants the plugin. May be repeated.
+    #[arg(long = "manifest", value_name = "FILE")]
+    pub(super) manifests: Vec<PathBuf>,
+
     /// What the report looks like.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,

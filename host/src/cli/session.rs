@@ -114,6 +114,7 @@ impl<'a> Session<'a> {
         for (plugin, report) in self.plugins.iter().zip(&mut self.report.plugins) {
             report.warnings = host.schema().mismatches(plugin.declaration());
             report.warnings.extend(drift_of(host, plugin));
+            report.warnings.extend(lacking_of(host, plugin));
         }
         self.show_new(output);
         for scripted in requests {
@@ -255,6 +256,17 @@ fn drift_of(host: &Host, plugin: &Plugin) -> impl Iterator<Item = String> {
             "the database's registration is not what is described: {step}; `stagegate apply` would change it"
         )
     })
+}
+
+/// What a plugin asks for and is not granted.
+fn lacking_of(host: &Host, plugin: &Plugin) -> Vec<String> {
+    let all = host.capabilities().into_iter().filter(|all| all.plugin == plugin.name());
+    let lacking = all.flat_map(|all| all.capabilities).filter(|one| one.lacking.is_some());
+    lacking
+        .map(|one| {
+            format!("it asks for {one}, which is not granted; an operator's manifest may (`[grants]`)")
+        })
+        .collect()
 }
 
 fn lock(runs: &Runs) -> MutexGuard<'_, BTreeMap<Uuid, Vec<StepRun>>> {

@@ -68,6 +68,8 @@ pub enum ErrorKind {
     Restricted,
     /// Who asks may not do that.
     Denied,
+    /// The plugin is not granted what it reached for.
+    CapabilityDenied,
     /// Requests nest more deeply than the depth limit.
     DepthExceeded,
     /// The message request ran past its time limit.
@@ -119,6 +121,7 @@ impl ErrorKind {
             Self::Duplicate => code::DUPLICATE_RECORD,
             Self::Conflict => code::CONCURRENCY_VERSION_MISMATCH,
             Self::Denied => code::PRIVILEGE_DENIED,
+            Self::CapabilityDenied => code::CAPABILITY_DENIED,
             Self::Restricted => code::CANNOT_DELETE_DUE_TO_ASSOCIATION,
             Self::DepthExceeded => code::DEPTH_TOO_HIGH,
             Self::Timeout => code::PLUGIN_TIMEOUT,
@@ -144,6 +147,7 @@ impl ErrorKind {
             Self::Duplicate => "duplicate",
             Self::Conflict => "conflict",
             Self::Denied => "denied",
+            Self::CapabilityDenied => "capability-denied",
             Self::Restricted => "restricted",
             Self::DepthExceeded => "depth-exceeded",
             Self::Timeout => "timeout",

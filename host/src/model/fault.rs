@@ -141,6 +141,9 @@ pub mod code {
     pub const CANNOT_CANCEL_JOB: i32 = 0x8004_4F00_u32 as i32;
     /// A job cannot be paused (0x80044f01).
     pub const CANNOT_PAUSE_JOB: i32 = 0x8004_4F01_u32 as i32;
+    /// A plugin is not granted what it reached for (0xa0040001). Ours, since the platform has no such grants: the bit 29 is
+    /// for codes that are not Microsoft's.
+    pub const CAPABILITY_DENIED: i32 = 0xA004_0001_u32 as i32;
 }
 
 /// The text, or its beginning and how much was left out.

@@ -4,6 +4,7 @@ pub mod attribute;
 mod attribute_json;
 mod attribute_list;
 pub mod breaker;
+pub mod capability;
 pub mod cause;
 pub mod clock;
 pub mod condition;

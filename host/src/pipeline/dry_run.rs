@@ -60,6 +60,7 @@ impl Pipeline {
 
     /// Runs a message in a transaction that is rolled back.
     async fn run_and_undo(self: &Arc<Self>, execution: Execution, fate: Arc<Fate>) -> Result<Undone> {
+        fate.note_dry();
         let begin = Begin {
             access: Access::Write,
             deadline: execution.deadline.map(|deadline| deadline.at),

@@ -27,6 +27,11 @@ pub trait Runner: Send + Sync {
 
     /// Whether the steps are native code of the embedding service.
     fn is_native(&self) -> bool;
+
+    /// The longest time of one run of a background step that is granted; none if none is.
+    fn background(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// How a run of a step ended.

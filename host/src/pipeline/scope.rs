@@ -30,8 +30,19 @@ pub struct Scope {
 pub struct Fate {
     /// The failure after which nothing can be saved, although a plugin may have caught it.
     doom: OnceLock<Error>,
-    /// The first native step that has run in it.
-    native: OnceLock<StepKey>,
+    /// The first step that has reached out of it.
+    left: OnceLock<Left>,
+    /// Whether it never commits.
+    dry: AtomicBool,
+}
+
+/// What has left the host from inside of a transaction, and cannot be undone with it.
+#[derive(Clone, Debug)]
+pub(crate) enum Left {
+    /// Whatever a native step did.
+    Native(StepKey),
+    /// A call by HTTP of a plugin's step.
+    Call(StepKey),
 }
 
 impl Fate {
@@ -40,9 +51,24 @@ impl Fate {
         self.doom.get()
     }
 
-    /// The native step that may have reached out of it.
-    pub(crate) fn native(&self) -> Option<&StepKey> {
-        self.native.get()
+    /// What has left the host from inside of it, the first of it.
+    pub(crate) fn left(&self) -> Option<&Left> {
+        self.left.get()
+    }
+
+    /// Notes that it is a dry run's, and never commits.
+    pub(crate) fn note_dry(&self) {
+        self.dry.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is a dry run's.
+    pub(crate) fn is_dry(&self) -> bool {
+        self.dry.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a step calls another service.
+    pub(crate) fn note_call(&self, step: &StepKey) {
+        self.left.get_or_init(|| Left::Call(step.clone()));
     }
 }
 
@@ -79,9 +105,14 @@ impl Scope {
         self.controls.load(Ordering::Relaxed)
     }
 
+    /// What is to be known of the transaction when it is over.
+    pub(crate) fn fate(&self) -> Arc<Fate> {
+        Arc::clone(&self.fate)
+    }
+
     /// Notes that a native step begins.
     pub(crate) fn note_native(&self, step: &StepKey) {
-        self.fate.native.get_or_init(|| step.clone());
+        self.fate.left.get_or_init(|| Left::Native(step.clone()));
     }
 
     /// Notes that the Delete of a record has begun.

@@ -26,8 +26,11 @@ const VERSION: (u64, u64, u64) = (0, 1, 0);
 /// The interface that a plugin must export.
 const STEPS: &str = "stagegate:plugin/steps";
 /// The interfaces of the contract that a plugin may import.
-const OFFERED: [&str; 5] =
-    ["types", "execution-context", "organization-service", "system-job", "tracing-service"];
+const OFFERED: [&str; 6] =
+    ["types", "capabilities", "execution-context", "organization-service", "system-job", "tracing-service"];
+
+/// The interfaces of WASI with which a plugin calls others by HTTP.
+const OUTGOING: [&str; 2] = ["wasi:http/types", "wasi:http/outgoing-handler"];
 
 /// An interface that a component imports.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,9 +59,16 @@ pub struct Inspection {
 }
 
 impl Inspection {
+    /// Whether it calls others by HTTP.
+    pub(super) fn calls_http(&self) -> bool {
+        self.imports.iter().any(|import| OUTGOING.contains(&split(&import.name).0))
+    }
+
     /// An error if the component cannot be a plugin for this host, with these limits.
     pub(super) fn check(&self, path: &Path, limits: &Limits) -> Result<()> {
-        let most = u64::try_from(limits.memory_bytes).unwrap_or(u64::MAX);
+        let asked = self.declaration.as_ref().map_or(0, |declaration| declaration.asks.memory);
+        let most =
+            u64::try_from(limits.memory_bytes).unwrap_or(u64::MAX).saturating_add(u64::from(asked) << 20);
         if self.initial_memory_bytes > most {
             let (needs, most) = (self.initial_memory_bytes >> 10, most >> 10);
             return Err(refused(
@@ -219,17 +229,19 @@ fn wasi(interface: &str, version: Option<(u64, u64, u64)>) -> (bool, &'static st
     let package = interface.split('/').next().unwrap_or_default();
     match package {
         "wasi:io" | "wasi:cli" | "wasi:clocks" | "wasi:random" | "wasi:filesystem" | "wasi:sockets"
+        | "wasi:http"
             if !is_p2 =>
         {
             (false, "only WASI 0.2 is offered; build it for the target wasm32-wasip2")
         }
         "wasi:io" => (true, "streams and polling"),
         "wasi:cli" => (true, "no arguments, no environment; standard error is kept for error messages"),
-        "wasi:clocks" => (true, "the clocks; prefer the contract's `now`"),
-        "wasi:random" => (true, "random numbers"),
+        "wasi:clocks" => (true, "clocks of a millisecond, finer if granted; prefer the contract's `now`"),
+        "wasi:random" => (true, "random numbers that follow from the execution, real ones if granted"),
         "wasi:filesystem" => (true, "an empty file system: nothing is granted"),
         "wasi:sockets" => (true, "every address is refused: nothing is granted"),
-        "wasi:http" => (false, "outgoing HTTP is not offered"),
+        "wasi:http" if OUTGOING.contains(&interface) => (true, "calls that are granted; others are refused"),
+        "wasi:http" => (false, "only outgoing requests are offered"),
         _ => (false, "this host does not offer it"),
     }
 }

@@ -22,6 +22,9 @@ use crate::wasm::v0_1::World;
 pub const TICK: Duration = Duration::from_millis(10);
 /// Memory mappings of one live instance, as measured; the kernel bounds them per process.
 const MAPPINGS_PER_INSTANCE: u64 = 6;
+/// Bytes of one linear memory in the pool: all that 32 bits can name. Each slot has addresses for it anyway, and what a run
+/// may use of it is what its limits and grants say.
+const MEMORY_BYTES_MAX: usize = if usize::BITS > 32 { 1 << (usize::BITS / 2) } else { usize::MAX };
 /// Core instances, memories and tables of one component at most: what components of interpreted languages need.
 const CORE_INSTANCES_PER_COMPONENT: u32 = 64;
 const MEMORIES_PER_COMPONENT: u32 = 4;
@@ -82,6 +85,8 @@ impl Default for Settings {
 pub struct Engine {
     pub(super) wasmtime: wasmtime::Engine,
     pub(super) linker: Arc<Linker<State>>,
+    /// With outgoing HTTP, for those who import it.
+    pub(super) http_linker: Arc<Linker<State>>,
     pub(super) cache: Option<Arc<Cache>>,
     pub(super) core_dumps: Option<Arc<CoreDumps>>,
     settings: Arc<Settings>,
@@ -106,10 +111,20 @@ impl Engine {
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)
             .and_then(|()| World::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state))
             .map_err(|error| cannot(format!("cannot define the host's interfaces: {error:#}")))?;
+        let mut http_linker = linker.clone();
+        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut http_linker)
+            .map_err(|error| cannot(format!("cannot define outgoing HTTP: {error:#}")))?;
         let cache = settings.cache.as_deref().map(Cache::open).transpose()?.map(Arc::new);
         let core_dumps = settings.core_dumps.as_deref().map(CoreDumps::open).transpose()?.map(Arc::new);
         start_ticker(&wasmtime, if settings.profiler.is_some() { profile::INTERVAL } else { TICK })?;
-        Ok(Self { wasmtime, linker: Arc::new(linker), cache, core_dumps, settings: Arc::new(settings) })
+        Ok(Self {
+            wasmtime,
+            linker: Arc::new(linker),
+            http_linker: Arc::new(http_linker),
+            cache,
+            core_dumps,
+            settings: Arc::new(settings),
+        })
     }
 
     /// Loads a component as a plugin: reads it, checks it, and compiles it unless it is cached. The blocking work runs off
@@ -190,7 +205,7 @@ fn pool(settings: &Settings) -> PoolingAllocationConfig {
         .max_core_instance_size(4 << 20)
         .max_component_instance_size(4 << 20)
         .table_elements(settings.limits.table_elements)
-        .max_memory_size(settings.limits.memory_bytes);
+        .max_memory_size(MEMORY_BYTES_MAX);
     pool
 }
 

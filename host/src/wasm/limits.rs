@@ -6,6 +6,7 @@ use wasmtime::ResourceLimiter;
 
 use crate::model::cause::{Exhausted, Resource};
 use crate::pipeline::supervision::MemoryMeter;
+use crate::wasm::http::HttpLimits;
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -30,6 +31,8 @@ pub struct Limits {
     pub trace_bytes: usize,
     /// Bytes of standard output and standard error that are kept, the newest.
     pub output_bytes: usize,
+    /// Calls by HTTP, where they are granted.
+    pub http: HttpLimits,
 }
 
 impl Default for Limits {
@@ -42,6 +45,7 @@ impl Default for Limits {
             call_bytes: 8 * MIB,
             trace_bytes: 10 * KIB,
             output_bytes: 4 * KIB,
+            http: HttpLimits::default(),
         }
     }
 }
@@ -81,6 +85,12 @@ impl Limiter {
             memory_bytes_peak: 0,
             refusal: None,
         }
+    }
+
+    /// Lets it have more memory.
+    pub(super) fn with_more_memory(mut self, bytes: usize) -> Self {
+        self.memory_bytes_max = self.memory_bytes_max.saturating_add(bytes);
+        self
     }
 
     fn refuse(

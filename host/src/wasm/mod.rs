@@ -1,10 +1,13 @@
 //! WebAssembly components as plugins: the only part that knows wasmtime.
 
 mod admission;
+mod ambient;
 mod cache;
 mod core_dump;
 mod engine;
 mod failure;
+pub(crate) mod granted;
+pub mod http;
 mod limits;
 mod output;
 mod place;

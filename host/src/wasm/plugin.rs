@@ -1,7 +1,7 @@
 //! A plugin: a component that was checked, compiled and linked, and that runs steps.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use wasmtime::component::Component;
@@ -15,6 +15,7 @@ use crate::pipeline::runner::{BoxFuture, Organization, Ran, Runner};
 use crate::wasm::admission::{self, Import, refused};
 use crate::wasm::core_dump::CoreDumps;
 use crate::wasm::engine::Engine;
+use crate::wasm::granted::Granted;
 use crate::wasm::limits::Limits;
 use crate::wasm::profile::Profiler;
 use crate::wasm::run::{Run, State, declare};
@@ -28,6 +29,8 @@ const DECLARE_TIME: Duration = Duration::from_secs(1);
 pub struct Plugin {
     inner: Arc<Inner>,
     clock: Arc<dyn Clock>,
+    /// What the host that it is registered with grants; nothing until it does.
+    granted: Arc<OnceLock<Arc<Granted>>>,
 }
 
 /// What an engine has sandboxes for.
@@ -119,13 +122,28 @@ impl Plugin {
         Ok(Self {
             inner: Arc::new(Inner { room, name, world, limits, declaration, report, profiler, core_dumps }),
             clock: Arc::new(SystemClock),
+            granted: Arc::default(),
         })
     }
 
-    /// The plugin as it sees the time of `clock`.
+    /// The plugin as one host has it: with its clock, and with grants of its own, of which there are none yet.
     pub(crate) fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
+        self.granted = Arc::default();
         self
+    }
+
+    /// Grants it what a host does, once.
+    pub(crate) fn grant(&self, granted: Granted) {
+        // A second time there is none: a host is built once.
+        drop(self.granted.set(Arc::new(granted)));
+    }
+
+    fn granted(&self) -> &Arc<Granted> {
+        self.granted.get_or_init(|| {
+            let (plugin, asks) = (self.inner.name.clone(), self.inner.declaration.asks.clone());
+            Arc::new(Granted { plugin, asks, ..Granted::default() })
+        })
     }
 
     /// Its name: what it declares, else the file's.
@@ -163,6 +181,7 @@ impl Runner for Plugin {
             world: &self.inner.world,
             limits: &self.inner.limits,
             clock: Arc::clone(&self.clock),
+            granted: Arc::clone(self.granted()),
             step: Arc::clone(step),
             organization,
             profiler: self.inner.profiler.as_ref(),
@@ -173,6 +192,10 @@ impl Runner for Plugin {
 
     fn is_native(&self) -> bool {
         false
+    }
+
+    fn background(&self) -> Option<Duration> {
+        self.granted().background
     }
 }
 
@@ -189,7 +212,8 @@ fn prepare(engine: &Engine, path: PathBuf) -> Result<Prepared> {
     inspection.check(&path, &engine.settings().limits)?;
     let hash = blake3::hash(&bytes);
     let (component, source) = compile(engine, &path, &bytes, hash)?;
-    let world = engine.linker.instantiate_pre(&component).and_then(WorldPre::new).map_err(|error| {
+    let linker = if inspection.calls_http() { &engine.http_linker } else { &engine.linker };
+    let world = linker.instantiate_pre(&component).and_then(WorldPre::new).map_err(|error| {
         refused(
             &path,
             &format!("does not fit the contract 0.1.0: {error:#}; build it again with a current SDK"),

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::step::Declaration;
@@ -19,8 +20,11 @@ use crate::pipeline::registry::Step;
 use crate::pipeline::runner::{Organization, Ran};
 use crate::pipeline::supervision::MemoryMeter;
 use crate::pipeline::{rejection, timed_out};
+use crate::wasm::ambient::{self, Seed};
 use crate::wasm::core_dump::CoreDumps;
 use crate::wasm::failure;
+use crate::wasm::granted::Granted;
+use crate::wasm::http::Outgoing;
 use crate::wasm::limits::{Limiter, Limits, Lines};
 use crate::wasm::output::Tail;
 use crate::wasm::place::Place;
@@ -45,6 +49,7 @@ pub(super) struct State {
     pub(super) lines: Lines,
     pub(super) place: Place,
     pub(super) last_refusal: Option<Error>,
+    pub(super) granted: Arc<Granted>,
     pub(super) sandbox: Sandbox,
     /// Where samples of the guest go, if it is profiled.
     pub(super) track: Option<Track>,
@@ -72,24 +77,34 @@ pub(super) struct Sandbox {
     pub(super) limiter: Limiter,
     pub(super) output: Tail,
     wasi: WasiCtx,
+    http: WasiHttpCtx,
+    outgoing: Outgoing,
     table: ResourceTable,
 }
 
 impl Sandbox {
-    /// A sandbox with nothing granted: no files, no environment, no arguments, no network.
+    /// A sandbox with no files, no environment, no arguments and no sockets, and with what is granted of the rest.
     /// `memory` counts what all sandboxes of the plugin have.
-    pub(super) fn new(limits: &Limits, memory: Option<Arc<MemoryMeter>>) -> Self {
+    fn new(
+        limits: &Limits,
+        memory: Option<Arc<MemoryMeter>>,
+        seed: &Seed,
+        clock: &Arc<dyn Clock>,
+        granted: &Granted,
+        outgoing: Outgoing,
+    ) -> Self {
         let output = Tail::new(limits.output_bytes);
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
-        let wasi = WasiCtxBuilder::new()
-            .stdout(output.clone())
+        let mut wasi = WasiCtxBuilder::new();
+        wasi.stdout(output.clone())
             .stderr(output.clone())
             .allow_tcp(false)
             .allow_udp(false)
-            .allow_ip_name_lookup(false)
-            .build();
-        Self { limiter: Limiter::new(limits, memory), output, wasi, table }
+            .allow_ip_name_lookup(false);
+        ambient::give(&mut wasi, seed, clock, granted);
+        let limiter = Limiter::new(limits, memory).with_more_memory(granted.memory_bytes);
+        Self { limiter, output, wasi: wasi.build(), http: WasiHttpCtx::new(), outgoing, table }
     }
 }
 
@@ -99,11 +114,19 @@ impl WasiView for State {
     }
 }
 
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        let Sandbox { http, outgoing, table, .. } = &mut self.sandbox;
+        WasiHttpCtxView { ctx: http, table, hooks: outgoing }
+    }
+}
+
 /// What a run takes besides the execution.
 pub(super) struct Run<'a> {
     pub(super) world: &'a WorldPre<State>,
     pub(super) limits: &'a Limits,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) granted: Arc<Granted>,
     pub(super) step: Arc<Step>,
     pub(super) organization: Arc<dyn Organization>,
     pub(super) profiler: Option<&'a Profiler>,
@@ -116,6 +139,12 @@ impl Run<'_> {
         let deadline = execution.deadline.unwrap_or_else(far_future);
         let memory = execution.memory.clone();
         let levels = STAGGER_LEVELS.saturating_sub(execution.context.depth);
+        let (limits, granted) = (self.limits, self.granted);
+        let fate = execution.scope.as_ref().map(|scope| scope.fate());
+        let step = Some(Arc::clone(&self.step));
+        let outgoing = Outgoing::new(Arc::clone(&granted), &limits.http, deadline, step, fate);
+        let seed = Seed::of(&execution, &self.step);
+        let sandbox = Sandbox::new(limits, memory, &seed, &self.clock, &granted, outgoing);
         let state = State {
             active: Some(Active { execution, step: Arc::clone(&self.step), organization: self.organization }),
             clock: self.clock,
@@ -124,7 +153,8 @@ impl Run<'_> {
             lines: Lines::new(self.limits.trace_bytes),
             place: Place::new(),
             last_refusal: None,
-            sandbox: Sandbox::new(self.limits, memory),
+            granted,
+            sandbox,
             track: self.profiler.map(|profiler| profiler.track(&self.step.key)),
         };
         let mut store = new_store(self.world, state, self.limits, deadline);
@@ -142,7 +172,8 @@ impl Run<'_> {
         };
         let state = store.into_data();
         let memory_bytes = u64::try_from(state.sandbox.limiter.memory_bytes_peak).unwrap_or(u64::MAX);
-        let (host_calls, last_call) = (state.place.host_calls, state.place.last_call());
+        let host_calls = state.place.host_calls + state.sandbox.outgoing.waited();
+        let last_call = state.place.last_call();
         let result = match outcome {
             Err(_elapsed) => Err(timed_out(deadline, state.place.waiting())),
             // A guest that comes back without a loop or a call after its deadline is not interrupted: it is late.
@@ -166,15 +197,19 @@ impl Run<'_> {
 /// Asks a plugin that has no custom section what it declares, in a sandbox like any other.
 pub(super) async fn declare(world: &WorldPre<State>, limits: &Limits, time: Duration) -> Result<Declaration> {
     let deadline = Deadline { at: Instant::now() + time, limit: time };
+    let (granted, clock): (Arc<Granted>, Arc<dyn Clock>) = (Arc::default(), Arc::new(SystemClock));
+    let outgoing = Outgoing::new(Arc::clone(&granted), &limits.http, deadline, None, None);
+    let sandbox = Sandbox::new(limits, None, &Seed::of_declaration(), &clock, &granted, outgoing);
     let state = State {
         active: None,
-        clock: Arc::new(SystemClock),
+        clock,
         deadline,
         call_bound: deadline.at,
         lines: Lines::new(limits.trace_bytes),
         place: Place::new(),
         last_refusal: None,
-        sandbox: Sandbox::new(limits, None),
+        granted,
+        sandbox,
         track: None,
     };
     let mut store = new_store(world, state, limits, deadline);

@@ -9,6 +9,7 @@ use super::json::{FORMAT, PlanLine, us};
 use super::text::{Page, Width, bytes, clean, duration};
 use super::{PluginReport, plan, text};
 use crate::cli::Exit;
+use crate::model::capability::Capability;
 use crate::model::step::Declaration;
 
 /// A component that was looked into, whether this host can run it or not.
@@ -21,6 +22,8 @@ pub(in crate::cli) struct Inspection {
     /// None if it has none in its custom section and could not be asked.
     pub(in crate::cli) declaration: Option<Declaration>,
     pub(in crate::cli) plan: Vec<plan::Line>,
+    /// What it asks for, and what it is granted.
+    pub(in crate::cli) capabilities: Vec<Capability>,
     pub(in crate::cli) imports: Vec<Import>,
     pub(in crate::cli) exports: Vec<String>,
 }
@@ -67,8 +70,24 @@ pub(in crate::cli) fn render_text(inspection: &Inspection, width: Width) -> Stri
         let attributes: Vec<String> = attributes.collect();
         page.line(1, &clean(&format!("{}: {}", entity.logical_name, attributes.join(", "))));
     }
+    capabilities(&mut page, &inspection.capabilities);
     imports(&mut page, &inspection.imports);
     page.finish()
+}
+
+/// What the plugin asks for, and what it gets of it.
+fn capabilities(page: &mut Page, capabilities: &[Capability]) {
+    page.heading("Capabilities");
+    if capabilities.is_empty() {
+        page.line(1, "it asks for none");
+    }
+    for Capability { kind, asked, granted, lacking } in capabilities {
+        page.line(1, &clean(&format!("{kind:<14} asked    {asked}")));
+        let parts = [("granted", granted), ("lacking", lacking)];
+        for (name, part) in parts.into_iter().filter_map(|(name, part)| Some((name, part.as_ref()?))) {
+            page.line(1, &clean(&format!("{:<14} {name}  {part}", "")));
+        }
+    }
 }
 
 fn facts(page: &mut Page, inspection: &Inspection) {
@@ -143,6 +162,7 @@ struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     declaration: Option<&'a Declaration>,
     plan: Vec<PlanLine<'a>>,
+    capabilities: &'a [Capability],
     imports: &'a [Import],
     exports: &'a [String],
 }
@@ -178,6 +198,7 @@ pub(in crate::cli) fn render_json(inspection: &Inspection) -> Result<String, ser
         refused: inspection.loaded.as_ref().err().map(String::as_str),
         declaration: inspection.declaration.as_ref(),
         plan: inspection.plan.iter().map(PlanLine::from).collect(),
+        capabilities: &inspection.capabilities,
         imports: &inspection.imports,
         exports: &inspection.exports,
     })

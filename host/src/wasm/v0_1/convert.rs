@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::bindings::exports::stagegate::plugin::steps as exported;
 use super::bindings::stagegate::plugin::{execution_context, organization_service as organization, types};
+use crate::model::capability::{Asks, HttpRule};
 use crate::model::custom_message::{Binding, MessageDefinition, ParameterDefinition};
 use crate::model::query::check::LINKS_MAX;
 use crate::model::step::{AttributeDeclaration, Declaration, EntityDeclaration, StepKey};
@@ -489,6 +491,25 @@ pub(in crate::wasm) fn declaration_in(declaration: exported::Declaration) -> Res
             .collect(),
         messages: declaration.messages.into_iter().map(message_in).collect::<Result<_, _>>()?,
         properties: declaration.properties.into_iter().collect::<BTreeMap<_, _>>(),
+        asks: asks_in(declaration.asks)?,
+    })
+}
+
+fn asks_in(asks: exported::Asks) -> Result<Asks, Error> {
+    let rule = |rule: exported::HttpRule| {
+        HttpRule::new(rule.methods, &rule.origin).map_err(|problem| {
+            Error::new(ErrorKind::InvalidPlugin, format!("the plugin asks for HTTP wrongly: {problem}"))
+        })
+    };
+    Ok(Asks {
+        http: asks.http.into_iter().map(rule).collect::<Result<_, _>>()?,
+        environment: asks.environment,
+        secrets: asks.secrets,
+        configuration: asks.configuration,
+        random: asks.random,
+        clocks: asks.clocks,
+        memory: asks.memory,
+        background: asks.background.map(Duration::from_secs),
     })
 }
 
