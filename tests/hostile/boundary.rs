@@ -1,6 +1,6 @@
 //! Values that cross to the host: malformed, at their limits, too large.
 
-use stagegate::ErrorKind::{InvalidRequest, Rejected, Trapped};
+use stagegate::ErrorKind::{InvalidRequest, OutOfMemory, Rejected, Trapped};
 
 use super::attack::{Attack, Must};
 
@@ -14,16 +14,16 @@ pub(super) const ATTACKS: &[Attack] = &[
         "names entities and attributes in SQL, paths and shell",
         Must::HaveNoEffect,
     ),
-    Attack::step("huge_string", "traces 9 MiB in one call", Must::Fail(Trapped)),
+    Attack::step("huge_string", "traces 9 MiB in one call", Must::Fail(OutOfMemory)),
     Attack::step("huge_attribute", "sets an attribute to 7 MiB", Must::Fail(InvalidRequest)),
-    Attack::step("huge_list", "sets 200,000 attributes in one call", Must::Fail(Trapped)),
+    Attack::step("huge_list", "sets 200,000 attributes in one call", Must::Fail(OutOfMemory)),
     Attack::step(
         "huge_names",
         "names an entity with a megabyte, for the error to repeat",
         Must::Fail(InvalidRequest),
     ),
     Attack::step("huge_fault", "refuses with a message of 7 MiB", Must::Fail(Rejected)),
-    Attack::step("fault_beyond_the_call", "refuses with a message of 9 MiB", Must::Fail(Trapped)),
+    Attack::step("fault_beyond_the_call", "refuses with a message of 9 MiB", Must::Fail(OutOfMemory)),
     Attack::step("thousands_of_details", "refuses with 50,000 details", Must::Fail(Rejected)),
     Attack::wat("invalid_utf8", "traces a text that is no UTF-8", Must::Fail(Trapped)),
     Attack::wat("surrogate_in_utf8", "traces half a character", Must::Fail(Trapped)),

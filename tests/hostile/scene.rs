@@ -41,7 +41,9 @@ impl Scene {
             let on = |step: &str, entity: &str| {
                 StepDefinition::new(step, "Create", Stage::PreValidation).on(entity)
             };
-            let mut host = host.plugin_step(plugin.clone(), on(attack.step_name(), "probe"), None);
+            // Each attack is to be met, again and again.
+            let mut host =
+                host.breaker(None).plugin_step(plugin.clone(), on(attack.step_name(), "probe"), None);
             for step in attack.nested {
                 host = host.plugin_step(plugin.clone(), on(step, "inner"), None);
             }

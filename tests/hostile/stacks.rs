@@ -1,6 +1,6 @@
 //! Stacks, the guest's and the host's; and breaking down.
 
-use stagegate::ErrorKind::{DepthExceeded, Exited, StackOverflow, Trapped};
+use stagegate::ErrorKind::{DepthExceeded, Exited, Panicked, StackOverflow, Trapped};
 
 use super::attack::{Attack, Must};
 
@@ -30,7 +30,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         Must::Fail(StackOverflow),
     ),
     Attack::step("exit", "ends its process, with success", Must::Fail(Exited)),
-    Attack::step("panic_at_length", "panics with a megabyte of text", Must::Fail(Trapped)),
+    Attack::step("panic_at_length", "panics with a megabyte of text", Must::Fail(Panicked)),
     Attack::wat("trap_at_start", "breaks down in its start function", Must::Fail(Trapped)),
     Attack::wat("trap_in_post_return", "returns success, then breaks down", Must::Fail(Trapped)),
     Attack::wat("divide_by_zero", "divides by zero", Must::Fail(Trapped)),

@@ -56,7 +56,11 @@ fn engine() -> Engine {
 }
 
 async fn world(plugin: &Plugin, stage: Stage) -> World {
-    World::new(|host| host.workers(0).plugin_step(plugin.clone(), on_create("follow", stage), None)).await
+    World::new(|host| {
+        let host = host.workers(0).breaker(None);
+        host.plugin_step(plugin.clone(), on_create("follow", stage), None)
+    })
+    .await
 }
 
 async fn call(host: Host, caller: Caller) {
