@@ -96,7 +96,9 @@ pub(crate) fn clocks(ctx: &mut Create<Record>) -> Result {
     let start = std::time::Instant::now();
     let calls = (0..1000).filter(|_| ctx.now().to_string().is_empty()).count();
     let wall = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
-    trace!("{calls} {:?} {:?}", start.elapsed(), wall);
+    let (spent, rest) = (start.elapsed(), wall.subsec_nanos());
+    ensure!(spent.subsec_nanos() % 1_000_000 == 0 && rest % 1_000_000 == 0, "a fine clock: {spent:?}, {rest}");
+    trace!("{calls} {spent:?}");
     Ok(())
 }
 
