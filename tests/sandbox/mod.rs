@@ -1,9 +1,12 @@
 //! What a guest cannot do to its host: outlast its time, take its memory, bring it down.
 
 mod admission;
+mod cache;
+mod compiler;
 mod deadline;
 mod declaration;
 mod failures;
+mod problems;
 
 use stagegate::wasm::Plugin;
 use stagegate::{HostBuilder, Stage, StepDefinition};

@@ -51,6 +51,7 @@ impl Arguments {
             Some(Command::Apply(apply)) => apply.described.format,
             Some(Command::Jobs(jobs)) => jobs.format(),
             Some(Command::Worker(worker)) => worker.described.format,
+            Some(Command::CompileChild) => Format::Text,
             None => self.run.format,
         }
     }
@@ -72,6 +73,9 @@ pub(super) enum Command {
     Jobs(JobsArguments),
     /// Run the system jobs of a database, and nothing else, until it is interrupted.
     Worker(WorkerArguments),
+    /// Compile the component on standard input for the host that started this process.
+    #[command(hide = true)]
+    CompileChild,
 }
 
 #[derive(Debug, Args)]

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use super::args::{Format, InspectArguments};
 use super::failure::Failure;
-use super::report::inspection::{self, Import, Inspection, Loaded};
+use super::report::inspection::{self, Inspection, Loaded};
 use super::report::plan::{self, Registered};
 use super::surroundings::Surroundings;
 use super::{Exit, build, load};
 use crate::model::StepDefinition;
 use crate::model::step::{Declaration, StepKey};
-use crate::wasm::{self, DeclaredBy, Plugin};
+use crate::wasm::{Admission, Admitted, DeclaredBy, Plugin};
 
 /// Looks into the component, loads it if it can be loaded, and shows what is known about it.
 pub(super) async fn run(
@@ -18,12 +18,14 @@ pub(super) async fn run(
     surroundings: &mut Surroundings,
 ) -> Result<Exit, Failure> {
     let path = build::component(&arguments.path, surroundings)?;
-    // Before loading, since what a component lacks is best seen where it is refused.
-    let found = wasm::inspect(&path)?;
     let options = load::Options { no_cache: arguments.no_cache, ..Default::default() };
     let engine = load::engine(options, surroundings)?;
-    let loaded = load::component(&engine, &path, surroundings).await;
-    let inspection = inspect(&path, found, loaded);
+    let progress = surroundings.errors.progress(&format!("loading {}", path.display()));
+    let Admitted { admission, plugin } = engine.admit(&path).await?;
+    if let Ok(plugin) = &plugin {
+        progress.done(&mut surroundings.errors, &load::how(plugin));
+    }
+    let inspection = inspect(&path, admission, plugin);
     let text = match arguments.format {
         Format::Text => inspection::render_text(&inspection, surroundings.output.width()),
         Format::Json => inspection::render_json(&inspection)
@@ -34,15 +36,10 @@ pub(super) async fn run(
     Ok(inspection.exit())
 }
 
-fn inspect(path: &Path, found: wasm::Inspection, loaded: Result<Plugin, Failure>) -> Inspection {
-    let (declaration, loaded) = match loaded {
+fn inspect(path: &Path, admission: Admission, plugin: crate::Result<Plugin>) -> Inspection {
+    let (declaration, loaded) = match plugin {
         Ok(plugin) => (Some(plugin.declaration().clone()), Ok(facts(&plugin))),
-        Err(failure) => (found.declaration, Err(failure.to_string())),
-    };
-    let import = |import: wasm::Import| Import {
-        name: import.name,
-        provided: import.provided,
-        note: import.note.to_owned(),
+        Err(error) => (admission.inspection.declaration.clone(), Err(error.to_string())),
     };
     let name = loaded.as_ref().map(|loaded| loaded.plugin.name.clone()).ok();
     Inspection {
@@ -51,15 +48,13 @@ fn inspect(path: &Path, found: wasm::Inspection, loaded: Result<Plugin, Failure>
         plan: declaration.as_ref().map(|declaration| plan_of(declaration, name)).unwrap_or_default(),
         loaded,
         declaration,
-        imports: found.imports.into_iter().map(import).collect(),
-        exports: found.exports,
+        admission,
     }
 }
 
 fn facts(plugin: &Plugin) -> Loaded {
     Loaded {
         plugin: load::report(plugin),
-        initial_memory_bytes: plugin.report().initial_memory_bytes,
         declared_by: match plugin.report().declared_by {
             DeclaredBy::Section => "its custom section, without running it",
             DeclaredBy::Function => "its function `declare`, run in a sandbox",

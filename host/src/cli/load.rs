@@ -8,7 +8,7 @@ use super::build;
 use super::failure::Failure;
 use super::report::PluginReport;
 use super::surroundings::Surroundings;
-use crate::wasm::{Engine, Plugin, Settings, Source};
+use crate::wasm::{Engine, Plugin, Program, Settings, Source};
 
 /// Requests that run at once: those of the program's own, and the asynchronous service's.
 pub(super) const CONCURRENCY: u32 = 8;
@@ -40,6 +40,7 @@ pub(super) fn engine(options: Options, surroundings: &mut Surroundings) -> Resul
     if let Some(depth) = options.depth {
         settings.depth_limit = depth;
     }
+    settings.compiler.program = surroundings.tools.compiler.clone().map(compiler);
     if !options.no_cache {
         settings.cache = surroundings.cache_directory.clone().or_else(user_cache);
     }
@@ -53,6 +54,11 @@ pub(super) fn engine(options: Options, surroundings: &mut Surroundings) -> Resul
         surroundings.errors.line(format_args!("compiled plugins are not kept: {error}"));
         Ok(engine)
     })
+}
+
+/// This program, told to compile.
+fn compiler(path: PathBuf) -> Program {
+    Program { path, arguments: vec!["compile-child".into()] }
 }
 
 fn user_cache() -> Option<PathBuf> {
@@ -108,12 +114,16 @@ pub(super) async fn component(
 ) -> Result<Plugin, Failure> {
     let progress = surroundings.errors.progress(&format!("loading {}", path.display()));
     let plugin = engine.load(path).await?;
-    let done = match plugin.report().source {
+    progress.done(&mut surroundings.errors, &how(&plugin));
+    Ok(plugin)
+}
+
+/// What was done to load a plugin.
+pub(super) fn how(plugin: &Plugin) -> String {
+    match plugin.report().source {
         Source::Compiled => format!("compiled {}", plugin.name()),
         Source::Cached => format!("loaded {} from the cache", plugin.name()),
-    };
-    progress.done(&mut surroundings.errors, &done);
-    Ok(plugin)
+    }
 }
 
 /// What the report says of a loaded plugin.

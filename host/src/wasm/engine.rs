@@ -1,16 +1,17 @@
 //! The engine: how guests are compiled, where their memory comes from, and what makes their time pass.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::wasm::cache::Cache;
+use crate::wasm::cache::{CACHE_BYTES_DEFAULT, Cache};
+use crate::wasm::compiler::Compiler;
 use crate::wasm::limits::Limits;
-use crate::wasm::plugin::Plugin;
+use crate::wasm::plugin::{Admitted, Plugin};
 use crate::wasm::run::State;
 use crate::wasm::v0_1::World;
 
@@ -20,9 +21,9 @@ pub const TICK: Duration = Duration::from_millis(10);
 /// Memory mappings of one live instance, as measured; the kernel bounds them per process.
 const MAPPINGS_PER_INSTANCE: u64 = 6;
 /// Core instances, memories and tables of one component at most: what components of interpreted languages need.
-const CORE_INSTANCES_PER_COMPONENT: u32 = 64;
-const MEMORIES_PER_COMPONENT: u32 = 4;
-const TABLES_PER_COMPONENT: u32 = 40;
+pub(super) const CORE_INSTANCES_PER_COMPONENT: u32 = 64;
+pub(super) const MEMORIES_PER_COMPONENT: u32 = 4;
+pub(super) const TABLES_PER_COMPONENT: u32 = 40;
 
 /// How an engine is made.
 #[derive(Clone, Debug)]
@@ -38,6 +39,11 @@ pub struct Settings {
     /// Where compiled components are kept; none compiles each at every start. The folder is made with access for its
     /// owner alone, since what is in it is machine code.
     pub cache: Option<PathBuf>,
+    /// Bytes of compiled code that are kept there; those that were not used for the longest time make room. Default:
+    /// 1 GiB.
+    pub cache_bytes: u64,
+    /// What compiles, and within which limits.
+    pub compiler: Compiler,
     /// Where the memory of guests comes from.
     pub allocation: Allocation,
 }
@@ -60,6 +66,8 @@ impl Default for Settings {
             depth_limit: crate::pipeline::DEPTH_LIMIT_DEFAULT,
             limits: Limits::default(),
             cache: None,
+            cache_bytes: CACHE_BYTES_DEFAULT,
+            compiler: Compiler::default(),
             allocation: Allocation::Pool,
         }
     }
@@ -71,6 +79,8 @@ pub struct Engine {
     pub(super) wasmtime: wasmtime::Engine,
     pub(super) linker: Arc<Linker<State>>,
     pub(super) cache: Option<Arc<Cache>>,
+    /// Held while a component is compiled.
+    pub(super) compiling: Arc<Mutex<()>>,
     settings: Arc<Settings>,
 }
 
@@ -92,18 +102,27 @@ impl Engine {
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)
             .and_then(|()| World::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state))
             .map_err(|error| cannot(format!("cannot define the host's interfaces: {error:#}")))?;
-        let cache = settings.cache.as_deref().map(Cache::open).transpose()?.map(Arc::new);
+        let cache = settings.cache.as_deref().map(|folder| Cache::open(folder, settings.cache_bytes));
+        let cache = cache.transpose()?.map(Arc::new);
         start_ticker(&wasmtime)?;
-        Ok(Self { wasmtime, linker: Arc::new(linker), cache, settings: Arc::new(settings) })
+        let (linker, settings) = (Arc::new(linker), Arc::new(settings));
+        Ok(Self { wasmtime, linker, cache, compiling: Arc::default(), settings })
     }
 
     /// Loads a component as a plugin: reads it, checks it, and compiles it unless it is cached. The blocking work runs off
-    /// the runtime's workers.
+    /// the runtime's workers; if the caller goes away, what has begun of it is still done.
     ///
     /// Fails with [`ErrorKind::InvalidPlugin`] and a message that says what the file is instead of a plugin for this host,
-    /// and the way out.
+    /// each problem with its way out. [`Engine::admit`] has them as data.
     pub async fn load(&self, path: impl AsRef<Path>) -> Result<Plugin> {
-        Plugin::load(self, path.as_ref()).await
+        self.admit(path).await?.plugin
+    }
+
+    /// Loads a component as a plugin, and says all that there is to say about it, also where it is refused.
+    ///
+    /// Fails only where there is nothing to judge: the file cannot be read, or is no component.
+    pub async fn admit(&self, path: impl AsRef<Path>) -> Result<Admitted> {
+        Plugin::admit(self, path.as_ref()).await
     }
 
     /// How it was made.
@@ -135,19 +154,26 @@ fn check_mappings(settings: &Settings) -> Result<()> {
 }
 
 fn config(settings: &Settings) -> Config {
-    let mut config = Config::new();
+    let mut config = code_config();
     config
-        .epoch_interruption(true)
-        // Only WASI 0.3 guests need it; it triples the cost of a call and makes nesting grow faster than linearly.
-        .concurrency_support(false)
         .max_wasm_stack(settings.limits.stack_bytes)
         .async_stack_size(settings.limits.stack_bytes + HOST_STACK_BYTES)
-        .wasm_backtrace_details(WasmBacktraceDetails::Enable)
         .allocation_strategy(match settings.allocation {
             Allocation::OnDemand => InstanceAllocationStrategy::OnDemand,
             Allocation::Pool => InstanceAllocationStrategy::Pooling(tuned(pool(settings))),
             Allocation::DefaultPool => InstanceAllocationStrategy::Pooling(pool(settings)),
         });
+    config
+}
+
+/// What compiled code depends on: the same for every host, so that one process can compile for another.
+pub(super) fn code_config() -> Config {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        // Only WASI 0.3 guests need it; it triples the cost of a call and makes nesting grow faster than linearly.
+        .concurrency_support(false)
+        .wasm_backtrace_details(WasmBacktraceDetails::Enable);
     config
 }
 
