@@ -7,6 +7,7 @@ mod deadline;
 mod declaration;
 mod failures;
 mod problems;
+mod trust;
 
 use stagegate::wasm::Plugin;
 use stagegate::{HostBuilder, Stage, StepDefinition};

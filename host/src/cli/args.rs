@@ -105,6 +105,9 @@ pub(super) struct RunArguments {
     pub(super) format: Format,
 
     #[command(flatten)]
+    pub(super) trust: TrustArguments,
+
+    #[command(flatten)]
     pub(super) limits: LimitArguments,
 
     /// The user that requests run as, where they do not name one, as a UUID. Default: the host itself.
@@ -127,6 +130,19 @@ pub(super) struct RunArguments {
     /// Show the host's own log on standard error; twice for more. Default: none.
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
+}
+
+/// Whose plugins are loaded.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct TrustArguments {
+    /// A public key of minisign, or its file, that plugins may be signed by: `x.wasm` in `x.wasm.minisig` beside it. May be
+    /// repeated. Default: none, and signatures are not checked.
+    #[arg(long = "trusted-key", value_name = "KEY")]
+    pub(super) keys: Vec<String>,
+
+    /// Refuse plugins that no trusted key has signed. Default: those with a wrong signature alone are refused.
+    #[arg(long, requires = "keys")]
+    pub(super) require_signatures: bool,
 }
 
 /// Limits of message requests and of the steps in them.
@@ -154,6 +170,9 @@ pub(super) struct InspectArguments {
     /// A component (`.wasm`), or the folder of a plugin crate.
     #[arg(value_name = "PATH")]
     pub(super) path: PathBuf,
+
+    #[command(flatten)]
+    pub(super) trust: TrustArguments,
 
     /// What the report looks like.
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -216,6 +235,9 @@ pub(super) struct DescribedArguments {
     /// those before it left. Default: the one beside each plugin, which a named one changes further.
     #[arg(long = "manifest", value_name = "FILE")]
     pub(super) manifests: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) trust: TrustArguments,
 
     /// What the report looks like.
     #[arg(long, value_enum, default_value_t = Format::Text)]

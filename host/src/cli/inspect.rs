@@ -18,7 +18,8 @@ pub(super) async fn run(
     surroundings: &mut Surroundings,
 ) -> Result<Exit, Failure> {
     let path = build::component(&arguments.path, surroundings)?;
-    let options = load::Options { no_cache: arguments.no_cache, ..Default::default() };
+    let trust = Some(&arguments.trust);
+    let options = load::Options { no_cache: arguments.no_cache, trust, ..Default::default() };
     let engine = load::engine(options, surroundings)?;
     let progress = surroundings.errors.progress(&format!("loading {}", path.display()));
     let Admitted { admission, plugin } = engine.admit(&path).await?;

@@ -32,7 +32,9 @@ pub(super) async fn run(arguments: &RunArguments, surroundings: &mut Surrounding
     let manifests = described::manifests(&arguments.plugins, &arguments.manifests)?;
 
     let named = arguments.database.as_ref().map(Named::read).transpose()?;
-    let options = load::Options { no_cache: arguments.no_cache, ..load::Options::of(&arguments.limits) };
+    let limits = load::Options::of(&arguments.limits);
+    let trust = Some(&arguments.trust);
+    let options = load::Options { no_cache: arguments.no_cache, trust, ..limits };
     let engine = load::engine(options, surroundings)?;
     let plugins = load::plugins(&engine, &arguments.plugins, surroundings).await?;
     let manifests = manifests.of(&plugins)?;

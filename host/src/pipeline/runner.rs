@@ -27,6 +27,11 @@ pub trait Runner: Send + Sync {
 
     /// Whether the steps are native code of the embedding service.
     fn is_native(&self) -> bool;
+
+    /// What identifies the plugin's content: its hash, where it has one.
+    fn content_hash(&self) -> Option<&Arc<str>> {
+        None
+    }
 }
 
 /// How a run of a step ended.

@@ -4,6 +4,7 @@
 mod bounds;
 mod contract;
 mod problem;
+mod provenance;
 mod report;
 mod resources;
 mod shape;
@@ -20,6 +21,7 @@ use crate::model::step::Declaration;
 pub use bounds::Complexity;
 pub(super) use problem::refusal;
 pub use problem::{Problem, ProblemKind};
+pub use provenance::{Package, Provenance, Tool};
 pub use report::{Admission, CheckedStep, Compilation, Validity};
 pub use resources::Resources;
 
@@ -63,6 +65,8 @@ pub struct Inspection {
     pub resources: Resources,
     /// How much there is to compile.
     pub complexity: Complexity,
+    /// What it says of where it comes from.
+    pub provenance: Provenance,
 }
 
 impl Inspection {
@@ -125,6 +129,7 @@ pub(super) fn examine(path: &Path, bytes: &[u8]) -> Result<Inspection> {
     let mut measure = bounds::Measure::default();
     let mut counter = resources::Counter::default();
     let mut resources = Resources::default();
+    let mut provenance = Provenance::default();
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(bytes) {
         let payload = payload.map_err(|error| {
@@ -154,7 +159,10 @@ pub(super) fn examine(path: &Path, bytes: &[u8]) -> Result<Inspection> {
                     exports.push(export.name.name.to_owned());
                 }
             }
-            Payload::CustomSection(section) if section.name() == Declaration::SECTION => {
+            Payload::CustomSection(section) if section.name() != Declaration::SECTION => {
+                provenance.read(&section, depth);
+            }
+            Payload::CustomSection(section) => {
                 if declaration.is_some() {
                     return Err(refused(format!("has two custom sections `{}`", Declaration::SECTION)));
                 }
@@ -169,7 +177,7 @@ pub(super) fn examine(path: &Path, bytes: &[u8]) -> Result<Inspection> {
         }
     }
     let imports = imports.iter().map(|name| import(name)).collect();
-    Ok(Inspection { imports, exports, declaration, resources, complexity: measure.found })
+    Ok(Inspection { imports, exports, declaration, resources, complexity: measure.found, provenance })
 }
 
 fn check_exports(exports: &[String]) -> Option<Problem> {

@@ -70,10 +70,10 @@ impl Cache {
 
     /// The name of the entry for a component, given by its content's hash and by all of the engine that its code depends
     /// on.
-    pub(super) fn name(&self, engine: &wasmtime::Engine, component: blake3::Hash) -> String {
+    pub(super) fn name(&self, engine: &wasmtime::Engine, component: &[u8; 32]) -> String {
         let mut hasher = HashToBytes(blake3::Hasher::new_keyed(&self.key));
         engine.precompile_compatibility_hash().hash(&mut hasher);
-        hasher.0.update(component.as_bytes());
+        hasher.0.update(component);
         hasher.0.finalize().to_hex().to_string()
     }
 

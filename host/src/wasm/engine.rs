@@ -13,6 +13,7 @@ use crate::wasm::compiler::Compiler;
 use crate::wasm::limits::Limits;
 use crate::wasm::plugin::{Admitted, Plugin};
 use crate::wasm::run::State;
+use crate::wasm::trust::Trust;
 use crate::wasm::v0_1::World;
 
 /// How often a computing guest is interrupted: the accuracy of the deadline. Ticks of 10 ms cost 0.2 % of a core, ticks
@@ -42,6 +43,8 @@ pub struct Settings {
     /// Bytes of compiled code that are kept there; those that were not used for the longest time make room. Default:
     /// 1 GiB.
     pub cache_bytes: u64,
+    /// Whose plugins are loaded. Default: everybody's.
+    pub trust: Trust,
     /// What compiles, and within which limits.
     pub compiler: Compiler,
     /// Where the memory of guests comes from.
@@ -67,6 +70,7 @@ impl Default for Settings {
             limits: Limits::default(),
             cache: None,
             cache_bytes: CACHE_BYTES_DEFAULT,
+            trust: Trust::default(),
             compiler: Compiler::default(),
             allocation: Allocation::Pool,
         }
@@ -91,6 +95,7 @@ impl Engine {
     /// Fails if the pool's addresses cannot be reserved, or if the kernel allows too few mappings for it.
     pub fn new(settings: Settings) -> Result<Self> {
         check_mappings(&settings)?;
+        settings.trust.check()?;
         let wasmtime = wasmtime::Engine::new(&config(&settings)).map_err(|error| {
             let slots = slots(&settings);
             cannot(format!(

@@ -1,9 +1,11 @@
 //! From a file to a component that is compiled and linked: all of a load that blocks.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
+use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
 
 use crate::model::error::Result;
@@ -18,7 +20,7 @@ use crate::wasm::v0_1::WorldPre;
 /// What there is of a plugin before its declaration is known.
 pub(super) struct Prepared {
     pub(super) path: PathBuf,
-    pub(super) hash: String,
+    pub(super) hash: Arc<str>,
     pub(super) component_bytes: u64,
     pub(super) admission: Admission,
     /// None if it is refused.
@@ -30,15 +32,24 @@ pub(super) fn prepare(engine: &Engine, path: PathBuf) -> Result<Prepared> {
     let bytes = admission::read(&path)?;
     let inspection = admission::examine(&path, &bytes)?;
     let mut admission = Admission::of(inspection, engine.settings());
-    let hash = blake3::hash(&bytes);
+    admission.judge_signature(&engine.settings().trust, &path, &bytes);
+    let hash = Sha256::digest(&bytes).into();
     if admission.is_refused() {
         // It is not compiled, so nothing is lost by looking at all of it.
         admission.judge_contract(&bytes);
     }
-    let world = obtain(engine, &bytes, hash, &mut admission)
+    let world = obtain(engine, &bytes, &hash, &mut admission)
         .and_then(|component| link(engine, &component, &bytes, &mut admission));
-    let (hash, component_bytes) = (hash.to_hex().to_string(), u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-    Ok(Prepared { path, hash, component_bytes, admission, world })
+    let component_bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    Ok(Prepared { path, hash: hex(&hash).into(), component_bytes, admission, world })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Checks the compiled component against the host's interfaces. None if it does not fit, which the report then says.
@@ -72,7 +83,7 @@ fn link(
 }
 
 /// The compiled component: out of the cache, or compiled now, one at a time. None if it is refused.
-fn obtain(engine: &Engine, bytes: &[u8], hash: blake3::Hash, admission: &mut Admission) -> Option<Component> {
+fn obtain(engine: &Engine, bytes: &[u8], hash: &[u8; 32], admission: &mut Admission) -> Option<Component> {
     if admission.is_refused() {
         return None;
     }

@@ -10,11 +10,12 @@ mod load;
 mod output;
 mod plugin;
 mod run;
+mod trust;
 mod v0_1;
 
 pub use admission::{
-    Admission, CheckedStep, Compilation, Complexity, Import, Inspection, Problem, ProblemKind, Resources,
-    Validity, inspect,
+    Admission, CheckedStep, Compilation, Complexity, Import, Inspection, Package, Problem, ProblemKind,
+    Provenance, Resources, Tool, Validity, inspect,
 };
 pub use compiler::{
     COMPILE_MEMORY_DEFAULT, COMPILE_THREADS_DEFAULT, COMPILE_TIME_DEFAULT, Compiler, Program, compile_child,
@@ -22,3 +23,4 @@ pub use compiler::{
 pub use engine::{Allocation, Engine, Settings, TICK};
 pub use limits::Limits;
 pub use plugin::{Admitted, DeclaredBy, LoadReport, Plugin, Source};
+pub use trust::{Signature, Trust, TrustedKey};

@@ -51,8 +51,8 @@ struct Inner {
 pub struct LoadReport {
     /// The file.
     pub path: PathBuf,
-    /// BLAKE3 of its content, in hex: what identifies the plugin.
-    pub hash: String,
+    /// SHA-256 of its content, in hex: what identifies the plugin. Registries and bills of materials name files by it too.
+    pub hash: Arc<str>,
     /// Its size.
     pub component_bytes: u64,
     /// The size of its machine code.
@@ -202,5 +202,9 @@ impl Runner for Plugin {
 
     fn is_native(&self) -> bool {
         false
+    }
+
+    fn content_hash(&self) -> Option<&Arc<str>> {
+        Some(&self.inner.report.hash)
     }
 }

@@ -1,6 +1,7 @@
 //! What `inspect` shows of a plugin.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -10,7 +11,9 @@ use super::text::{Page, Width, bytes, clean, duration};
 use super::{PluginReport, plan, text};
 use crate::cli::Exit;
 use crate::model::step::Declaration;
-use crate::wasm::{Admission, CheckedStep, Compilation, Import, Problem, Resources};
+use crate::wasm::{
+    Admission, CheckedStep, Compilation, Import, Problem, Provenance, Resources, Signature, Tool,
+};
 
 /// A component that was looked into, whether this host can run it or not.
 #[derive(Debug)]
@@ -71,13 +74,14 @@ fn facts(page: &mut Page, inspection: &Inspection) {
             fact(name, value);
         }
     }
+    provenance(&mut fact, &inspection.admission.inspection.provenance);
     fact("file", &inspection.path.display().to_string());
     let admission = &inspection.admission;
     let found = &admission.inspection;
     let size = bytes(inspection.component_bytes);
     match &inspection.loaded {
         Ok(Loaded { plugin, declared_by }) => {
-            fact("hash", &plugin.hash);
+            fact("sha256", &plugin.hash);
             fact("size", &format!("{size}, {} compiled", bytes(plugin.code_bytes)));
             let how = if plugin.cached { "compiled code from the cache" } else { "compiled" };
             fact("loaded", &format!("{how}, in {}", duration(plugin.load)));
@@ -89,6 +93,7 @@ fn facts(page: &mut Page, inspection: &Inspection) {
             fact("refused", "this host does not load it, for the problems below");
         }
     }
+    fact("signature", &signature(&admission.signature));
     let needs = &found.resources;
     let Resources { core_instances, memories, tables, .. } = needs;
     let memory = bytes(needs.initial_memory_bytes);
@@ -100,6 +105,49 @@ fn facts(page: &mut Page, inspection: &Inspection) {
     }
     if let Some(reason) = &compilation.not_kept {
         fact("cache", &format!("the compiled code could not be kept: {reason}"));
+    }
+}
+
+/// What it says of where it comes from.
+fn provenance(fact: &mut impl FnMut(&str, &str), provenance: &Provenance) {
+    let tools = |tools: &BTreeSet<Tool>| {
+        let tools = tools.iter().map(|tool| format!("{} {}", tool.name, tool.version).trim_end().to_owned());
+        Some(tools.collect::<Vec<_>>().join(", ")).filter(|text| !text.is_empty())
+    };
+    let Provenance { version, description, authors, licenses, source, homepage, revision, .. } = provenance;
+    let bill = provenance.packages.as_ref();
+    let bill =
+        bill.map(|packages| text::count(packages.len(), "package") + ", listed in JSON (cargo auditable)");
+    let facts = [
+        ("version", version.clone()),
+        ("about", description.clone()),
+        ("authors", authors.clone()),
+        ("licenses", licenses.clone()),
+        ("source", source.clone()),
+        ("homepage", homepage.clone()),
+        ("revision", revision.clone()),
+        ("language", tools(&provenance.languages)),
+        ("SDK", tools(&provenance.sdks)),
+        ("made with", tools(&provenance.processed_by)),
+        ("made of", bill),
+    ];
+    for (name, value) in facts {
+        if let Some(value) = value {
+            fact(name, &value);
+        }
+    }
+}
+
+fn signature(signature: &Signature) -> String {
+    match signature {
+        Signature::Missing => "none".to_owned(),
+        Signature::Valid { key, trusted_comment } => {
+            format!("valid, by the trusted key {key}: {trusted_comment}")
+        }
+        Signature::Untrusted { key } => {
+            format!("by the key {key}, which is not trusted, so nothing is known of it")
+        }
+        Signature::Invalid { reason } => format!("wrong: {reason}"),
     }
 }
 
@@ -167,6 +215,8 @@ struct Document<'a> {
     problems: &'a [Problem],
     resources: &'a Resources,
     steps: &'a [CheckedStep],
+    signature: &'a Signature,
+    provenance: &'a Provenance,
     #[serde(skip_serializing_if = "Option::is_none")]
     compilation: Option<&'a Compilation>,
 }
@@ -207,6 +257,8 @@ pub(in crate::cli) fn render_json(inspection: &Inspection) -> Result<String, ser
         problems: &inspection.admission.problems,
         resources: &inspection.admission.inspection.resources,
         steps: &inspection.admission.steps,
+        signature: &inspection.admission.signature,
+        provenance: &inspection.admission.inspection.provenance,
         compilation: inspection.admission.compilation.as_ref(),
     })
 }

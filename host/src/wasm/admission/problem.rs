@@ -30,6 +30,8 @@ pub struct Problem {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum ProblemKind {
+    /// It is not signed, or not by whom it should be.
+    Signature,
     /// It is a component of another world.
     World,
     /// It imports what this host does not have.

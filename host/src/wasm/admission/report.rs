@@ -1,5 +1,6 @@
 //! The admission report: what a component is, and all that is wrong with it.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -11,6 +12,7 @@ use crate::model::{Schema, StepDefinition};
 use crate::pipeline::registry;
 use crate::wasm::engine::Settings;
 use crate::wasm::plugin::Source;
+use crate::wasm::trust::{Signature, Trust};
 
 /// What was found out about a component before it serves a request.
 #[derive(Clone, Debug)]
@@ -18,6 +20,8 @@ use crate::wasm::plugin::Source;
 pub struct Admission {
     /// What its bytes say.
     pub inspection: Inspection,
+    /// Whether it is signed, and by whom.
+    pub signature: Signature,
     /// All that is wrong with it. A host loads it if none of them [refuses](Problem::refuses) it.
     pub problems: Vec<Problem>,
     /// The steps that it declares; none as long as that is not known.
@@ -84,7 +88,13 @@ impl Admission {
         let mut problems = inspection.world_problems();
         problems.extend(inspection.complexity.problems(&inspection.resources));
         problems.extend(inspection.resources.problems(limits));
-        let mut admission = Self { inspection, problems, steps: Vec::new(), compilation: None };
+        let mut admission = Self {
+            inspection,
+            signature: Signature::Missing,
+            problems,
+            steps: Vec::new(),
+            compilation: None,
+        };
         if let Some(declaration) = admission.inspection.declaration.clone() {
             admission.judge_steps(&declaration);
         }
@@ -95,6 +105,14 @@ impl Admission {
     #[must_use]
     pub fn is_refused(&self) -> bool {
         self.problems.iter().any(|problem| problem.refuses)
+    }
+
+    /// Looks at the signature beside the file.
+    pub(in crate::wasm) fn judge_signature(&mut self, trust: &Trust, path: &Path, component: &[u8]) {
+        self.signature = trust.signature(path, component);
+        if let Some(problem) = trust.problem(path, &self.signature) {
+            self.problems.insert(0, problem);
+        }
     }
 
     /// Adds how its contract differs from the host's in shape.
