@@ -1,6 +1,11 @@
 //! What the tests share: the built components, a host on a temporary database, and short names for what they say.
 
-#![allow(clippy::expect_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a helper that fails is a test that fails"
+)]
 
 // Beside it is the module of its tests, which goes by its name in the tests' binary.
 #[path = "postgres_server/mod.rs"]
@@ -15,6 +20,9 @@ use stagegate::{
     HostBuilder, NativeStep, Request, Response, Stage, StepContext, StepDefinition, Value,
 };
 
+#[path = "fuzz/mod.rs"]
+pub mod fuzz;
+pub mod hostile;
 pub mod interposed;
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));

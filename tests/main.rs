@@ -11,6 +11,7 @@
 mod cli;
 mod contract;
 mod crash;
+mod fuzzed;
 mod pipeline;
 mod postgres;
 mod registration;

@@ -41,6 +41,8 @@ pub mod code {
     pub const UNKNOWN_MESSAGE: i32 = -2_147_088_246;
     /// An earlier request failed, so the transaction cannot go on.
     pub const TRANSACTION_NOT_STARTED: i32 = -2_147_220_911;
+    /// The plugin is not granted what it reached for. Not a code of the platform, which has no such grants.
+    pub const CAPABILITY_DENIED: i32 = -1_610_350_591;
 }
 
 /// How the work that failed stands.

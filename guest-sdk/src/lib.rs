@@ -176,6 +176,12 @@
 //! defines entities and makes up records to try a plugin that has no requests file; where the definitions differ from
 //! what the plugin declares, it says so before it runs. So list every struct.
 //!
+//! # What it asks for
+//!
+//! Beyond the contract a plugin has nothing: no environment, no network, no secrets, clocks of a millisecond, and random
+//! numbers that can be foreseen. `asks(..)` in [`plugin!`] says what it wants; the operator grants it, or a part of it,
+//! and [`Context::capabilities`] gets it. What is not granted answers a fault that names the grant.
+//!
 //! # From step to step
 //!
 //! A struct with [`#[derive(Shared)]`](macro@Shared) passes from [`Context::share`] to [`Context::shared`], also into
@@ -186,12 +192,15 @@
 //! `crate-type = ["cdylib", "rlib"]`, then `cargo build --release --target wasm32-wasip2`. Native tests are
 //! `cargo test`, with `testing::Fake` as above. The crate's README goes from an empty folder to a run in three steps.
 
+mod capabilities;
 mod context;
 mod custom;
 mod declaration;
 mod entity;
 mod fault;
 mod field;
+#[cfg(feature = "http")]
+pub mod http;
 mod json;
 mod key;
 mod message;
@@ -210,11 +219,13 @@ pub mod trace;
 mod value;
 mod wit;
 
+pub use capabilities::Capabilities;
 pub use context::{Context, Mode, ParentContext, Stage};
 pub use custom::{CustomMessage, Response};
 pub use declaration::{
-    AttributeDeclaration, Binding, CONTRACT, Declaration, EntityDeclaration, ImageDeclaration, ImageType,
-    JobOptions, MessageDeclaration, ParameterDeclaration, SDK, StepDeclaration, StepsAllowed,
+    Asks, AttributeDeclaration, Binding, CONTRACT, Declaration, EntityDeclaration, HttpRule,
+    ImageDeclaration, ImageType, JobOptions, MessageDeclaration, ParameterDeclaration, SDK, StepDeclaration,
+    StepsAllowed,
 };
 pub use entity::{Column, Entity, Row, Shape};
 pub use fault::{Fault, OperationStatus, Result, code};
@@ -248,12 +259,12 @@ pub mod prelude {
         is_not_null, is_null, le, like, lt, ne, not_begins_with, not_between, not_ends_with, not_like,
     };
     pub use crate::{
-        AnyMessage, Assign, Associate, AttributeType, Call, Choice, Choices, ColumnSet, Context, Create,
-        CreateMultiple, CustomMessage, DateTime, Decimal, Delete, DeleteMultiple, Disassociate, Entity,
-        EntityCollection, EntityReference, Fault, Field, Key, Link, Message, Mode, Money, Organization,
-        Parameter, Parameters, Query, Record, Ref, Request, Response, Result, Retrieve, RetrieveMultiple,
-        Row, SetState, Shared, Stage, Step, SystemJob, UniqueIdentifier, Update, UpdateMultiple, Value, bail,
-        code, default, ensure, parameter, plugin, step, trace,
+        AnyMessage, Assign, Associate, AttributeType, Call, Capabilities, Choice, Choices, ColumnSet,
+        Context, Create, CreateMultiple, CustomMessage, DateTime, Decimal, Delete, DeleteMultiple,
+        Disassociate, Entity, EntityCollection, EntityReference, Fault, Field, Key, Link, Message, Mode,
+        Money, Organization, Parameter, Parameters, Query, Record, Ref, Request, Response, Result, Retrieve,
+        RetrieveMultiple, Row, SetState, Shared, Stage, Step, SystemJob, UniqueIdentifier, Update,
+        UpdateMultiple, Value, bail, code, default, ensure, parameter, plugin, step, trace,
     };
 }
 

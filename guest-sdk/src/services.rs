@@ -90,5 +90,8 @@ pub(crate) trait Services {
     fn save_checkpoint(&self, data: &[u8]) -> Result;
     fn report_progress(&self, percent: Option<u8>, note: &str) -> Result;
     fn postpone_until(&self, moment: DateTime) -> Result;
+    fn environment(&self, name: &str) -> Result<Option<String>>;
+    fn secret(&self, name: &str) -> Result<String>;
+    fn configuration_value(&self, key: &str) -> Result<String>;
     fn trace(&self, line: &str);
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bindings::exports::stagegate::plugin::steps as exported;
 use bindings::stagegate::plugin::{
-    execution_context, organization_service, system_job, tracing_service, types,
+    capabilities, execution_context, organization_service, system_job, tracing_service, types,
 };
 use convert::*;
 use declared::*;
@@ -48,6 +48,7 @@ pub fn declare(declaration: &Declaration) -> exported::Declaration {
             .iter()
             .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
             .collect(),
+        asks: asks_out(&declaration.asks),
     }
 }
 
@@ -253,6 +254,18 @@ impl Services for Host {
 
     fn postpone_until(&self, moment: DateTime) -> Result {
         system_job::postpone_until(moment.as_millis()).map_err(fault_in)
+    }
+
+    fn environment(&self, name: &str) -> Result<Option<String>> {
+        capabilities::environment(name).map_err(fault_in)
+    }
+
+    fn secret(&self, name: &str) -> Result<String> {
+        capabilities::secret(name).map_err(fault_in)
+    }
+
+    fn configuration_value(&self, key: &str) -> Result<String> {
+        capabilities::configuration(key).map_err(fault_in)
     }
 
     fn trace(&self, line: &str) {

@@ -1,7 +1,10 @@
 //! The host: everything put together, for the service that embeds it.
 
 mod follow;
+mod grants;
 mod registration;
+mod supervision;
+mod usage;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,21 +20,26 @@ use crate::model::registration::Override;
 use crate::model::step::StepKey;
 use crate::model::trace::StepRun;
 use crate::model::{
-    Clock, Definitions, Job, MessageDefinition, Request, Response, Schema, StepDefinition, SystemClock, Trace,
+    BreakerSettings, Clock, Definitions, Job, MessageDefinition, Quota, Request, Response, Schema,
+    StepDefinition, SystemClock, Trace,
 };
 use crate::pipeline::current::Current;
 use crate::pipeline::dry_run::DryRun;
+use crate::pipeline::gauge::Gauge;
 use crate::pipeline::host_job::CascadeThresholds;
 use crate::pipeline::native::NativeStep;
 use crate::pipeline::runner::Runner;
-use crate::pipeline::{DEPTH_LIMIT_DEFAULT, Doorbell, Pipeline, TIME_LIMIT_DEFAULT};
+use crate::pipeline::supervision::Supervisor;
+use crate::pipeline::{DEPTH_LIMIT_DEFAULT, Doorbell, Pipeline, SATURATED_RETRY_AFTER, TIME_LIMIT_DEFAULT};
 #[cfg(feature = "postgres")]
 use crate::store::{BoxFuture, postgres::Options as PostgresOptions};
 use crate::store::{JobSelect, PausedStep, Store};
 use crate::wasm::Plugin;
 use follow::{Following, Registrations};
+pub use grants::PluginCapabilities;
 pub use registration::Planned;
 use registration::sources::{Entry, Sources, definable};
+pub use usage::Usage;
 
 /// How often [`Host::idle`] looks at the jobs of other hosts.
 const IDLE_POLL: Duration = Duration::from_millis(50);
@@ -245,14 +253,15 @@ impl Host {
     }
 
     /// Waits until no job is ready to run or running. Jobs that wait for a later moment, for an operator or for a step
-    /// that is paused are not waited for.
+    /// that is paused are not waited for, and neither are those of steps that are disabled for a while, once no others are
+    /// left.
     pub async fn idle(&self) -> Result<()> {
         loop {
             let settled = self.inner.settled.notified();
             tokio::pin!(settled);
             // Before the look, so that what is settled between the look and the wait is not missed.
             settled.as_mut().enable();
-            if self.inner.pipeline.store.is_idle().await? {
+            if self.inner.pipeline.store.is_idle().await? || self.only_disabled_are_left().await? {
                 return Ok(());
             }
             if self.inner.pipeline.store.lease().is_none() {
@@ -314,7 +323,8 @@ impl Host {
                     self.inner.concurrency,
                     limit.as_millis()
                 ),
-            )),
+            )
+            .with_retry_after(SATURATED_RETRY_AFTER)),
         }
     }
 }
@@ -334,6 +344,8 @@ pub struct HostBuilder {
     retention: Option<Duration>,
     asynchronous_cascades: Option<CascadeThresholds>,
     observer: Option<jobs::Observer>,
+    breaker: Option<BreakerSettings>,
+    quotas: Vec<(String, Quota)>,
 }
 
 enum StoreChoice {
@@ -366,6 +378,8 @@ impl Default for HostBuilder {
             retention: Some(jobs::RETENTION_DEFAULT),
             asynchronous_cascades: None,
             observer: None,
+            breaker: Some(BreakerSettings::default()),
+            quotas: Vec::new(),
         }
     }
 }
@@ -404,8 +418,9 @@ impl HostBuilder {
     /// or, if the database keeps a registration of the plugin, with the steps of that. Plugins and native steps of equal
     /// rank run in the order of these calls, after the steps whose registration the database keeps.
     pub fn plugin(mut self, plugin: Plugin) -> Self {
-        let runner = Arc::new(plugin.clone().with_clock(Arc::clone(&self.clock)));
-        self.sources.entries.push(Entry::Declared(plugin.clone(), runner));
+        let guest = plugin.clone().with_clock(Arc::clone(&self.clock));
+        self.sources.guests.push(guest.clone());
+        self.sources.entries.push(Entry::Declared(plugin.clone(), Arc::new(guest)));
         self.sources.plugins.push(plugin);
         self
     }
@@ -419,11 +434,13 @@ impl HostBuilder {
         definition: StepDefinition,
         secure_configuration: Option<String>,
     ) -> Self {
+        let guest = plugin.clone().with_clock(Arc::clone(&self.clock));
+        self.sources.guests.push(guest.clone());
         self.sources.entries.push(Entry::Step(Box::new(Registration {
             plugin: plugin.name().to_owned(),
             definition,
             secure_configuration,
-            runner: Arc::new(plugin.clone().with_clock(Arc::clone(&self.clock))),
+            runner: Arc::new(guest),
         })));
         if !self.sources.plugins.iter().any(|known| known.name() == plugin.name()) {
             self.sources.plugins.push(plugin);
@@ -536,6 +553,8 @@ impl HostBuilder {
         });
         check_room(&self.sources.plugins, concurrency, self.depth_limit)?;
         let (store, registered) = self.open_and_register().await?;
+        let quotas = self.quotas()?;
+        let supervisor = Supervisor::new(self.breaker, quotas, Arc::clone(&self.clock), self.time_limit);
         let pipeline = Arc::new(Pipeline {
             store,
             registry: Current::new(Arc::clone(&registered.registry)),
@@ -544,6 +563,8 @@ impl HostBuilder {
             time_limit: self.time_limit,
             asynchronous_cascades: self.asynchronous_cascades,
             doorbell: Doorbell::default(),
+            supervisor,
+            transactions: Gauge::default(),
         });
         let admission = Arc::new(Semaphore::new(usize::try_from(concurrency).unwrap_or(usize::MAX)));
         let tally = Arc::new(Tally::default());

@@ -14,6 +14,7 @@
 //! - [`StepDefinition`]: where a step joins the pipeline; [`Manifest`] changes how a plugin's steps are registered, and
 //!   [`model::registration`] has the rule of what counts.
 //! - [`wasm::Engine`] compiles and loads plugins; [`wasm::Limits`] bounds what one run of them may use.
+//! - [`model::capability`]: what plugins ask for beyond that, and what an operator grants ([`HostBuilder::grant`], or a manifest).
 //! - [`Trace`] ([`Host::trace`]): what happened in a request, also in one that was rolled back.
 //! - [`Job`] ([`Host::jobs`]): asynchronous steps and how they ended.
 //! - [`store::Store`]: the seam to the database.
@@ -34,18 +35,19 @@ pub mod pipeline;
 pub mod store;
 pub mod wasm;
 
-pub use host::{Host, HostBuilder, Planned, PlannedStep, Traced};
+pub use host::{Host, HostBuilder, Planned, PlannedStep, PluginCapabilities, Traced, Usage};
 pub use jobs::JobTotals;
 pub use model::attribute::{AttributeDefinition, AttributeType};
 pub use model::definition::EntityDefinition;
 pub use model::error::{Error, ErrorKind, Location, Result};
 pub use model::{
-    Attributes, Binding, Cascade, Child, Clock, ColumnSet, Condition, DateTime, Definitions, Entity,
-    EntityCollection, EntityReference, Fault, Filter, FixedClock, Image, ImageType, ItemResponse, Job,
-    JobStatus, Join, KeyDefinition, Ledger, Link, Manifest, Message, MessageDefinition, Mode, NumberRange,
-    OperationStatus, Operator, Order, Ownership, Page, Parameter, ParameterType, Parameters, Query,
-    RelationshipDefinition, Request, Response, Schema, Stage, StateDefinition, StatusDefinition,
-    StepDefinition, StepsAllowed, SystemClock, Trace, UpsertResult, Value,
+    Attributes, Binding, BreakerSettings, Cascade, Cause, Child, Clock, ColumnSet, Condition, DateTime,
+    Definitions, Entity, EntityCollection, EntityReference, Fault, Filter, FixedClock, Image, ImageType,
+    ItemResponse, Job, JobStatus, Join, KeyDefinition, Ledger, Link, Manifest, Message, MessageDefinition,
+    Mode, NumberRange, OpenBreaker, OperationStatus, Operator, Order, Ownership, Page, Parameter,
+    ParameterType, Parameters, PluginUsage, Query, Quota, RelationshipDefinition, Request, Response, Schema,
+    Stage, StateDefinition, StatusDefinition, StepDefinition, StepsAllowed, SystemClock, Trace, UpsertResult,
+    Value,
 };
 pub use pipeline::dry_run::DryRun;
 pub use pipeline::native::{NativeStep, StepContext};

@@ -4,6 +4,7 @@ pub(crate) mod program;
 
 mod arguments;
 mod bad_input;
+mod capabilities;
 mod database;
 mod jobs;
 mod registration;

@@ -15,7 +15,9 @@ use stagegate::{
     NativeStep, Request, Stage, StepDefinition, Value,
 };
 use stagegate_tests::interposed::{Interposed, Moment};
-use stagegate_tests::{GUEST_MISBEHAVING, Log, PATIENCE, World, load, on_create, probe, string, tells};
+use stagegate_tests::{
+    GUEST_CAPABILITIES, GUEST_MISBEHAVING, Log, PATIENCE, World, load, on_create, probe, string, tells,
+};
 
 /// A world on a store that fails as `faults` says.
 async fn world(
@@ -116,6 +118,28 @@ async fn a_request_that_met_another_is_as_one_that_met_nobody() {
     })
     .await;
     assert!(verbs >= 4, "two inserts, the job and the commit at least: {verbs}");
+}
+
+/// What a guest draws by lot follows from the request, so that the second run does what the first did.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_second_run_has_the_random_numbers_of_the_first() {
+    let plugin = load(GUEST_CAPABILITIES).await;
+    let hits = Arc::new(AtomicU32::new(0));
+    let faults = move |moment: &Moment| {
+        let meets = moment.label == "Create probe" && moment.run == 1 && moment.name == "commit";
+        meets.then(|| {
+            hits.fetch_add(1, Ordering::Relaxed);
+            contention()
+        })
+    };
+    let (world, _folder) = world(faults, |host| guest(host, &plugin, "lucky")).await;
+    let trace = world.host.trace(Request::create(probe("a"))).await.trace.unwrap();
+    let runs = trace.events.into_iter().filter_map(|event| match event {
+        Event::Step(run) => Some(run.lines),
+        _ => None,
+    });
+    let [first, second] = runs.collect::<Vec<_>>().try_into().unwrap();
+    assert_eq!((first.len(), &first), (1, &second));
 }
 
 /// The trace has both runs, and between them what undid the first.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use stagegate::model::job::{JobPolicyOverride, Rate};
 use stagegate::model::registration::{Manifest, ParseError, Secret, StepOverride};
-use stagegate::{Condition, ErrorKind, Image, ImageType, Mode, Operator, Uuid};
+use stagegate::{Condition, ErrorKind, Image, ImageType, Mode, Operator, Quota, Uuid};
 
 fn parse(text: &str) -> Result<Manifest, ParseError> {
     Manifest::parse("guard.toml", text)
@@ -15,6 +15,7 @@ fn every_key_is_read() {
     let text = r#"
 plugin = "guard"
 enabled = false
+quota = { guest_time = "10s/1m", memory_bytes = 1_048_576 }
 
 [[step]]
 name = "approve_rise"
@@ -34,7 +35,7 @@ jobs = { ordered = true, unique = false, priority = -5, retries = 2, auto_delete
 "#;
     let step = StepOverride {
         name: "approve_rise".into(),
-        line: 5,
+        line: 6,
         mode: Some(Mode::Synchronous),
         rank: Some(-3),
         filtering_attributes: Some(vec!["creditlimit".into(), "name".into()]),
@@ -69,7 +70,13 @@ jobs = { ordered = true, unique = false, priority = -5, retries = 2, auto_delete
         source: "guard.toml".into(),
         plugin: Some("guard".into()),
         enabled: Some(false),
+        quota: Some(
+            Quota::default()
+                .guest_time(Duration::from_secs(10), Duration::from_secs(60))
+                .memory_bytes(1 << 20),
+        ),
         steps: vec![step],
+        grants: None,
     };
     assert_eq!(parse(text), Ok(expected));
     assert_eq!(parse(""), Ok(Manifest { source: "guard.toml".into(), ..Manifest::default() }));
@@ -152,6 +159,9 @@ fn beside_a_plugin_there_is_no_secret_and_no_other_plugin() {
         assert!(error.message().contains(expected), "{error}");
     };
     check("plugin = 'other'", "guard.toml: the manifest is about the plugin `other` and lies beside `guard`");
+    let quota = "guard.toml: the manifest has a quota, which only an operator sets; move it to a manifest of the operator's, \
+                 named with `--manifest`";
+    check("quota = { memory_bytes = 1 }", quota);
     check(
         "[[step]]\nname = 'a'\nsecure_configuration = 'hunter2'",
         "guard.toml:1: the manifest has a secure configuration of `a`, which only an operator sets",

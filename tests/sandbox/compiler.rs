@@ -141,6 +141,7 @@ fn a_child_without_a_host_or_of_another_version_does_nothing() {
     let says = |input: &str| compile_child(input.as_bytes(), Vec::new()).err().unwrap().message().to_owned();
     let said = says("hello");
     assert!(said.contains("no order of a host"), "{said}");
-    let said = says("{\"compatibility\":\"of tomorrow\",\"seconds\":1,\"memory_bytes\":1}\n");
+    let said =
+        says("{\"compatibility\":\"of tomorrow\",\"has_places\":true,\"seconds\":1,\"memory_bytes\":1}\n");
     assert!(said.contains("of another version than the host"), "{said}");
 }

@@ -59,7 +59,8 @@ async fn the_trace_of_a_step_that_panics_is_kept() {
 async fn a_host_goes_on_after_every_breakdown() {
     let plugin = load(GUEST_MISBEHAVING).await;
     let world = World::new(|host| {
-        let host = with(host, &plugin, "panic", "inner", Stage::PreOperation);
+        // Without the breaker, which would keep it from breaking down so often.
+        let host = with(host.breaker(None), &plugin, "panic", "inner", Stage::PreOperation);
         with(host, &plugin, "pass", "probe", Stage::PreOperation)
     })
     .await;

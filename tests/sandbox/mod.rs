@@ -1,12 +1,20 @@
 //! What a guest cannot do to its host: outlast its time, take its memory, bring it down.
 
 mod admission;
+mod author_tools;
+mod breaker;
 mod cache;
+mod capabilities;
+mod causes;
 mod compiler;
 mod deadline;
 mod declaration;
 mod failures;
+mod hostile;
+mod http;
+mod leaks;
 mod problems;
+mod quotas;
 mod trust;
 
 use stagegate::wasm::Plugin;

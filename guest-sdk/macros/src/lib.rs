@@ -1,5 +1,6 @@
 //! The macros of `stagegate-sdk`, which re-exports them all: use them from there.
 
+mod asks;
 mod choice;
 mod custom;
 mod entity;
@@ -99,6 +100,20 @@ pub fn step(arguments: TokenStream, function: TokenStream) -> TokenStream {
 /// of the steps' messages, and custom messages with their entities, are declared by themselves; `uses(User, Task)` after
 /// the steps adds those that the plugin only uses through the organization service, entities and custom messages alike,
 /// so that a host can check that they are defined.
+///
+/// `asks(..)` says what the plugin asks of its host beyond the contract; the operator of the host grants of it what they
+/// will, and the plugin runs without the rest:
+///
+/// | part | meaning |
+/// | --- | --- |
+/// | `http(GET, POST, "https://api.example.com")` | calls with these methods to scheme, host and port; `*.example.com` for any name below; may be there several times |
+/// | `environment("REGION", ..)` | environment variables of the host |
+/// | `secrets("bureau_key", ..)` | secrets, by name |
+/// | `configuration("rounds", ..)` | values that the operator configures, by key |
+/// | `random` | random numbers that nobody can foresee |
+/// | `clocks` | clocks finer than a millisecond |
+/// | `memory(64)` | MiB of memory above the limit of every plugin |
+/// | `background("2h")` | the longest time of one run of a background step |
 #[proc_macro]
 pub fn plugin(input: TokenStream) -> TokenStream {
     expand(syn::parse(input).map(|input| plugin::expand(&input)))

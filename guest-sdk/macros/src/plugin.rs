@@ -7,20 +7,29 @@ use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::{Error, Path, Token, Type, parenthesized};
 
+use crate::asks::Asks;
+
 pub(crate) struct Plugin {
     steps: Vec<Path>,
     uses: Vec<Type>,
+    asks: Option<Asks>,
 }
 
 impl Parse for Plugin {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let mut plugin = Self { steps: Vec::new(), uses: Vec::new() };
+        let mut plugin = Self { steps: Vec::new(), uses: Vec::new(), asks: None };
         while !input.is_empty() {
             let path: Path = input.parse()?;
             if path.is_ident("uses") && input.peek(syn::token::Paren) {
                 let content;
                 parenthesized!(content in input);
                 plugin.uses.extend(Punctuated::<Type, Token![,]>::parse_terminated(&content)?);
+            } else if path.is_ident("asks") && input.peek(syn::token::Paren) {
+                let content;
+                parenthesized!(content in input);
+                if plugin.asks.replace(content.parse()?).is_some() {
+                    return Err(Error::new(path.span(), "`asks(..)` is there twice; join them"));
+                }
             } else {
                 plugin.steps.push(path);
             }
@@ -46,6 +55,7 @@ pub(crate) fn expand(plugin: &Plugin) -> TokenStream {
         .uses
         .iter()
         .map(|used| quote_spanned!(used.span()=> <#used as ::stagegate_sdk::__private::Declares>::DECLARED));
+    let asking = plugin.asks.as_ref().map(Asks::expand).map(|asks| quote!(.asking(#asks)));
     quote! {
         const _: () = {
             const DECLARATION: ::stagegate_sdk::Declaration = ::stagegate_sdk::Declaration::new(
@@ -56,7 +66,7 @@ pub(crate) fn expand(plugin: &Plugin) -> TokenStream {
                 ],
                 &[#(#steps),*],
                 &[#(#uses),*],
-            );
+            )#asking;
             const LEN: ::core::primitive::usize = ::stagegate_sdk::__private::json_len(&DECLARATION);
 
             #[used]

@@ -8,6 +8,7 @@ use std::time::Duration;
 pub use parent::ParentContext;
 
 use crate::Result;
+use crate::capabilities::Capabilities;
 use crate::entity::Shape;
 use crate::organization::{Options, Organization};
 use crate::parameters::Parameter;
@@ -192,6 +193,11 @@ impl Context {
     /// The step's secure configuration: set by an operator, and not to be shown or traced.
     pub fn secure_configuration(&self) -> Option<String> {
         self.services.secure_configuration()
+    }
+
+    /// What the operator of the host grants the plugin: environment variables, secrets, configuration values.
+    pub fn capabilities(&self) -> Capabilities {
+        Capabilities::new(self.services.clone())
     }
 
     /// Keeps a line with the step's run. The macro [`trace!`](crate::trace!) formats one.

@@ -1,10 +1,12 @@
 //! What a plugin says about itself: built by the macros as constants, so that the host can read it from the component
 //! without running it.
 
+mod asks;
 mod check;
 mod jobs;
 mod message;
 
+pub use asks::{Asks, HttpRule};
 pub(crate) use check::checked;
 pub use jobs::JobOptions;
 pub use message::{Binding, MessageDeclaration, ParameterDeclaration, StepsAllowed};
@@ -116,6 +118,8 @@ pub struct Declaration {
     pub steps: &'static [Entry],
     /// Entities and custom messages beyond those of the steps.
     pub uses: &'static [Declared],
+    /// What it asks of its host.
+    pub asks: Asks,
 }
 
 impl Declaration {
@@ -179,9 +183,16 @@ impl Declaration {
             }
             index += 1;
         }
-        let declaration = Self { name, version, description, steps, uses };
+        let declaration = Self { name, version, description, steps, uses, asks: Asks::NOTHING };
         declaration.check_messages();
         declaration
+    }
+
+    /// The declaration of a plugin that asks for that.
+    #[must_use]
+    pub const fn asking(mut self, asks: Asks) -> Self {
+        self.asks = asks;
+        self
     }
 
     /// Two structs for one custom message must say the same.

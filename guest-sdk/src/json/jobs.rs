@@ -34,7 +34,7 @@ impl<const N: usize> Writer<N> {
     }
 
     /// The name of a member of the object that begins at `start`.
-    const fn member(&mut self, start: usize, name: &str) {
+    pub(super) const fn member(&mut self, start: usize, name: &str) {
         self.byte(if self.len == start { b'{' } else { b',' });
         self.string(name);
         self.byte(b':');

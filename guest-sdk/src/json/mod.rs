@@ -1,5 +1,6 @@
 //! The declaration as JSON, written by the compiler: the content of the custom section `stagegate:plugin`.
 
+mod asks;
 mod jobs;
 mod message;
 
@@ -138,7 +139,12 @@ impl<const N: usize> Writer<N> {
             self.string(properties[index].1);
             index += 1;
         }
-        self.raw("}}");
+        self.byte(b'}');
+        if !declaration.asks.is_nothing() {
+            self.raw(",\"asks\":");
+            self.asks(&declaration.asks);
+        }
+        self.byte(b'}');
     }
 
     const fn step(&mut self, step: &StepDeclaration) {

@@ -24,6 +24,12 @@ impl Drop for Entered {
     }
 }
 
+/// The organization whose step runs, the innermost.
+#[cfg(feature = "http")]
+pub(super) fn current() -> Option<Rc<RefCell<World>>> {
+    CURRENT.with_borrow(|current| current.last().cloned())
+}
+
 pub(crate) fn trace(line: &str) {
     match CURRENT.with_borrow(|current| current.last().cloned()) {
         Some(world) => world.borrow_mut().traces.push(line.to_owned()),

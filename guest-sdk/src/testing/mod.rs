@@ -8,9 +8,12 @@
 //! It is stricter than a host in one thing: a step that reads an image's column without asking for it panics, and the
 //! panic says what to add to `#[step]`. In a host the column reads as absent, and the trace has the line.
 
+mod capabilities;
 mod current;
 mod dates;
 mod filter;
+#[cfg(feature = "http")]
+mod http;
 mod jobs;
 mod operations;
 mod run;
@@ -34,6 +37,8 @@ use crate::{Result, Row};
 use world::{Relationship, World};
 
 pub(crate) use current::{fail, trace};
+#[cfg(feature = "http")]
+pub(crate) use http::answer;
 pub use jobs::Progress;
 #[doc(hidden)]
 pub use run::Called;
@@ -73,6 +78,7 @@ pub struct Fake {
     remaining: Duration,
     configuration: Option<String>,
     secure_configuration: Option<String>,
+    granted: capabilities::Granted,
 }
 
 impl Default for Fake {
@@ -95,6 +101,7 @@ impl Fake {
             remaining: Duration::from_secs(120),
             configuration: None,
             secure_configuration: None,
+            granted: capabilities::Granted::default(),
         }
     }
 

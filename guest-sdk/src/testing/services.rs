@@ -299,6 +299,18 @@ impl Services for FakeServices {
         self.postpone_job_until(moment)
     }
 
+    fn environment(&self, name: &str) -> Result<Option<String>> {
+        self.fake.granted_environment(name)
+    }
+
+    fn secret(&self, name: &str) -> Result<String> {
+        self.fake.granted_secret(name)
+    }
+
+    fn configuration_value(&self, key: &str) -> Result<String> {
+        self.fake.granted_configuration(key)
+    }
+
     fn trace(&self, line: &str) {
         self.fake.world.borrow_mut().traces.push(line.to_owned());
     }

@@ -32,6 +32,8 @@ pub(super) struct World {
     /// The pairs of many-to-many relationships, by name, both ways round.
     pub(super) pairs: BTreeSet<(String, EntityReference, EntityReference)>,
     pub(super) implementations: BTreeMap<String, Implementation>,
+    #[cfg(feature = "http")]
+    pub(super) responder: Option<super::http::Responder>,
     created: Vec<EntityReference>,
     pub(super) shared: BTreeMap<String, Value>,
     pub(super) traces: Vec<String>,
@@ -65,6 +67,8 @@ impl World {
             relationships: BTreeMap::new(),
             pairs: BTreeSet::new(),
             implementations: BTreeMap::new(),
+            #[cfg(feature = "http")]
+            responder: None,
             created: Vec::new(),
             shared: BTreeMap::new(),
             traces: Vec::new(),

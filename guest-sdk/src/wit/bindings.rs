@@ -16386,6 +16386,432 @@ pub mod stagegate {
                 }
             }
         }
+        /// What an operator grants a plugin of the host that it runs on. A plugin asks in its declaration; what is not granted
+        /// answers a fault with the code -1610350591 (0xA0040001), which names the grant.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod capabilities {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            pub type Fault = super::super::super::stagegate::plugin::types::Fault;
+            #[allow(unused_unsafe, clippy::all)]
+            /// An environment variable of the host, as it was when the host started; none if it is not set. A fault if it is not
+            /// granted.
+            #[allow(async_fn_in_trait)]
+            pub fn environment(
+                name: &str,
+            ) -> ::core::result::Result<::core::option::Option<_rt::String>, Fault> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 7 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 7
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = name;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "stagegate:plugin/capabilities@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "environment"]
+                        fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import2(ptr0.cast_mut(), len0, ptr1);
+                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                    let result22 = match l3 {
+                        0 => {
+                            let e = {
+                                let l4 = i32::from(
+                                    *ptr1.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                match l4 {
+                                    0 => None,
+                                    1 => {
+                                        let e = {
+                                            let l5 = *ptr1
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l6 = *ptr1
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len7 = l6;
+                                            let bytes7 = _rt::Vec::from_raw_parts(
+                                                l5.cast(),
+                                                len7,
+                                                len7,
+                                            );
+                                            _rt::string_lift(bytes7)
+                                        };
+                                        Some(e)
+                                    }
+                                    _ => _rt::invalid_enum_discriminant(),
+                                }
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l8 = *ptr1
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<i32>();
+                                let l9 = *ptr1
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l10 = *ptr1
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len11 = l10;
+                                let bytes11 = _rt::Vec::from_raw_parts(
+                                    l9.cast(),
+                                    len11,
+                                    len11,
+                                );
+                                let l12 = i32::from(
+                                    *ptr1
+                                        .add(4 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>(),
+                                );
+                                let l13 = *ptr1
+                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l14 = *ptr1
+                                    .add(6 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base21 = l13;
+                                let len21 = l14;
+                                let mut result21 = _rt::Vec::with_capacity(len21);
+                                for i in 0..len21 {
+                                    let base = base21
+                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                    let e21 = {
+                                        let l15 = *base.add(0).cast::<*mut u8>();
+                                        let l16 = *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len17 = l16;
+                                        let bytes17 = _rt::Vec::from_raw_parts(
+                                            l15.cast(),
+                                            len17,
+                                            len17,
+                                        );
+                                        let l18 = *base
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l19 = *base
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len20 = l19;
+                                        let bytes20 = _rt::Vec::from_raw_parts(
+                                            l18.cast(),
+                                            len20,
+                                            len20,
+                                        );
+                                        (_rt::string_lift(bytes17), _rt::string_lift(bytes20))
+                                    };
+                                    result21.push(e21);
+                                }
+                                _rt::cabi_dealloc(
+                                    base21,
+                                    len21 * (4 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                );
+                                super::super::super::stagegate::plugin::types::Fault {
+                                    code: l8,
+                                    message: _rt::string_lift(bytes11),
+                                    status: super::super::super::stagegate::plugin::types::OperationStatus::_lift(
+                                        l12 as u8,
+                                    ),
+                                    details: result21,
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result22
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// A secret. Not to be shown or traced. A fault if it is not granted.
+            #[allow(async_fn_in_trait)]
+            pub fn secret(name: &str) -> ::core::result::Result<_rt::String, Fault> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 7 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 7
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = name;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "stagegate:plugin/capabilities@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "secret"]
+                        fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import2(ptr0.cast_mut(), len0, ptr1);
+                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                    let result21 = match l3 {
+                        0 => {
+                            let e = {
+                                let l4 = *ptr1
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l5 = *ptr1
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len6 = l5;
+                                let bytes6 = _rt::Vec::from_raw_parts(
+                                    l4.cast(),
+                                    len6,
+                                    len6,
+                                );
+                                _rt::string_lift(bytes6)
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l7 = *ptr1
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<i32>();
+                                let l8 = *ptr1
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l9 = *ptr1
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len10 = l9;
+                                let bytes10 = _rt::Vec::from_raw_parts(
+                                    l8.cast(),
+                                    len10,
+                                    len10,
+                                );
+                                let l11 = i32::from(
+                                    *ptr1
+                                        .add(4 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>(),
+                                );
+                                let l12 = *ptr1
+                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l13 = *ptr1
+                                    .add(6 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base20 = l12;
+                                let len20 = l13;
+                                let mut result20 = _rt::Vec::with_capacity(len20);
+                                for i in 0..len20 {
+                                    let base = base20
+                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                    let e20 = {
+                                        let l14 = *base.add(0).cast::<*mut u8>();
+                                        let l15 = *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len16 = l15;
+                                        let bytes16 = _rt::Vec::from_raw_parts(
+                                            l14.cast(),
+                                            len16,
+                                            len16,
+                                        );
+                                        let l17 = *base
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l18 = *base
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len19 = l18;
+                                        let bytes19 = _rt::Vec::from_raw_parts(
+                                            l17.cast(),
+                                            len19,
+                                            len19,
+                                        );
+                                        (_rt::string_lift(bytes16), _rt::string_lift(bytes19))
+                                    };
+                                    result20.push(e20);
+                                }
+                                _rt::cabi_dealloc(
+                                    base20,
+                                    len20 * (4 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                );
+                                super::super::super::stagegate::plugin::types::Fault {
+                                    code: l7,
+                                    message: _rt::string_lift(bytes10),
+                                    status: super::super::super::stagegate::plugin::types::OperationStatus::_lift(
+                                        l11 as u8,
+                                    ),
+                                    details: result20,
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result21
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// A value that the operator configured. A fault if it is not granted.
+            #[allow(async_fn_in_trait)]
+            pub fn configuration(
+                key: &str,
+            ) -> ::core::result::Result<_rt::String, Fault> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 7 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 7
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = key;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "stagegate:plugin/capabilities@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "configuration"]
+                        fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import2(ptr0.cast_mut(), len0, ptr1);
+                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                    let result21 = match l3 {
+                        0 => {
+                            let e = {
+                                let l4 = *ptr1
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l5 = *ptr1
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len6 = l5;
+                                let bytes6 = _rt::Vec::from_raw_parts(
+                                    l4.cast(),
+                                    len6,
+                                    len6,
+                                );
+                                _rt::string_lift(bytes6)
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l7 = *ptr1
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<i32>();
+                                let l8 = *ptr1
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l9 = *ptr1
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len10 = l9;
+                                let bytes10 = _rt::Vec::from_raw_parts(
+                                    l8.cast(),
+                                    len10,
+                                    len10,
+                                );
+                                let l11 = i32::from(
+                                    *ptr1
+                                        .add(4 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>(),
+                                );
+                                let l12 = *ptr1
+                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l13 = *ptr1
+                                    .add(6 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base20 = l12;
+                                let len20 = l13;
+                                let mut result20 = _rt::Vec::with_capacity(len20);
+                                for i in 0..len20 {
+                                    let base = base20
+                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                    let e20 = {
+                                        let l14 = *base.add(0).cast::<*mut u8>();
+                                        let l15 = *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len16 = l15;
+                                        let bytes16 = _rt::Vec::from_raw_parts(
+                                            l14.cast(),
+                                            len16,
+                                            len16,
+                                        );
+                                        let l17 = *base
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l18 = *base
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len19 = l18;
+                                        let bytes19 = _rt::Vec::from_raw_parts(
+                                            l17.cast(),
+                                            len19,
+                                            len19,
+                                        );
+                                        (_rt::string_lift(bytes16), _rt::string_lift(bytes19))
+                                    };
+                                    result20.push(e20);
+                                }
+                                _rt::cabi_dealloc(
+                                    base20,
+                                    len20 * (4 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                );
+                                super::super::super::stagegate::plugin::types::Fault {
+                                    code: l7,
+                                    message: _rt::string_lift(bytes10),
+                                    status: super::super::super::stagegate::plugin::types::OperationStatus::_lift(
+                                        l11 as u8,
+                                    ),
+                                    details: result20,
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result21
+                }
+            }
+        }
         /// Requests to the service that the host stands in. Each runs through the whole pipeline, one deeper than the step that
         /// issues it, as the step's user and within what is left of its time.
         ///
@@ -35822,6 +36248,63 @@ pub mod exports {
                             .finish()
                     }
                 }
+                /// What the plugin wants to call by HTTP, with `wasi:http`.
+                #[derive(Clone)]
+                pub struct HttpRule {
+                    /// The methods, in capitals, but neither `CONNECT` nor `TRACE`.
+                    pub methods: _rt::Vec<_rt::String>,
+                    /// Scheme, host and port, for example `https://api.example.com` or `https://*.example.com:8443`. A `*.` in front stands
+                    /// for one label or more.
+                    pub origin: _rt::String,
+                }
+                impl ::core::fmt::Debug for HttpRule {
+                    fn fmt(
+                        &self,
+                        f: &mut ::core::fmt::Formatter<'_>,
+                    ) -> ::core::fmt::Result {
+                        f.debug_struct("HttpRule")
+                            .field("methods", &self.methods)
+                            .field("origin", &self.origin)
+                            .finish()
+                    }
+                }
+                /// What the plugin asks of its host beyond the contract. It gets what an operator grants of it, and runs without the rest.
+                #[derive(Clone)]
+                pub struct Asks {
+                    /// What it wants to call.
+                    pub http: _rt::Vec<HttpRule>,
+                    /// The names of environment variables of the host.
+                    pub environment: _rt::Vec<_rt::String>,
+                    /// The names of secrets.
+                    pub secrets: _rt::Vec<_rt::String>,
+                    /// The keys of configuration values.
+                    pub configuration: _rt::Vec<_rt::String>,
+                    /// Random numbers that nobody can foresee.
+                    pub random: bool,
+                    /// Clocks finer than a millisecond.
+                    pub clocks: bool,
+                    /// MiB of memory above the limit of every plugin.
+                    pub memory: u32,
+                    /// The longest time of one run of a background step, in seconds.
+                    pub background: ::core::option::Option<u64>,
+                }
+                impl ::core::fmt::Debug for Asks {
+                    fn fmt(
+                        &self,
+                        f: &mut ::core::fmt::Formatter<'_>,
+                    ) -> ::core::fmt::Result {
+                        f.debug_struct("Asks")
+                            .field("http", &self.http)
+                            .field("environment", &self.environment)
+                            .field("secrets", &self.secrets)
+                            .field("configuration", &self.configuration)
+                            .field("random", &self.random)
+                            .field("clocks", &self.clocks)
+                            .field("memory", &self.memory)
+                            .field("background", &self.background)
+                            .finish()
+                    }
+                }
                 /// All that a plugin says about itself.
                 #[derive(Clone)]
                 pub struct Declaration {
@@ -35833,6 +36316,8 @@ pub mod exports {
                     pub messages: _rt::Vec<MessageDeclaration>,
                     /// Further facts, name and text: `name`, `version`, `description`, `sdk`. An open set.
                     pub properties: _rt::Vec<(_rt::String, _rt::String)>,
+                    /// What it asks of its host.
+                    pub asks: Asks,
                 }
                 impl ::core::fmt::Debug for Declaration {
                     fn fmt(
@@ -35844,6 +36329,7 @@ pub mod exports {
                             .field("entities", &self.entities)
                             .field("messages", &self.messages)
                             .field("properties", &self.properties)
+                            .field("asks", &self.asks)
                             .finish()
                     }
                 }
@@ -35859,6 +36345,7 @@ pub mod exports {
                             entities: entities2,
                             messages: messages2,
                             properties: properties2,
+                            asks: asks2,
                         } = result0;
                         let vec18 = steps2;
                         let len18 = vec18.len();
@@ -36605,6 +37092,212 @@ pub mod exports {
                         *ptr1
                             .add(6 * ::core::mem::size_of::<*const u8>())
                             .cast::<*mut u8>() = result48;
+                        let Asks {
+                            http: http49,
+                            environment: environment49,
+                            secrets: secrets49,
+                            configuration: configuration49,
+                            random: random49,
+                            clocks: clocks49,
+                            memory: memory49,
+                            background: background49,
+                        } = asks2;
+                        let vec54 = http49;
+                        let len54 = vec54.len();
+                        let layout54 = _rt::alloc::Layout::from_size_align(
+                                vec54.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                ::core::mem::size_of::<*const u8>(),
+                            )
+                            .unwrap();
+                        let (result54, _cleanup54) = wit_bindgen::rt::Cleanup::new(
+                            layout54,
+                        );
+                        if let Some(cleanup) = _cleanup54 {
+                            cleanup.forget();
+                        }
+                        for (i, e) in vec54.into_iter().enumerate() {
+                            let base = result54
+                                .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let HttpRule { methods: methods50, origin: origin50 } = e;
+                                let vec52 = methods50;
+                                let len52 = vec52.len();
+                                let layout52 = _rt::alloc::Layout::from_size_align(
+                                        vec52.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                        ::core::mem::size_of::<*const u8>(),
+                                    )
+                                    .unwrap();
+                                let (result52, _cleanup52) = wit_bindgen::rt::Cleanup::new(
+                                    layout52,
+                                );
+                                if let Some(cleanup) = _cleanup52 {
+                                    cleanup.forget();
+                                }
+                                for (i, e) in vec52.into_iter().enumerate() {
+                                    let base = result52
+                                        .add(i * (2 * ::core::mem::size_of::<*const u8>()));
+                                    {
+                                        let vec51 = (e.into_bytes()).into_boxed_slice();
+                                        let ptr51 = vec51.as_ptr().cast::<u8>();
+                                        let len51 = vec51.len();
+                                        ::core::mem::forget(vec51);
+                                        *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len51;
+                                        *base.add(0).cast::<*mut u8>() = ptr51.cast_mut();
+                                    }
+                                }
+                                *base
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len52;
+                                *base.add(0).cast::<*mut u8>() = result52;
+                                let vec53 = (origin50.into_bytes()).into_boxed_slice();
+                                let ptr53 = vec53.as_ptr().cast::<u8>();
+                                let len53 = vec53.len();
+                                ::core::mem::forget(vec53);
+                                *base
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len53;
+                                *base
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr53.cast_mut();
+                            }
+                        }
+                        *ptr1
+                            .add(9 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>() = len54;
+                        *ptr1
+                            .add(8 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>() = result54;
+                        let vec56 = environment49;
+                        let len56 = vec56.len();
+                        let layout56 = _rt::alloc::Layout::from_size_align(
+                                vec56.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                ::core::mem::size_of::<*const u8>(),
+                            )
+                            .unwrap();
+                        let (result56, _cleanup56) = wit_bindgen::rt::Cleanup::new(
+                            layout56,
+                        );
+                        if let Some(cleanup) = _cleanup56 {
+                            cleanup.forget();
+                        }
+                        for (i, e) in vec56.into_iter().enumerate() {
+                            let base = result56
+                                .add(i * (2 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let vec55 = (e.into_bytes()).into_boxed_slice();
+                                let ptr55 = vec55.as_ptr().cast::<u8>();
+                                let len55 = vec55.len();
+                                ::core::mem::forget(vec55);
+                                *base
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len55;
+                                *base.add(0).cast::<*mut u8>() = ptr55.cast_mut();
+                            }
+                        }
+                        *ptr1
+                            .add(11 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>() = len56;
+                        *ptr1
+                            .add(10 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>() = result56;
+                        let vec58 = secrets49;
+                        let len58 = vec58.len();
+                        let layout58 = _rt::alloc::Layout::from_size_align(
+                                vec58.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                ::core::mem::size_of::<*const u8>(),
+                            )
+                            .unwrap();
+                        let (result58, _cleanup58) = wit_bindgen::rt::Cleanup::new(
+                            layout58,
+                        );
+                        if let Some(cleanup) = _cleanup58 {
+                            cleanup.forget();
+                        }
+                        for (i, e) in vec58.into_iter().enumerate() {
+                            let base = result58
+                                .add(i * (2 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let vec57 = (e.into_bytes()).into_boxed_slice();
+                                let ptr57 = vec57.as_ptr().cast::<u8>();
+                                let len57 = vec57.len();
+                                ::core::mem::forget(vec57);
+                                *base
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len57;
+                                *base.add(0).cast::<*mut u8>() = ptr57.cast_mut();
+                            }
+                        }
+                        *ptr1
+                            .add(13 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>() = len58;
+                        *ptr1
+                            .add(12 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>() = result58;
+                        let vec60 = configuration49;
+                        let len60 = vec60.len();
+                        let layout60 = _rt::alloc::Layout::from_size_align(
+                                vec60.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                ::core::mem::size_of::<*const u8>(),
+                            )
+                            .unwrap();
+                        let (result60, _cleanup60) = wit_bindgen::rt::Cleanup::new(
+                            layout60,
+                        );
+                        if let Some(cleanup) = _cleanup60 {
+                            cleanup.forget();
+                        }
+                        for (i, e) in vec60.into_iter().enumerate() {
+                            let base = result60
+                                .add(i * (2 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let vec59 = (e.into_bytes()).into_boxed_slice();
+                                let ptr59 = vec59.as_ptr().cast::<u8>();
+                                let len59 = vec59.len();
+                                ::core::mem::forget(vec59);
+                                *base
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len59;
+                                *base.add(0).cast::<*mut u8>() = ptr59.cast_mut();
+                            }
+                        }
+                        *ptr1
+                            .add(15 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>() = len60;
+                        *ptr1
+                            .add(14 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>() = result60;
+                        *ptr1
+                            .add(16 * ::core::mem::size_of::<*const u8>())
+                            .cast::<u8>() = (match random49 {
+                            true => 1,
+                            false => 0,
+                        }) as u8;
+                        *ptr1
+                            .add(1 + 16 * ::core::mem::size_of::<*const u8>())
+                            .cast::<u8>() = (match clocks49 {
+                            true => 1,
+                            false => 0,
+                        }) as u8;
+                        *ptr1
+                            .add(4 + 16 * ::core::mem::size_of::<*const u8>())
+                            .cast::<i32>() = _rt::as_i32(memory49);
+                        match background49 {
+                            Some(e) => {
+                                *ptr1
+                                    .add(8 + 16 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<u8>() = (1i32) as u8;
+                                *ptr1
+                                    .add(16 + 16 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<i64>() = _rt::as_i64(e);
+                            }
+                            None => {
+                                *ptr1
+                                    .add(8 + 16 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<u8>() = (0i32) as u8;
+                            }
+                        };
                         ptr1
                     }
                 }
@@ -37061,6 +37754,126 @@ pub mod exports {
                             len92 * (4 * ::core::mem::size_of::<*const u8>()),
                             ::core::mem::size_of::<*const u8>(),
                         );
+                        let l93 = *arg0
+                            .add(8 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>();
+                        let l94 = *arg0
+                            .add(9 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let base102 = l93;
+                        let len102 = l94;
+                        for i in 0..len102 {
+                            let base = base102
+                                .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let l95 = *base.add(0).cast::<*mut u8>();
+                                let l96 = *base
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base99 = l95;
+                                let len99 = l96;
+                                for i in 0..len99 {
+                                    let base = base99
+                                        .add(i * (2 * ::core::mem::size_of::<*const u8>()));
+                                    {
+                                        let l97 = *base.add(0).cast::<*mut u8>();
+                                        let l98 = *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        _rt::cabi_dealloc(l97, l98, 1);
+                                    }
+                                }
+                                _rt::cabi_dealloc(
+                                    base99,
+                                    len99 * (2 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                );
+                                let l100 = *base
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l101 = *base
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                _rt::cabi_dealloc(l100, l101, 1);
+                            }
+                        }
+                        _rt::cabi_dealloc(
+                            base102,
+                            len102 * (4 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        );
+                        let l103 = *arg0
+                            .add(10 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>();
+                        let l104 = *arg0
+                            .add(11 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let base107 = l103;
+                        let len107 = l104;
+                        for i in 0..len107 {
+                            let base = base107
+                                .add(i * (2 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let l105 = *base.add(0).cast::<*mut u8>();
+                                let l106 = *base
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                _rt::cabi_dealloc(l105, l106, 1);
+                            }
+                        }
+                        _rt::cabi_dealloc(
+                            base107,
+                            len107 * (2 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        );
+                        let l108 = *arg0
+                            .add(12 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>();
+                        let l109 = *arg0
+                            .add(13 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let base112 = l108;
+                        let len112 = l109;
+                        for i in 0..len112 {
+                            let base = base112
+                                .add(i * (2 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let l110 = *base.add(0).cast::<*mut u8>();
+                                let l111 = *base
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                _rt::cabi_dealloc(l110, l111, 1);
+                            }
+                        }
+                        _rt::cabi_dealloc(
+                            base112,
+                            len112 * (2 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        );
+                        let l113 = *arg0
+                            .add(14 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>();
+                        let l114 = *arg0
+                            .add(15 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let base117 = l113;
+                        let len117 = l114;
+                        for i in 0..len117 {
+                            let base = base117
+                                .add(i * (2 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let l115 = *base.add(0).cast::<*mut u8>();
+                                let l116 = *base
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                _rt::cabi_dealloc(l115, l116, 1);
+                            }
+                        }
+                        _rt::cabi_dealloc(
+                            base117,
+                            len117 * (2 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        );
                     }
                 }
                 #[doc(hidden)]
@@ -37240,16 +38053,15 @@ pub mod exports {
                 }
                 #[doc(hidden)]
                 pub use __export_stagegate_plugin_steps_0_1_0_cabi;
-                #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
-                #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                #[repr(align(8))]
                 struct _RetArea(
                     [::core::mem::MaybeUninit<
                         u8,
-                    >; 8 * ::core::mem::size_of::<*const u8>()],
+                    >; 24 + 16 * ::core::mem::size_of::<*const u8>()],
                 );
                 static mut _RET_AREA: _RetArea = _RetArea(
-                    [::core::mem::MaybeUninit::uninit(); 8
-                        * ::core::mem::size_of::<*const u8>()],
+                    [::core::mem::MaybeUninit::uninit(); 24
+                        + 16 * ::core::mem::size_of::<*const u8>()],
                 );
             }
         }
@@ -37432,9 +38244,9 @@ macro_rules! __export_plugin_impl {
         =
         "component-type:wit-bindgen:0.61.1:stagegate:plugin@0.1.0:plugin:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 4725] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 5015] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xf8#\x01A\x02\x01A\x1a\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x9a&\x01A\x02\x01A\x1c\
 \x01B=\x01r\x02\x04highw\x03loww\x04\0\x11unique-identifier\x03\0\0\x01r\x03\x04\
 highx\x03loww\x05scale}\x04\0\x07decimal\x03\0\x02\x01x\x04\0\x09date-time\x03\0\
 \x04\x01r\x02\x06entitys\x02id\x01\x04\0\x10entity-reference\x03\0\x06\x01pz\x01\
@@ -37493,52 +38305,59 @@ ut-entity\x01\x1f\x01k\x0f\x01@\x01\x04names\0+\x04\0\x0fshared-variable\x01,\x0
 @\x01\x05levely\0.\x04\0\x0eparent-context\x01/\x01@\x02\x05levely\x04names\0+\x04\
 \0\x16parent-shared-variable\x010\x01ks\x01@\0\01\x04\0\x0dconfiguration\x012\x04\
 \0\x14secure-configuration\x012\x03\0(stagegate:plugin/execution-context@0.1.0\x05\
-\x09\x02\x03\0\0\x11entity-collection\x02\x03\0\0\x10entity-reference\x02\x03\0\0\
-\x0fnamed-parameter\x02\x03\0\0\x05query\x01B0\x02\x03\x02\x01\x02\x04\0\x0acolu\
-mn-set\x03\0\0\x02\x03\x02\x01\x04\x04\0\x06entity\x03\0\x02\x02\x03\x02\x01\x0a\
-\x04\0\x11entity-collection\x03\0\x04\x02\x03\x02\x01\x0b\x04\0\x10entity-refere\
-nce\x03\0\x06\x02\x03\x02\x01\x05\x04\0\x05fault\x03\0\x08\x02\x03\x02\x01\x0c\x04\
-\0\x0fnamed-parameter\x03\0\x0a\x02\x03\x02\x01\x0d\x04\0\x05query\x03\0\x0c\x02\
-\x03\x02\x01\x07\x04\0\x11unique-identifier\x03\0\x0e\x01p\x0b\x01k\x0f\x01r\x03\
-\x07messages\x0aparameters\x10\x04user\x11\x04\0\x07request\x03\0\x12\x01j\x01\x0f\
-\x01\x09\x01@\x01\x06entity\x03\0\x14\x04\0\x06create\x01\x15\x01j\x01\x03\x01\x09\
-\x01@\x02\x06target\x07\x07columns\x01\0\x16\x04\0\x08retrieve\x01\x17\x01j\0\x01\
-\x09\x01@\x01\x06entity\x03\0\x18\x04\0\x06update\x01\x19\x01@\x01\x06target\x07\
-\0\x18\x04\0\x06delete\x01\x1a\x01j\x01\x05\x01\x09\x01@\x01\x05query\x0d\0\x1b\x04\
-\0\x11retrieve-multiple\x01\x1c\x01@\x01\x09fetch-xmls\0\x1b\x04\0\x05fetch\x01\x1d\
-\x01j\x01\x10\x01\x09\x01@\x01\x07request\x13\0\x1e\x04\0\x07execute\x01\x1f\x01\
-p\x13\x01p\x10\x01j\x01!\x01\x09\x01@\x01\x08requests\x20\0\"\x04\0\x13execute-t\
-ransaction\x01#\x01p\x1e\x01j\x01$\x01\x09\x01@\x02\x08requests\x20\x11continue-\
-on-error\x7f\0%\x04\0\x10execute-multiple\x01&\x03\0+stagegate:plugin/organizati\
-on-service@0.1.0\x05\x0e\x01B\x12\x02\x03\x02\x01\x03\x04\0\x09date-time\x03\0\0\
-\x02\x03\x02\x01\x05\x04\0\x05fault\x03\0\x02\x01@\0\0y\x04\0\x07attempt\x01\x04\
-\x01p}\x01k\x05\x01@\0\0\x06\x04\0\x0acheckpoint\x01\x07\x01j\0\x01\x03\x01@\x01\
-\x04data\x05\0\x08\x04\0\x0fsave-checkpoint\x01\x09\x01k}\x01@\x02\x07percent\x0a\
-\x04notes\0\x08\x04\0\x0freport-progress\x01\x0b\x01@\x01\x06moment\x01\0\x08\x04\
-\0\x0epostpone-until\x01\x0c\x03\0!stagegate:plugin/system-job@0.1.0\x05\x0f\x01\
-B\x02\x01@\x01\x04lines\x01\0\x04\0\x05trace\x01\0\x03\0&stagegate:plugin/tracin\
-g-service@0.1.0\x05\x10\x02\x03\0\x01\x04mode\x02\x03\0\x01\x05stage\x01B*\x02\x03\
-\x02\x01\x05\x04\0\x05fault\x03\0\0\x02\x03\x02\x01\x11\x04\0\x04mode\x03\0\x02\x02\
-\x03\x02\x01\x12\x04\0\x05stage\x03\0\x04\x01m\x03\x09pre-image\x0apost-image\x04\
-both\x04\0\x0aimage-type\x03\0\x06\x01ps\x01ks\x01r\x04\x05aliass\x0aimage-type\x07\
-\x0aattributes\x08\x0crelationship\x09\x04\0\x05image\x03\0\x0a\x01r\x06\x07orde\
-red\x7f\x06unique\x7f\x08priorityz\x07retriesy\x0bauto-delete\x7f\x0abackground\x7f\
-\x04\0\x0bjob-options\x03\0\x0c\x01p\x0b\x01k\x0d\x01r\x0c\x04names\x07messages\x06\
-entity\x09\x05stage\x05\x04mode\x03\x04rankz\x14filtering-attributes\x08\x06imag\
-es\x0e\x0dconfiguration\x09\x0bdescription\x09\x0cchanged-only\x7f\x04jobs\x0f\x04\
-\0\x04step\x03\0\x10\x01r\x03\x04names\x0eattribute-types\x07targets\x08\x04\0\x15\
-attribute-declaration\x03\0\x12\x01p\x13\x01r\x02\x0clogical-names\x0aattributes\
-\x14\x04\0\x12entity-declaration\x03\0\x15\x01r\x04\x04names\x0eparameter-types\x08\
-optional\x7f\x06entity\x09\x04\0\x15parameter-declaration\x03\0\x17\x01q\x03\x06\
-global\0\0\x06entity\x01s\0\x11entity-collection\x01s\0\x04\0\x07binding\x03\0\x19\
-\x01p\x18\x01r\x06\x04names\x07binding\x1a\x05stepss\x0aparameters\x1b\x0aproper\
-ties\x1b\x0bdescription\x09\x04\0\x13message-declaration\x03\0\x1c\x01p\x11\x01p\
-\x16\x01p\x1d\x01o\x02ss\x01p!\x01r\x04\x05steps\x1e\x08entities\x1f\x08messages\
-\x20\x0aproperties\"\x04\0\x0bdeclaration\x03\0#\x01@\0\0$\x04\0\x07declare\x01%\
-\x01j\0\x01\x01\x01@\x01\x04steps\0&\x04\0\x07execute\x01'\x04\0\x1cstagegate:pl\
-ugin/steps@0.1.0\x05\x13\x04\0\x1dstagegate:plugin/plugin@0.1.0\x04\0\x0b\x0c\x01\
-\0\x06plugin\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x07\
-0.258.3\x10wit-bindgen-rust\x060.61.1";
+\x09\x01B\x0b\x02\x03\x02\x01\x05\x04\0\x05fault\x03\0\0\x01ks\x01j\x01\x02\x01\x01\
+\x01@\x01\x04names\0\x03\x04\0\x0benvironment\x01\x04\x01j\x01s\x01\x01\x01@\x01\
+\x04names\0\x05\x04\0\x06secret\x01\x06\x01@\x01\x03keys\0\x05\x04\0\x0dconfigur\
+ation\x01\x07\x03\0#stagegate:plugin/capabilities@0.1.0\x05\x0a\x02\x03\0\0\x11e\
+ntity-collection\x02\x03\0\0\x10entity-reference\x02\x03\0\0\x0fnamed-parameter\x02\
+\x03\0\0\x05query\x01B0\x02\x03\x02\x01\x02\x04\0\x0acolumn-set\x03\0\0\x02\x03\x02\
+\x01\x04\x04\0\x06entity\x03\0\x02\x02\x03\x02\x01\x0b\x04\0\x11entity-collectio\
+n\x03\0\x04\x02\x03\x02\x01\x0c\x04\0\x10entity-reference\x03\0\x06\x02\x03\x02\x01\
+\x05\x04\0\x05fault\x03\0\x08\x02\x03\x02\x01\x0d\x04\0\x0fnamed-parameter\x03\0\
+\x0a\x02\x03\x02\x01\x0e\x04\0\x05query\x03\0\x0c\x02\x03\x02\x01\x07\x04\0\x11u\
+nique-identifier\x03\0\x0e\x01p\x0b\x01k\x0f\x01r\x03\x07messages\x0aparameters\x10\
+\x04user\x11\x04\0\x07request\x03\0\x12\x01j\x01\x0f\x01\x09\x01@\x01\x06entity\x03\
+\0\x14\x04\0\x06create\x01\x15\x01j\x01\x03\x01\x09\x01@\x02\x06target\x07\x07co\
+lumns\x01\0\x16\x04\0\x08retrieve\x01\x17\x01j\0\x01\x09\x01@\x01\x06entity\x03\0\
+\x18\x04\0\x06update\x01\x19\x01@\x01\x06target\x07\0\x18\x04\0\x06delete\x01\x1a\
+\x01j\x01\x05\x01\x09\x01@\x01\x05query\x0d\0\x1b\x04\0\x11retrieve-multiple\x01\
+\x1c\x01@\x01\x09fetch-xmls\0\x1b\x04\0\x05fetch\x01\x1d\x01j\x01\x10\x01\x09\x01\
+@\x01\x07request\x13\0\x1e\x04\0\x07execute\x01\x1f\x01p\x13\x01p\x10\x01j\x01!\x01\
+\x09\x01@\x01\x08requests\x20\0\"\x04\0\x13execute-transaction\x01#\x01p\x1e\x01\
+j\x01$\x01\x09\x01@\x02\x08requests\x20\x11continue-on-error\x7f\0%\x04\0\x10exe\
+cute-multiple\x01&\x03\0+stagegate:plugin/organization-service@0.1.0\x05\x0f\x01\
+B\x12\x02\x03\x02\x01\x03\x04\0\x09date-time\x03\0\0\x02\x03\x02\x01\x05\x04\0\x05\
+fault\x03\0\x02\x01@\0\0y\x04\0\x07attempt\x01\x04\x01p}\x01k\x05\x01@\0\0\x06\x04\
+\0\x0acheckpoint\x01\x07\x01j\0\x01\x03\x01@\x01\x04data\x05\0\x08\x04\0\x0fsave\
+-checkpoint\x01\x09\x01k}\x01@\x02\x07percent\x0a\x04notes\0\x08\x04\0\x0freport\
+-progress\x01\x0b\x01@\x01\x06moment\x01\0\x08\x04\0\x0epostpone-until\x01\x0c\x03\
+\0!stagegate:plugin/system-job@0.1.0\x05\x10\x01B\x02\x01@\x01\x04lines\x01\0\x04\
+\0\x05trace\x01\0\x03\0&stagegate:plugin/tracing-service@0.1.0\x05\x11\x02\x03\0\
+\x01\x04mode\x02\x03\0\x01\x05stage\x01B0\x02\x03\x02\x01\x05\x04\0\x05fault\x03\
+\0\0\x02\x03\x02\x01\x12\x04\0\x04mode\x03\0\x02\x02\x03\x02\x01\x13\x04\0\x05st\
+age\x03\0\x04\x01m\x03\x09pre-image\x0apost-image\x04both\x04\0\x0aimage-type\x03\
+\0\x06\x01ps\x01ks\x01r\x04\x05aliass\x0aimage-type\x07\x0aattributes\x08\x0crel\
+ationship\x09\x04\0\x05image\x03\0\x0a\x01r\x06\x07ordered\x7f\x06unique\x7f\x08\
+priorityz\x07retriesy\x0bauto-delete\x7f\x0abackground\x7f\x04\0\x0bjob-options\x03\
+\0\x0c\x01p\x0b\x01k\x0d\x01r\x0c\x04names\x07messages\x06entity\x09\x05stage\x05\
+\x04mode\x03\x04rankz\x14filtering-attributes\x08\x06images\x0e\x0dconfiguration\
+\x09\x0bdescription\x09\x0cchanged-only\x7f\x04jobs\x0f\x04\0\x04step\x03\0\x10\x01\
+r\x03\x04names\x0eattribute-types\x07targets\x08\x04\0\x15attribute-declaration\x03\
+\0\x12\x01p\x13\x01r\x02\x0clogical-names\x0aattributes\x14\x04\0\x12entity-decl\
+aration\x03\0\x15\x01r\x04\x04names\x0eparameter-types\x08optional\x7f\x06entity\
+\x09\x04\0\x15parameter-declaration\x03\0\x17\x01q\x03\x06global\0\0\x06entity\x01\
+s\0\x11entity-collection\x01s\0\x04\0\x07binding\x03\0\x19\x01p\x18\x01r\x06\x04\
+names\x07binding\x1a\x05stepss\x0aparameters\x1b\x0aproperties\x1b\x0bdescriptio\
+n\x09\x04\0\x13message-declaration\x03\0\x1c\x01r\x02\x07methods\x08\x06origins\x04\
+\0\x09http-rule\x03\0\x1e\x01p\x1f\x01kw\x01r\x08\x04http\x20\x0benvironment\x08\
+\x07secrets\x08\x0dconfiguration\x08\x06random\x7f\x06clocks\x7f\x06memoryy\x0ab\
+ackground!\x04\0\x04asks\x03\0\"\x01p\x11\x01p\x16\x01p\x1d\x01o\x02ss\x01p'\x01\
+r\x05\x05steps$\x08entities%\x08messages&\x0aproperties(\x04asks#\x04\0\x0bdecla\
+ration\x03\0)\x01@\0\0*\x04\0\x07declare\x01+\x01j\0\x01\x01\x01@\x01\x04steps\0\
+,\x04\0\x07execute\x01-\x04\0\x1cstagegate:plugin/steps@0.1.0\x05\x14\x04\0\x1ds\
+tagegate:plugin/plugin@0.1.0\x04\0\x0b\x0c\x01\0\x06plugin\x03\0\0\0G\x09produce\
+rs\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.\
+61.1";
         };
     };
 }
@@ -37551,9 +38370,9 @@ pub use __export_plugin_impl as export_plugin;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 3903] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xa2\x1d\x01A\x02\x01\
-A\x16\x01B=\x01r\x02\x04highw\x03loww\x04\0\x11unique-identifier\x03\0\0\x01r\x03\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 4054] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xb9\x1e\x01A\x02\x01\
+A\x18\x01B=\x01r\x02\x04highw\x03loww\x04\0\x11unique-identifier\x03\0\0\x01r\x03\
 \x04highx\x03loww\x05scale}\x04\0\x07decimal\x03\0\x02\x01x\x04\0\x09date-time\x03\
 \0\x04\x01r\x02\x06entitys\x02id\x01\x04\0\x10entity-reference\x03\0\x06\x01pz\x01\
 q\x0d\x04null\0\0\x07boolean\x01\x7f\0\x07integer\x01z\0\x0bbig-integer\x01x\0\x06\
@@ -37611,34 +38430,37 @@ ut-entity\x01\x1f\x01k\x0f\x01@\x01\x04names\0+\x04\0\x0fshared-variable\x01,\x0
 @\x01\x05levely\0.\x04\0\x0eparent-context\x01/\x01@\x02\x05levely\x04names\0+\x04\
 \0\x16parent-shared-variable\x010\x01ks\x01@\0\01\x04\0\x0dconfiguration\x012\x04\
 \0\x14secure-configuration\x012\x03\0(stagegate:plugin/execution-context@0.1.0\x05\
-\x09\x02\x03\0\0\x11entity-collection\x02\x03\0\0\x10entity-reference\x02\x03\0\0\
-\x0fnamed-parameter\x02\x03\0\0\x05query\x01B0\x02\x03\x02\x01\x02\x04\0\x0acolu\
-mn-set\x03\0\0\x02\x03\x02\x01\x04\x04\0\x06entity\x03\0\x02\x02\x03\x02\x01\x0a\
-\x04\0\x11entity-collection\x03\0\x04\x02\x03\x02\x01\x0b\x04\0\x10entity-refere\
-nce\x03\0\x06\x02\x03\x02\x01\x05\x04\0\x05fault\x03\0\x08\x02\x03\x02\x01\x0c\x04\
-\0\x0fnamed-parameter\x03\0\x0a\x02\x03\x02\x01\x0d\x04\0\x05query\x03\0\x0c\x02\
-\x03\x02\x01\x07\x04\0\x11unique-identifier\x03\0\x0e\x01p\x0b\x01k\x0f\x01r\x03\
-\x07messages\x0aparameters\x10\x04user\x11\x04\0\x07request\x03\0\x12\x01j\x01\x0f\
-\x01\x09\x01@\x01\x06entity\x03\0\x14\x04\0\x06create\x01\x15\x01j\x01\x03\x01\x09\
-\x01@\x02\x06target\x07\x07columns\x01\0\x16\x04\0\x08retrieve\x01\x17\x01j\0\x01\
-\x09\x01@\x01\x06entity\x03\0\x18\x04\0\x06update\x01\x19\x01@\x01\x06target\x07\
-\0\x18\x04\0\x06delete\x01\x1a\x01j\x01\x05\x01\x09\x01@\x01\x05query\x0d\0\x1b\x04\
-\0\x11retrieve-multiple\x01\x1c\x01@\x01\x09fetch-xmls\0\x1b\x04\0\x05fetch\x01\x1d\
-\x01j\x01\x10\x01\x09\x01@\x01\x07request\x13\0\x1e\x04\0\x07execute\x01\x1f\x01\
-p\x13\x01p\x10\x01j\x01!\x01\x09\x01@\x01\x08requests\x20\0\"\x04\0\x13execute-t\
-ransaction\x01#\x01p\x1e\x01j\x01$\x01\x09\x01@\x02\x08requests\x20\x11continue-\
-on-error\x7f\0%\x04\0\x10execute-multiple\x01&\x03\0+stagegate:plugin/organizati\
-on-service@0.1.0\x05\x0e\x01B\x12\x02\x03\x02\x01\x03\x04\0\x09date-time\x03\0\0\
-\x02\x03\x02\x01\x05\x04\0\x05fault\x03\0\x02\x01@\0\0y\x04\0\x07attempt\x01\x04\
-\x01p}\x01k\x05\x01@\0\0\x06\x04\0\x0acheckpoint\x01\x07\x01j\0\x01\x03\x01@\x01\
-\x04data\x05\0\x08\x04\0\x0fsave-checkpoint\x01\x09\x01k}\x01@\x02\x07percent\x0a\
-\x04notes\0\x08\x04\0\x0freport-progress\x01\x0b\x01@\x01\x06moment\x01\0\x08\x04\
-\0\x0epostpone-until\x01\x0c\x03\0!stagegate:plugin/system-job@0.1.0\x05\x0f\x01\
-B\x02\x01@\x01\x04lines\x01\0\x04\0\x05trace\x01\0\x03\0&stagegate:plugin/tracin\
-g-service@0.1.0\x05\x10\x04\0=stagegate:plugin/plugin-with-all-of-its-exports-re\
-moved@0.1.0\x04\0\x0b,\x01\0&plugin-with-all-of-its-exports-removed\x03\0\0\0G\x09\
-producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rus\
-t\x060.61.1";
+\x09\x01B\x0b\x02\x03\x02\x01\x05\x04\0\x05fault\x03\0\0\x01ks\x01j\x01\x02\x01\x01\
+\x01@\x01\x04names\0\x03\x04\0\x0benvironment\x01\x04\x01j\x01s\x01\x01\x01@\x01\
+\x04names\0\x05\x04\0\x06secret\x01\x06\x01@\x01\x03keys\0\x05\x04\0\x0dconfigur\
+ation\x01\x07\x03\0#stagegate:plugin/capabilities@0.1.0\x05\x0a\x02\x03\0\0\x11e\
+ntity-collection\x02\x03\0\0\x10entity-reference\x02\x03\0\0\x0fnamed-parameter\x02\
+\x03\0\0\x05query\x01B0\x02\x03\x02\x01\x02\x04\0\x0acolumn-set\x03\0\0\x02\x03\x02\
+\x01\x04\x04\0\x06entity\x03\0\x02\x02\x03\x02\x01\x0b\x04\0\x11entity-collectio\
+n\x03\0\x04\x02\x03\x02\x01\x0c\x04\0\x10entity-reference\x03\0\x06\x02\x03\x02\x01\
+\x05\x04\0\x05fault\x03\0\x08\x02\x03\x02\x01\x0d\x04\0\x0fnamed-parameter\x03\0\
+\x0a\x02\x03\x02\x01\x0e\x04\0\x05query\x03\0\x0c\x02\x03\x02\x01\x07\x04\0\x11u\
+nique-identifier\x03\0\x0e\x01p\x0b\x01k\x0f\x01r\x03\x07messages\x0aparameters\x10\
+\x04user\x11\x04\0\x07request\x03\0\x12\x01j\x01\x0f\x01\x09\x01@\x01\x06entity\x03\
+\0\x14\x04\0\x06create\x01\x15\x01j\x01\x03\x01\x09\x01@\x02\x06target\x07\x07co\
+lumns\x01\0\x16\x04\0\x08retrieve\x01\x17\x01j\0\x01\x09\x01@\x01\x06entity\x03\0\
+\x18\x04\0\x06update\x01\x19\x01@\x01\x06target\x07\0\x18\x04\0\x06delete\x01\x1a\
+\x01j\x01\x05\x01\x09\x01@\x01\x05query\x0d\0\x1b\x04\0\x11retrieve-multiple\x01\
+\x1c\x01@\x01\x09fetch-xmls\0\x1b\x04\0\x05fetch\x01\x1d\x01j\x01\x10\x01\x09\x01\
+@\x01\x07request\x13\0\x1e\x04\0\x07execute\x01\x1f\x01p\x13\x01p\x10\x01j\x01!\x01\
+\x09\x01@\x01\x08requests\x20\0\"\x04\0\x13execute-transaction\x01#\x01p\x1e\x01\
+j\x01$\x01\x09\x01@\x02\x08requests\x20\x11continue-on-error\x7f\0%\x04\0\x10exe\
+cute-multiple\x01&\x03\0+stagegate:plugin/organization-service@0.1.0\x05\x0f\x01\
+B\x12\x02\x03\x02\x01\x03\x04\0\x09date-time\x03\0\0\x02\x03\x02\x01\x05\x04\0\x05\
+fault\x03\0\x02\x01@\0\0y\x04\0\x07attempt\x01\x04\x01p}\x01k\x05\x01@\0\0\x06\x04\
+\0\x0acheckpoint\x01\x07\x01j\0\x01\x03\x01@\x01\x04data\x05\0\x08\x04\0\x0fsave\
+-checkpoint\x01\x09\x01k}\x01@\x02\x07percent\x0a\x04notes\0\x08\x04\0\x0freport\
+-progress\x01\x0b\x01@\x01\x06moment\x01\0\x08\x04\0\x0epostpone-until\x01\x0c\x03\
+\0!stagegate:plugin/system-job@0.1.0\x05\x10\x01B\x02\x01@\x01\x04lines\x01\0\x04\
+\0\x05trace\x01\0\x03\0&stagegate:plugin/tracing-service@0.1.0\x05\x11\x04\0=sta\
+gegate:plugin/plugin-with-all-of-its-exports-removed@0.1.0\x04\0\x0b,\x01\0&plug\
+in-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\
+\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

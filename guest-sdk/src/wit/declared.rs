@@ -3,7 +3,7 @@
 use super::bindings::exports::stagegate::plugin::steps as exported;
 use crate::context::{Mode, Stage};
 use crate::declaration::{
-    AttributeDeclaration, Binding, ImageType, JobOptions, MessageDeclaration, ParameterDeclaration,
+    Asks, AttributeDeclaration, Binding, ImageType, JobOptions, MessageDeclaration, ParameterDeclaration,
     StepDeclaration,
 };
 
@@ -49,6 +49,24 @@ pub(super) fn step_out(step: &StepDeclaration) -> exported::Step {
 fn jobs_out(jobs: JobOptions) -> exported::JobOptions {
     let JobOptions { ordered, unique, priority, retries, auto_delete, background } = jobs;
     exported::JobOptions { ordered, unique, priority, retries, auto_delete, background }
+}
+
+pub(super) fn asks_out(asks: &Asks) -> exported::Asks {
+    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+    exported::Asks {
+        http: asks
+            .http
+            .iter()
+            .map(|rule| exported::HttpRule { methods: texts(rule.methods), origin: rule.origin.to_owned() })
+            .collect(),
+        environment: texts(asks.environment),
+        secrets: texts(asks.secrets),
+        configuration: texts(asks.configuration),
+        random: asks.random,
+        clocks: asks.clocks,
+        memory: asks.memory,
+        background: (asks.background > 0).then_some(asks.background),
+    }
 }
 
 pub(super) fn attribute_out(attribute: &AttributeDeclaration) -> exported::AttributeDeclaration {

@@ -177,6 +177,34 @@ fn custom_messages_are_declared_once() {
     assert_eq!(merge.parameters[0].entity.as_deref(), Some("account"));
 }
 
+const ASKING: Declaration = CUSTOM.asking(stagegate_sdk::Asks {
+    http: &[stagegate_sdk::HttpRule { methods: &["GET", "POST"], origin: "https://*.example.com:8443" }],
+    secrets: &["key", "other"],
+    configuration: &["region"],
+    random: true,
+    memory: 64,
+    background: 7200,
+    ..stagegate_sdk::Asks::NOTHING
+});
+
+#[test]
+fn what_a_plugin_asks_for_is_declared() {
+    const LEN: usize = __private::json_len(&ASKING);
+    const TEXT: [u8; LEN] = __private::json_text::<LEN>(&ASKING);
+    let json: Json = serde_json::from_slice(&TEXT).unwrap();
+    let expected = json!({
+        "http": [{ "methods": ["GET", "POST"], "origin": "https://*.example.com:8443" }],
+        "secrets": ["key", "other"], "configuration": ["region"], "random": true, "memory": 64, "background": "7200s",
+    });
+    assert_eq!(json["asks"], expected);
+    assert_eq!(json_of_custom().get("asks"), None, "who asks for nothing says nothing");
+
+    let asks = __private::declare(&ASKING).asks;
+    assert_eq!((asks.memory, asks.background, asks.clocks), (64, Some(7200), false));
+    assert_eq!((asks.http[0].methods.len(), asks.http[0].origin.as_str()), (2, "https://*.example.com:8443"));
+    assert_eq!(__private::declare(&CUSTOM).asks.background, None);
+}
+
 const JOBS: Declaration = Declaration::new(
     ["jobs", "1.0.0", ""],
     &[Entry::of::<recount>(), Entry::of::<late>(), Entry::of::<usual>()],

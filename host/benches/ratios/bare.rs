@@ -21,7 +21,7 @@ mod bindings {
 }
 
 use bindings::stagegate::plugin::{
-    execution_context, organization_service, system_job, tracing_service, types,
+    capabilities, execution_context, organization_service, system_job, tracing_service, types,
 };
 
 /// Sandboxes of the pool, as many as the host's engine has by default.
@@ -273,6 +273,18 @@ impl organization_service::Host for State {
         _: Vec<organization_service::Request>,
         _: bool,
     ) -> Answer<Vec<Result<Vec<types::NamedParameter>, types::Fault>>> {
+        unused()
+    }
+}
+
+impl capabilities::Host for State {
+    fn environment(&mut self, _: String) -> Answer<Option<String>> {
+        unused()
+    }
+    fn secret(&mut self, _: String) -> Answer<String> {
+        unused()
+    }
+    fn configuration(&mut self, _: String) -> Answer<String> {
         unused()
     }
 }

@@ -12,7 +12,7 @@ use stagegate_tests::GUEST_TOUCH;
 use uuid::Uuid;
 
 use crate::bare::Bare;
-use crate::harness::{Alternative, Effort, Goal, Report, interleave};
+use crate::harness::{Alternative, DATABASE_BATCH, Effort, Goal, Report, interleave_by};
 use crate::steps::executes;
 use crate::world::{declared, engine, entities, folder, probe, threads, with_step};
 
@@ -42,7 +42,8 @@ pub(crate) fn measure(effort: Effort, report: &mut Report) {
             let host = host.clone();
             Box::new(move |count| runtime.block_on(executes(&host, request, count)))
         };
-        let [alone, bare, none, native, wasm] = interleave(
+        let [alone, bare, none, native, wasm] = interleave_by(
+            DATABASE_BATCH,
             effort.rounds(101),
             [
                 Box::new(|count| (0..count).for_each(|_| alone.create())),

@@ -8,6 +8,9 @@ use cpu_time::ProcessTime;
 /// How long a batch of one alternative takes: short against the scheduler's slices, so that most batches run undisturbed,
 /// and long against the clock.
 const BATCH: Duration = Duration::from_millis(2);
+/// The same for what waits for a database: its process finds its caches cold after another alternative's turn, and a batch
+/// is to be long against that.
+pub(crate) const DATABASE_BATCH: Duration = Duration::from_millis(20);
 
 /// How much to measure.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -73,13 +76,22 @@ pub(crate) struct Took {
 }
 
 /// Runs the alternatives in turns, and returns what one operation of each took.
-pub(crate) fn interleave<const N: usize>(rounds: usize, mut alternatives: [Alternative<'_>; N]) -> [Took; N] {
+pub(crate) fn interleave<const N: usize>(rounds: usize, alternatives: [Alternative<'_>; N]) -> [Took; N] {
+    interleave_by(BATCH, rounds, alternatives)
+}
+
+/// As [`interleave`], in batches that take about so long.
+pub(crate) fn interleave_by<const N: usize>(
+    batch: Duration,
+    rounds: usize,
+    mut alternatives: [Alternative<'_>; N],
+) -> [Took; N] {
     let counts = alternatives.each_mut().map(|alternative| {
         // Twice: the first run pays for what is made on first use.
         let mut count = 1;
         for _ in 0..2 {
             count = 1;
-            while time(alternative, count) < BATCH {
+            while time(alternative, count) < batch {
                 count *= 2;
             }
         }

@@ -31,6 +31,7 @@ mod jobs_claim;
 mod jobs_floor;
 mod jobs_queue;
 mod no_store;
+mod place;
 mod postgres;
 mod postgres_jobs;
 mod start;

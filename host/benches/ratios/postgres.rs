@@ -2,14 +2,17 @@
 //! what one would have instead inside of the database, a trigger in PL/pgSQL or PL/Python that does what the step does.
 //!
 //! The server is one of its own, on the disk, on this machine: so a round trip is short, and what the host adds to it shows.
+//! It has a processor, and the client's one thread has another: left to themselves they meet on one or do not, by chance and for
+//! seconds, and that is the double or the half of a round trip.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use futures_util::future::join;
 use stagegate::store::Store;
 use stagegate::store::postgres::{Options, PostgresStore};
-use stagegate::wasm::Allocation;
+use stagegate::wasm::{Allocation, Plugin};
 use stagegate::{Entity, Host, HostBuilder, Request, Value};
 use stagegate_tests::GUEST_TOUCH;
 use stagegate_tests::postgres::{self, Server, TestDatabase};
@@ -19,7 +22,8 @@ use tokio_postgres::{Client, NoTls, Statement};
 use uuid::Uuid;
 
 use crate::bare::Bare;
-use crate::harness::{Alternative, Effort, Goal, Report, interleave};
+use crate::harness::{Alternative, DATABASE_BATCH, Effort, Goal, Report, interleave_by};
+use crate::place::{self, Place};
 use crate::postgres_jobs;
 use crate::steps::executes;
 use crate::world::{engine, entities, probe, threads, with_step};
@@ -47,45 +51,61 @@ pub(crate) fn measure(effort: Effort, report: &mut Report) {
     if let Err(missing) = postgres::binaries::find() {
         return report.note(&missing);
     }
-    let server = Server::start(&postgres::Options::default().on_disk());
-    let runtime = &threads(2);
-    for commit in ["on", "off"] {
-        creates(effort, report, runtime, &server, commit);
-    }
-    postgres_jobs::measure(effort, report, runtime, &server);
+    let options = postgres::Options::default().on_disk();
+    // Before this thread has its place, since what compiles it uses all processors.
+    let plugin = threads(1).block_on(engine(Allocation::Pool).load(GUEST_TOUCH)).unwrap();
+    let server = place::on(Place::Server, || Server::start(&options));
+    place::on(Place::Client, || {
+        let runtime = &threads(1);
+        for commit in ["on", "off"] {
+            creates(effort, report, runtime, &server, &plugin, commit);
+        }
+    });
+    drop(server);
+    postgres_jobs::measure(effort, report, &threads(2), &Server::start(&options));
 }
 
 /// Creates with `synchronous_commit` as given.
-fn creates(effort: Effort, report: &mut Report, runtime: &Runtime, server: &Server, commit: &str) {
-    let plugin = runtime.block_on(engine(Allocation::Pool).load(GUEST_TOUCH)).unwrap();
+fn creates(
+    effort: Effort,
+    report: &mut Report,
+    runtime: &Runtime,
+    server: &Server,
+    plugin: &Plugin,
+    commit: &str,
+) {
     let databases: Vec<TestDatabase> = (0..3).map(|_| server.database()).collect();
     let url = |index: usize| with_commit(&databases[index].url(), commit);
     let none = runtime.block_on(host(&url(0), |host| host));
-    let wasm = runtime.block_on(host(&url(1), |host| with_step(host, &plugin, "touch")));
+    let wasm = runtime.block_on(host(&url(1), |host| with_step(host, plugin, "touch")));
     runtime.block_on(async { host(&url(2), |host| host).await.shutdown().await });
     let bare = Bare::new(Path::new(GUEST_TOUCH), &probe(ATTRIBUTES));
     let admin = with_commit(&databases[2].admin_url(), commit);
-    let open = |table, trigger| runtime.block_on(Alone::open(&admin, table, trigger));
+    let open = |table, trigger| runtime.block_on(Alone::open(&admin, table, trigger)).map(Arc::new);
     let alone = open("e_probe", "").unwrap();
     let plpgsql = open("plpgsql", IN_PLPGSQL).unwrap();
     // Its package may be missing.
     let plpython = open("plpython", IN_PLPYTHON);
 
-    let request = &Request::create(probe(ATTRIBUTES));
-    let creates = |host: &Host| -> Alternative<'_> {
-        let host = host.clone();
-        Box::new(move |count| runtime.block_on(executes(&host, request, count)))
+    let request = Request::create(probe(ATTRIBUTES));
+    let creates = |host: &Host| {
+        in_task(runtime, (host.clone(), request.clone()), |(host, request), count| async move {
+            executes(&host, &request, count).await;
+        })
     };
-    let python = plpython.as_ref().unwrap_or(&plpgsql);
-    let [sql, call, none_took, wasm_took, plpgsql_took, python_took] = interleave(
+    let inserts = |alone: &Arc<Alone>| {
+        in_task(runtime, Arc::clone(alone), |alone, count| async move { alone.inserts(count).await })
+    };
+    let [sql, call, none_took, wasm_took, plpgsql_took, python_took] = interleave_by(
+        DATABASE_BATCH,
         effort.rounds(61),
         [
-            Box::new(|count| runtime.block_on(alone.creates(count))),
-            Box::new(|count| runtime.block_on(bare.calls(count))),
+            in_task(runtime, Arc::clone(&alone), |alone, count| async move { alone.creates(count).await }),
+            in_task(runtime, bare, |bare, count| async move { bare.calls(count).await }),
             creates(&none),
             creates(&wasm),
-            Box::new(|count| runtime.block_on(plpgsql.inserts(count))),
-            Box::new(|count| runtime.block_on(python.inserts(count))),
+            inserts(&plpgsql),
+            inserts(plpython.as_ref().unwrap_or(&plpgsql)),
         ],
     );
     let title = |what: &str| format!("commit {commit}: Create, {what}");
@@ -103,6 +123,15 @@ fn creates(effort: Effort, report: &mut Report, runtime: &Runtime, server: &Serv
         Err(error) => report.note(&format!("no PL/Python: {error}; apt-get install postgresql-plpython3-15")),
     }
     runtime.block_on(async { tokio::join!(none.shutdown(), wasm.shutdown()) });
+}
+
+/// Does it in a task, as a service does: what is awaited outside of the runtime's threads changes threads for each message.
+fn in_task<'a, T, F>(runtime: &'a Runtime, of: T, work: impl Fn(T, u32) -> F + 'a) -> Alternative<'a>
+where
+    T: Clone + 'a,
+    F: Future<Output = ()> + Send + 'static,
+{
+    Box::new(move |count| runtime.block_on(runtime.spawn(work(of.clone(), count))).unwrap())
 }
 
 /// The address, for connections that commit so.

@@ -123,6 +123,15 @@ pub(super) struct RunArguments {
     #[arg(long, value_name = "DURATION", value_parser = positive_duration)]
     pub(super) jobs_timeout: Option<Duration>,
 
+    /// Write a profile of the plugins' CPU time to this file, as the Firefox Profiler reads it. Default: none is taken.
+    #[arg(long, value_name = "FILE")]
+    pub(super) profile: Option<PathBuf>,
+
+    /// Write a core dump of each plugin that traps to this folder, which is made if missing. It holds the plugin's memory:
+    /// data of records and secrets too. Default: none is written.
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) coredump: Option<PathBuf>,
+
     /// Compile anew, and keep no compiled code. Default: kept in the user's cache directory.
     #[arg(long)]
     pub(super) no_cache: bool,
@@ -170,6 +179,10 @@ pub(super) struct InspectArguments {
     /// A component (`.wasm`), or the folder of a plugin crate.
     #[arg(value_name = "PATH")]
     pub(super) path: PathBuf,
+
+    /// An operator's manifest (TOML), for what it grants the plugin. May be repeated.
+    #[arg(long = "manifest", value_name = "FILE")]
+    pub(super) manifests: Vec<PathBuf>,
 
     #[command(flatten)]
     pub(super) trust: TrustArguments,

@@ -28,10 +28,12 @@ pub(super) fn manifests(plugins: &[PathBuf], named: &[PathBuf]) -> Result<Manife
         let path = if plugin.is_dir() { plugin.join(IN_CRATE) } else { plugin.with_extension("toml") };
         path.is_file().then(|| read(&path)).transpose()
     });
-    Ok(Manifests {
-        beside: beside.collect::<Result<_, _>>()?,
-        operator: named.iter().map(|path| read(path)).collect::<Result<_, _>>()?,
-    })
+    Ok(Manifests { beside: beside.collect::<Result<_, _>>()?, operator: operator(named)? })
+}
+
+/// Reads the operator's manifests.
+pub(super) fn operator(named: &[PathBuf]) -> Result<Vec<Manifest>, Failure> {
+    named.iter().map(|path| read(path)).collect()
 }
 
 impl Manifests {

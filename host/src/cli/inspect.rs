@@ -7,9 +7,11 @@ use super::failure::Failure;
 use super::report::inspection::{self, Inspection, Loaded};
 use super::report::plan::{self, Registered};
 use super::surroundings::Surroundings;
-use super::{Exit, build, load};
-use crate::model::StepDefinition;
+use super::{Exit, build, described, load};
+use crate::model::capability::{Capability, Grants, capabilities};
+use crate::model::registration::granted;
 use crate::model::step::{Declaration, StepKey};
+use crate::model::{Manifest, StepDefinition};
 use crate::wasm::{Admission, Admitted, DeclaredBy, Plugin};
 
 /// Looks into the component, loads it if it can be loaded, and shows what is known about it.
@@ -17,6 +19,7 @@ pub(super) async fn run(
     arguments: &InspectArguments,
     surroundings: &mut Surroundings,
 ) -> Result<Exit, Failure> {
+    let manifests = described::operator(&arguments.manifests)?;
     let path = build::component(&arguments.path, surroundings)?;
     let trust = Some(&arguments.trust);
     let options = load::Options { no_cache: arguments.no_cache, trust, ..Default::default() };
@@ -26,7 +29,7 @@ pub(super) async fn run(
     if let Ok(plugin) = &plugin {
         progress.done(&mut surroundings.errors, &load::how(plugin));
     }
-    let inspection = inspect(&path, admission, plugin);
+    let inspection = inspect(&path, admission, plugin, &manifests)?;
     let text = match arguments.format {
         Format::Text => inspection::render_text(&inspection, surroundings.output.width()),
         Format::Json => inspection::render_json(&inspection)
@@ -37,20 +40,41 @@ pub(super) async fn run(
     Ok(inspection.exit())
 }
 
-fn inspect(path: &Path, admission: Admission, plugin: crate::Result<Plugin>) -> Inspection {
+fn inspect(
+    path: &Path,
+    admission: Admission,
+    plugin: crate::Result<Plugin>,
+    manifests: &[Manifest],
+) -> Result<Inspection, Failure> {
     let (declaration, loaded) = match plugin {
         Ok(plugin) => (Some(plugin.declaration().clone()), Ok(facts(&plugin))),
         Err(error) => (admission.inspection.declaration.clone(), Err(error.to_string())),
     };
     let name = loaded.as_ref().map(|loaded| loaded.plugin.name.clone()).ok();
-    Inspection {
+    let capabilities = match &declaration {
+        Some(declaration) => compare(declaration, name.as_deref(), manifests)?,
+        None => Vec::new(),
+    };
+    Ok(Inspection {
         path: path.to_owned(),
         component_bytes: std::fs::metadata(path).map(|metadata| metadata.len()).unwrap_or_default(),
         plan: declaration.as_ref().map(|declaration| plan_of(declaration, name)).unwrap_or_default(),
         loaded,
         declaration,
         admission,
-    }
+        capabilities,
+    })
+}
+
+/// What the plugin asks for, and what manifests grant of it.
+fn compare(
+    declaration: &Declaration,
+    name: Option<&str>,
+    manifests: &[Manifest],
+) -> Result<Vec<Capability>, Failure> {
+    let name = name.or_else(|| declaration.properties.get("name").map(String::as_str)).unwrap_or_default();
+    let granted = granted(&[(name, declaration)], &[], manifests)?;
+    Ok(capabilities(&declaration.asks, granted.get(name).unwrap_or(&Grants::new())))
 }
 
 fn facts(plugin: &Plugin) -> Loaded {

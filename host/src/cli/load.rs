@@ -8,19 +8,23 @@ use super::build;
 use super::failure::Failure;
 use super::report::PluginReport;
 use super::surroundings::Surroundings;
-use crate::wasm::{Engine, Plugin, Program, Settings, Source, Trust, TrustedKey};
+use crate::wasm::{Engine, Plugin, Profiler, Program, Settings, Source, Trust, TrustedKey};
 
 /// Requests that run at once: those of the program's own, and the asynchronous service's.
 pub(super) const CONCURRENCY: u32 = 8;
 
 /// What the user may set of an engine.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Options<'a> {
     pub(super) no_cache: bool,
     pub(super) memory_bytes: Option<u64>,
     pub(super) depth: Option<u32>,
     /// Requests that run at once, jobs included; else the program's own number.
     pub(super) concurrency: Option<u32>,
+    /// What takes samples of the plugins.
+    pub(super) profiler: Option<Profiler>,
+    /// Where core dumps of plugins go.
+    pub(super) core_dumps: Option<PathBuf>,
     /// Whose plugins are loaded; everybody's if that is not said.
     pub(super) trust: Option<&'a TrustArguments>,
 }
@@ -35,7 +39,8 @@ impl Options<'_> {
 /// An engine with the user's limits. A cache that cannot be used is said and done without.
 pub(super) fn engine(options: Options<'_>, surroundings: &mut Surroundings) -> Result<Engine, Failure> {
     let concurrency = options.concurrency.unwrap_or(CONCURRENCY);
-    let mut settings = Settings { concurrency, ..Settings::default() };
+    let Options { profiler, core_dumps, .. } = options;
+    let mut settings = Settings { concurrency, profiler, core_dumps, ..Settings::default() };
     if let Some(memory) = options.memory_bytes {
         settings.limits.memory_bytes = usize::try_from(memory).unwrap_or(usize::MAX);
     }

@@ -11,6 +11,7 @@
 mod apply;
 mod args;
 mod build;
+mod check;
 mod database;
 mod described;
 mod diff;
@@ -38,6 +39,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use clap::error::{ContextKind, ContextValue};
 
+pub use check::{check_requests, check_scenario};
 pub use surroundings::{Output, Surroundings, Tools};
 
 use crate::model::value_json as json;

@@ -1,6 +1,8 @@
 //! `stagegate --plugin PATH`: loads plugins, runs requests, reports.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -11,9 +13,10 @@ use super::database::{Database, Named};
 use super::failure::Failure;
 use super::requests::{Document, Source};
 use super::session::Session;
-use super::surroundings::Surroundings;
+use super::surroundings::{Output, Surroundings};
 use super::{Exit, described, load};
 use crate::host::Host;
+use crate::wasm::Profiler;
 
 /// How long the host may take to end after an interrupt, twice at most.
 const INTERRUPTED_SHUTDOWN: Duration = Duration::from_millis(500);
@@ -32,9 +35,14 @@ pub(super) async fn run(arguments: &RunArguments, surroundings: &mut Surrounding
     let manifests = described::manifests(&arguments.plugins, &arguments.manifests)?;
 
     let named = arguments.database.as_ref().map(Named::read).transpose()?;
-    let limits = load::Options::of(&arguments.limits);
-    let trust = Some(&arguments.trust);
-    let options = load::Options { no_cache: arguments.no_cache, trust, ..limits };
+    let profile = arguments.profile.as_deref().map(ProfileFile::create).transpose()?;
+    let options = load::Options {
+        no_cache: arguments.no_cache,
+        trust: Some(&arguments.trust),
+        profiler: profile.as_ref().map(|profile| profile.profiler.clone()),
+        core_dumps: arguments.coredump.clone(),
+        ..load::Options::of(&arguments.limits)
+    };
     let engine = load::engine(options, surroundings)?;
     let plugins = load::plugins(&engine, &arguments.plugins, surroundings).await?;
     let manifests = manifests.of(&plugins)?;
@@ -61,8 +69,39 @@ pub(super) async fn run(arguments: &RunArguments, surroundings: &mut Surrounding
     if session.report.interrupted {
         surroundings.errors.line("interrupted: the request that ran is rolled back");
     }
+    // Also of a run that went wrong: what it did until then may say why.
+    let written = profile.map_or(Ok(()), |profile| profile.write(&mut surroundings.errors));
     result?;
+    written?;
     session.finish(&mut surroundings.output)
+}
+
+/// The file that a profile goes to. It is made before anything runs, so that one that cannot be is told at once.
+struct ProfileFile<'a> {
+    path: &'a Path,
+    file: File,
+    profiler: Profiler,
+}
+
+impl<'a> ProfileFile<'a> {
+    fn create(path: &'a Path) -> Result<Self, Failure> {
+        let file = File::create(path).map_err(|error| unwritable(path, &error))?;
+        Ok(Self { path, file, profiler: Profiler::new() })
+    }
+
+    fn write(self, errors: &mut Output) -> Result<(), Failure> {
+        let mut output = BufWriter::new(self.file);
+        let written = self.profiler.write(&mut output).and_then(|()| output.flush());
+        written.map_err(|error| unwritable(self.path, &error))?;
+        let path = self.path.display();
+        errors
+            .line(format_args!("the profile is in {path}: open it at profiler.firefox.com, or with samply"));
+        Ok(())
+    }
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(format!("the profile cannot be written to `{}`: {error}; name another file", path.display()))
 }
 
 /// Ends the host. After an interrupt nobody waits long: what is not over in a moment is dropped where it is.

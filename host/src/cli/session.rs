@@ -22,9 +22,9 @@ use super::{Exit, described, load, sample};
 use crate::host::Host;
 use crate::model::clock::{Clock as _, SystemClock};
 use crate::model::registration::Manifest;
-use crate::model::step::SYSTEM_USER;
+use crate::model::step::{SYSTEM_USER, StepKey};
 use crate::model::trace::StepRun;
-use crate::model::{DateTime, Definitions, Error, Job, JobState, Schema};
+use crate::model::{DateTime, Definitions, Error, Job, JobState, OpenBreaker, Schema};
 use crate::store::{JobSelect, PausedStep, Store};
 use crate::wasm::{Engine, Plugin};
 
@@ -69,6 +69,7 @@ impl<'a> Session<'a> {
             plan: Vec::new(),
             requests: Vec::new(),
             earlier_jobs: Vec::new(),
+            usage: Vec::new(),
             memory_limit: u64::try_from(engine.settings().limits.memory_bytes).unwrap_or(u64::MAX),
             interrupted: false,
             took: Duration::ZERO,
@@ -113,6 +114,7 @@ impl<'a> Session<'a> {
         for (plugin, report) in self.plugins.iter().zip(&mut self.report.plugins) {
             report.warnings = host.schema().mismatches(plugin.declaration());
             report.warnings.extend(drift_of(host, plugin));
+            report.warnings.extend(lacking_of(host, plugin));
         }
         self.show_new(output);
         for scripted in requests {
@@ -139,6 +141,7 @@ impl<'a> Session<'a> {
         let own: BTreeSet<Uuid> = own.map(|report| report.job.id).collect();
         jobs.retain(|job| job.started_on.is_some_and(|on| on >= begun) && !own.contains(&job.id));
         self.report.earlier_jobs = jobs;
+        self.report.usage = host.plugin_usage();
         Ok(())
     }
 
@@ -185,6 +188,7 @@ impl<'a> Session<'a> {
             self.schema = Some(host.schema());
             report.jobs = jobs.into_iter().map(|job| JobReport { job, runs: Vec::new() }).collect();
         }
+        self.report.usage = host.plugin_usage();
         self.show_new(output);
         Ok(())
     }
@@ -252,6 +256,17 @@ fn drift_of(host: &Host, plugin: &Plugin) -> impl Iterator<Item = String> {
             "the database's registration is not what is described: {step}; `stagegate apply` would change it"
         )
     })
+}
+
+/// What a plugin asks for and is not granted.
+fn lacking_of(host: &Host, plugin: &Plugin) -> Vec<String> {
+    let all = host.capabilities().into_iter().filter(|all| all.plugin == plugin.name());
+    let lacking = all.flat_map(|all| all.capabilities).filter(|one| one.lacking.is_some());
+    lacking
+        .map(|one| {
+            format!("it asks for {one}, which is not granted; an operator's manifest may (`[grants]`)")
+        })
+        .collect()
 }
 
 fn lock(runs: &Runs) -> MutexGuard<'_, BTreeMap<Uuid, Vec<StepRun>>> {
@@ -326,7 +341,8 @@ async fn jobs(host: &Host, correlation: Uuid, wait: Duration) -> Result<Vec<Job>
             let left = deadline.saturating_duration_since(tokio::time::Instant::now());
             let left = i64::try_from(left.as_millis()).unwrap_or(i64::MAX);
             let paused = host.paused_steps().await?;
-            if !goes_on(&jobs, &paused, DateTime(SystemClock.now().0.saturating_add(left))) {
+            let before = DateTime(SystemClock.now().0.saturating_add(left));
+            if !goes_on(&jobs, &paused, &host.open_breakers(), before) {
                 return Ok(jobs);
             }
             tokio::time::sleep(JOBS_POLL).await;
@@ -336,11 +352,14 @@ async fn jobs(host: &Host, correlation: Uuid, wait: Duration) -> Result<Vec<Job>
 
 /// Whether a job of these runs before that moment, on a host that is idle now: one that waits and is due by then, or one
 /// that has become ready since the host was idle.
-fn goes_on(jobs: &[Job], paused: &[PausedStep], before: DateTime) -> bool {
+fn goes_on(jobs: &[Job], paused: &[PausedStep], open: &[OpenBreaker], before: DateTime) -> bool {
+    let is_disabled = |step: &StepKey| {
+        open.iter().any(|breaker| breaker.step == *step && breaker.until.is_some_and(|until| until > before))
+    };
     jobs.iter().any(|job| match job.status.state() {
         JobState::Suspended => job.postpone_until.is_some_and(|moment| moment <= before),
         JobState::Locked => true,
-        JobState::Ready => !job.blocked && holding(paused, &job.step).is_none(),
+        JobState::Ready => !job.blocked && holding(paused, &job.step).is_none() && !is_disabled(&job.step),
         JobState::Completed => false,
     })
 }
@@ -348,8 +367,7 @@ fn goes_on(jobs: &[Job], paused: &[PausedStep], before: DateTime) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::JobStatus;
-    use crate::model::step::StepKey;
+    use crate::model::{ErrorKind, JobStatus};
 
     #[test]
     fn a_wait_ends_when_nothing_comes_of_it_in_time() {
@@ -362,6 +380,13 @@ mod tests {
         let mut blocked = job(JobStatus::WaitingForResources, None);
         blocked.blocked = true;
         let paused = [PausedStep { plugin: "p".into(), step: None }];
+        let open = |until: Option<i64>| OpenBreaker {
+            step: key.clone(),
+            since: DateTime(0),
+            until: until.map(DateTime),
+            failures: 5,
+            last: Error::new(ErrorKind::Panicked, "it panicked"),
+        };
         for (job, paused, expected) in [
             (job(JobStatus::Waiting, Some(10)), &[][..], true),
             (job(JobStatus::Waiting, Some(11)), &[], false),
@@ -372,7 +397,15 @@ mod tests {
             (blocked, &[], false),
             (job(JobStatus::Failed, None), &[], false),
         ] {
-            assert_eq!(goes_on(std::slice::from_ref(&job), paused, DateTime(10)), expected, "{job:?}");
+            assert_eq!(goes_on(std::slice::from_ref(&job), paused, &[], DateTime(10)), expected, "{job:?}");
+        }
+        let ready = [job(JobStatus::WaitingForResources, None)];
+        for (until, expected) in [(Some(11), false), (Some(10), true), (None, true)] {
+            assert_eq!(
+                goes_on(&ready, &[], &[open(until)], DateTime(10)),
+                expected,
+                "disabled until {until:?}"
+            );
         }
     }
 }

@@ -71,6 +71,7 @@ impl HostBuilder {
     /// stored or defined but what the builder itself defines. Fails as [`build`](Self::build) does.
     pub async fn plan(mut self) -> Result<Planned> {
         let described = self.sources.describe()?;
+        self.sources.grants()?;
         let opened = match self.store.take() {
             Some(choice) => Some(Opened::new(Some(choice)).await?),
             None => None,
@@ -86,6 +87,7 @@ impl HostBuilder {
     /// for that and runs nothing. Fails as [`build`](Self::build) does if a step cannot be registered.
     pub async fn diff(mut self) -> Result<Diff> {
         let described = self.sources.describe()?;
+        self.sources.grants()?;
         let opened = Opened::new(self.store.take()).await?;
         let result = self.compare(&described, &*opened.store).await;
         opened.end().await;
@@ -98,6 +100,7 @@ impl HostBuilder {
     /// registered.
     pub async fn apply(mut self, prune: bool) -> Result<Diff> {
         let described = self.sources.describe()?;
+        self.sources.grants()?;
         let opened = Opened::new(self.store.take()).await?;
         let result = self.bring(&described, &*opened.store, prune).await;
         opened.end().await;
@@ -109,6 +112,7 @@ impl HostBuilder {
     pub(super) async fn open_and_register(&mut self) -> Result<(Arc<dyn Store>, Registered)> {
         // First, so that a manifest for something else makes no database.
         let described = self.sources.describe()?;
+        self.sources.hand_out().await?;
         let opened = Opened::new(self.store.take()).await?;
         match self.register_and_define(described, &*opened.store).await {
             Ok(registered) => Ok((opened.store, registered)),

@@ -13,6 +13,7 @@ use crate::model::job::{Outcome, Progress, Report, Settlement};
 use crate::model::{DateTime, Job, JobStatus};
 use crate::pipeline::Pipeline;
 use crate::pipeline::runner::SystemJob;
+use crate::pipeline::supervision::Supervisor;
 use crate::store::{BoxFuture, JobAttempt};
 
 /// The job of a running step, as the step and the dispatcher see it.
@@ -134,6 +135,10 @@ async fn attempt(
         () = handle.stopped.notified() => return released,
         run = pipeline.run_job(job, settings.observer.is_some(), system_job) => run,
     };
+    let held_back = run.result.as_ref().err().and_then(|error| Supervisor::held_back(&job.step, error));
+    if let Some(outcome) = held_back {
+        return Settlement { outcome, ..released };
+    }
     if let (Some(observer), Some(trace)) = (&settings.observer, run.trace) {
         observer(job, trace);
     }

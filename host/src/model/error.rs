@@ -1,14 +1,17 @@
 //! The one error of the host: what an embedder gets, what a guest is told, what a report shows.
 //!
-//! Three audiences. The **user** reads [`Error::message`]. The **embedder** asks [`Error::kind`], [`Error::code`] and
-//! [`Error::location`], and never parses text. The **operator** gets the rest: the path of nested steps, the guest's
-//! trace lines, its panic message and backtrace, and the source error.
+//! Three audiences. The **user** reads [`Error::message`]. The **embedder** asks [`Error::kind`], [`Error::cause`],
+//! [`Error::code`] and [`Error::location`], and never parses text. The **operator** gets the rest: the path of nested
+//! steps, the guest's trace lines, its last words and backtrace, and the source error.
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::model::fault::{Fault, OperationStatus, code};
+use crate::model::cause::{Cause, Frame, Phase, Timeout};
+use crate::model::fault::{DETAILS_MAX, Fault, OperationStatus, bounded, code};
 use crate::model::{Stage, step::StepKey};
 
 /// A result with the host's error.
@@ -27,9 +30,25 @@ struct Inner {
     details: Vec<(String, String)>,
     path: Vec<Location>,
     trace: Vec<String>,
-    diagnostic: Option<String>,
+    cause: Option<Cause>,
+    retry_after: Option<Duration>,
+    remains: Remains,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
+
+/// What is left of a guest that broke down.
+#[derive(Clone, Default)]
+pub(crate) struct Remains {
+    /// The last that it wrote to standard output and error.
+    pub(crate) last_words: Option<String>,
+    /// Its stack, innermost first, without the machinery of its language.
+    pub(crate) frames: Vec<Frame>,
+    /// Where its core dump was written.
+    pub(crate) core_dump: Option<PathBuf>,
+}
+
+/// Frames that a diagnostic shows at most.
+const FRAMES_SHOWN_MAX: usize = 12;
 
 /// What went wrong, to decide by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,6 +68,8 @@ pub enum ErrorKind {
     Restricted,
     /// Who asks may not do that.
     Denied,
+    /// The plugin is not granted what it reached for.
+    CapabilityDenied,
     /// Requests nest more deeply than the depth limit.
     DepthExceeded,
     /// The message request ran past its time limit.
@@ -69,8 +90,10 @@ pub enum ErrorKind {
     Contention,
     /// The connection was lost while the database committed: the request may have been done, or not.
     OutcomeUnknown,
-    /// The host has no room now; try again.
+    /// The host has no room now, or the plugin has used up its quota; try again.
     Saturated,
+    /// The step is disabled for a while, since it broke down again and again.
+    Disabled,
     /// The host is shutting down.
     ShuttingDown,
     /// A component cannot be loaded as a plugin.
@@ -98,6 +121,7 @@ impl ErrorKind {
             Self::Duplicate => code::DUPLICATE_RECORD,
             Self::Conflict => code::CONCURRENCY_VERSION_MISMATCH,
             Self::Denied => code::PRIVILEGE_DENIED,
+            Self::CapabilityDenied => code::CAPABILITY_DENIED,
             Self::Restricted => code::CANNOT_DELETE_DUE_TO_ASSOCIATION,
             Self::DepthExceeded => code::DEPTH_TOO_HIGH,
             Self::Timeout => code::PLUGIN_TIMEOUT,
@@ -105,6 +129,7 @@ impl ErrorKind {
             Self::Panicked | Self::Trapped => code::ISV_UNEXPECTED,
             Self::Doomed => code::TRANSACTION_DOOMED,
             Self::Saturated | Self::ShuttingDown => code::HOST_NOT_AVAILABLE,
+            Self::Disabled => code::WORKER_THROTTLED,
             Self::InvalidPlugin => code::CANNOT_CREATE_PLUGIN,
             Self::InvalidRegistration => code::STEP_NOT_ALLOWED,
             Self::UnusableDatabase | Self::Store | Self::Contention | Self::OutcomeUnknown => code::SQL_ERROR,
@@ -122,6 +147,7 @@ impl ErrorKind {
             Self::Duplicate => "duplicate",
             Self::Conflict => "conflict",
             Self::Denied => "denied",
+            Self::CapabilityDenied => "capability-denied",
             Self::Restricted => "restricted",
             Self::DepthExceeded => "depth-exceeded",
             Self::Timeout => "timeout",
@@ -134,6 +160,7 @@ impl ErrorKind {
             Self::Contention => "contention",
             Self::OutcomeUnknown => "outcome-unknown",
             Self::Saturated => "saturated",
+            Self::Disabled => "disabled",
             Self::ShuttingDown => "shutting-down",
             Self::InvalidPlugin => "invalid-plugin",
             Self::InvalidRegistration => "invalid-registration",
@@ -175,24 +202,27 @@ impl Error {
         Self(Arc::new(Inner {
             kind,
             code: kind.code(),
-            message: message.into(),
+            message: bounded(message.into()),
             status: OperationStatus::Failed,
             details: Vec::new(),
             path: Vec::new(),
             trace: Vec::new(),
-            diagnostic: None,
+            cause: None,
+            retry_after: None,
+            remains: Remains::default(),
             source: None,
         }))
     }
 
-    /// A step's refusal.
+    /// A step's refusal, with at most [`TEXT_BYTES_MAX`](crate::model::fault::TEXT_BYTES_MAX) of each text and [`DETAILS_MAX`] details.
     #[must_use]
     pub fn rejected(fault: Fault) -> Self {
         let mut error = Self::new(ErrorKind::Rejected, fault.message);
         let inner = Arc::make_mut(&mut error.0);
         inner.code = fault.code;
         inner.status = fault.status;
-        inner.details = fault.details;
+        let details = fault.details.into_iter().take(DETAILS_MAX);
+        inner.details = details.map(|(name, text)| (bounded(name), bounded(text))).collect();
         error
     }
 
@@ -244,10 +274,48 @@ impl Error {
         &self.0.trace
     }
 
-    /// For the operator: the guest's last words on stderr and its backtrace.
+    /// What is known beside the kind, typed: what had the time, which limit was hit, which trap it was.
     #[must_use]
-    pub fn diagnostic(&self) -> Option<&str> {
-        self.0.diagnostic.as_deref()
+    pub fn cause(&self) -> Option<&Cause> {
+        self.0.cause.as_ref()
+    }
+
+    /// When the same request may succeed, as far as the host can say: of a host that has no room, of a step that is
+    /// disabled for a while, of a plugin that has used up its quota.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// The last that the guest wrote to standard output and error, as far as
+    /// [`Limits::output_bytes`](crate::wasm::Limits::output_bytes) go. What is no UTF-8 is replaced.
+    #[must_use]
+    pub fn last_words(&self) -> Option<&str> {
+        self.0.remains.last_words.as_deref()
+    }
+
+    /// The guest's stack, innermost first, without the standard library, the panic machinery and the bindings.
+    #[must_use]
+    pub fn frames(&self) -> &[Frame] {
+        &self.0.remains.frames
+    }
+
+    /// Where the guest's core dump was written, if the engine [keeps them](crate::wasm::Settings::core_dumps).
+    #[must_use]
+    pub fn core_dump(&self) -> Option<&Path> {
+        self.0.remains.core_dump.as_deref()
+    }
+
+    /// For the operator: the guest's last words and its backtrace, as text. None if there is neither.
+    #[must_use]
+    pub fn diagnostic(&self) -> Option<String> {
+        let frames = self.frames();
+        let said = self.last_words().into_iter().flat_map(str::lines).map(str::to_owned);
+        let shown = frames.iter().take(FRAMES_SHOWN_MAX).map(|frame| format!("    at {frame}"));
+        let more = frames.len().checked_sub(FRAMES_SHOWN_MAX + 1);
+        let more = more.map(|more| format!("    ({} more)", more + 1));
+        let lines: Vec<String> = said.chain(shown).chain(more).collect();
+        (!lines.is_empty()).then(|| bounded(lines.join("\n")))
     }
 
     /// Whether the message request ran past its time limit.
@@ -271,8 +339,22 @@ impl Error {
     /// Whether the same request may succeed a moment later.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self.kind(), ErrorKind::Saturated | ErrorKind::Contention)
+        matches!(self.kind(), ErrorKind::Saturated | ErrorKind::Disabled | ErrorKind::Contention)
             || self.status() == OperationStatus::Retry
+    }
+
+    /// Whether a guest broke down: it trapped, in whichever way, or ran out of a limit of its sandbox. A timeout is not
+    /// among them, since others may have had the time; see [`Cause::Timeout`].
+    #[must_use]
+    pub fn is_breakdown(&self) -> bool {
+        matches!(
+            self.kind(),
+            ErrorKind::OutOfMemory
+                | ErrorKind::StackOverflow
+                | ErrorKind::Panicked
+                | ErrorKind::Exited
+                | ErrorKind::Trapped
+        )
     }
 
     /// What a guest is told when a request of its own failed with this.
@@ -335,8 +417,40 @@ impl Error {
         self.with_trace(outer.trace())
     }
 
-    pub(crate) fn with_diagnostic(mut self, diagnostic: String) -> Self {
-        Arc::make_mut(&mut self.0).diagnostic = Some(diagnostic);
+    pub(crate) fn with_cause(mut self, cause: Cause) -> Self {
+        Arc::make_mut(&mut self.0).cause = Some(cause);
+        self
+    }
+
+    pub(crate) fn with_retry_after(mut self, wait: Duration) -> Self {
+        Arc::make_mut(&mut self.0).retry_after = Some(wait);
+        self
+    }
+
+    pub(crate) fn with_remains(mut self, remains: Remains) -> Self {
+        Arc::make_mut(&mut self.0).remains = remains;
+        self
+    }
+
+    pub(crate) fn with_core_dump(mut self, path: PathBuf) -> Self {
+        Arc::make_mut(&mut self.0).remains.core_dump.get_or_insert(path);
+        self
+    }
+
+    /// Whether the time was up outside of any step.
+    pub(crate) fn is_between_steps(&self) -> bool {
+        let is_pipeline = |timeout: &Timeout| timeout.phase == Phase::Pipeline;
+        self.0.path.is_empty()
+            && matches!(&self.0.cause, Some(Cause::Timeout(timeout)) if is_pipeline(timeout))
+    }
+
+    /// Says in which call to the host the time was up, unless a step further in has said so.
+    pub(crate) fn in_host_call(mut self, call: &'static str) -> Self {
+        if self.0.path.is_empty()
+            && let Some(Cause::Timeout(timeout)) = &mut Arc::make_mut(&mut self.0).cause
+        {
+            timeout.host_call.get_or_insert(call);
+        }
         self
     }
 
@@ -373,8 +487,11 @@ impl fmt::Debug for Error {
         for line in &self.0.trace {
             write!(f, "\n  traced: {line}")?;
         }
-        for line in self.0.diagnostic.iter().flat_map(|text| text.lines()) {
+        for line in self.diagnostic().iter().flat_map(|text| text.lines()) {
             write!(f, "\n  {line}")?;
+        }
+        if let Some(path) = self.core_dump() {
+            write!(f, "\n  core dump: {}", path.display())?;
         }
         let mut source = self.source();
         while let Some(cause) = source {

@@ -2,6 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Bytes of an error's message, of one of its details and of its diagnostic at most: a plugin decides what is in them, and
+/// they go to users, logs and job rows.
+pub const TEXT_BYTES_MAX: usize = 16 << 10;
+/// Details of an error at most: the first ones that the plugin gave.
+pub const DETAILS_MAX: usize = 100;
+/// Bytes of what is said about the rest of a text.
+const NOTE_BYTES: usize = 40;
+
 /// Why something was refused or failed: the shape that crosses to a guest, and that a native step returns.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
@@ -77,6 +85,10 @@ pub mod code {
     pub const WORKER_NOT_AVAILABLE: i32 = 0x8004_418D_u32 as i32;
     /// No room to run a guest (`SandboxHostNotAvailable`, 0x8004418e).
     pub const HOST_NOT_AVAILABLE: i32 = 0x8004_418E_u32 as i32;
+    /// A guest has broken down too often (`SandboxWorkerThrottleLimit`, 0x80081116).
+    pub const WORKER_THROTTLED: i32 = 0x8008_1116_u32 as i32;
+    /// More execution time than there is quota for (0x80072321).
+    pub const EXECUTION_TIME_EXCEEDED: i32 = 0x8007_2321_u32 as i32;
     /// A step may not be registered for this message (0x80044187).
     pub const STEP_NOT_ALLOWED: i32 = 0x8004_4187_u32 as i32;
     /// A component cannot be loaded as a plugin (`CannotCreatePluginInstance`, 0x8004a201).
@@ -129,4 +141,19 @@ pub mod code {
     pub const CANNOT_CANCEL_JOB: i32 = 0x8004_4F00_u32 as i32;
     /// A job cannot be paused (0x80044f01).
     pub const CANNOT_PAUSE_JOB: i32 = 0x8004_4F01_u32 as i32;
+    /// A plugin is not granted what it reached for (0xa0040001). Ours, since the platform has no such grants: the bit 29 is
+    /// for codes that are not Microsoft's.
+    pub const CAPABILITY_DENIED: i32 = 0xA004_0001_u32 as i32;
+}
+
+/// The text, or its beginning and how much was left out.
+pub(super) fn bounded(mut text: String) -> String {
+    if text.len() > TEXT_BYTES_MAX {
+        let end = text.floor_char_boundary(TEXT_BYTES_MAX - NOTE_BYTES);
+        let more = text.len() - end;
+        text.truncate(end);
+        text.push_str(&format!("... ({more} bytes more)"));
+        text.shrink_to_fit();
+    }
+    text
 }

@@ -15,7 +15,8 @@ pub struct Ledger {
     pub database_wait: Duration,
     /// In guests, without their calls to the host.
     pub guests: Duration,
-    /// In calls of guests to the host, without the requests that they issue: those are counted themselves.
+    /// In calls of guests to the host, those by HTTP included, without the requests that they issue: those are counted
+    /// themselves.
     pub host_calls: Duration,
     /// In native steps, likewise.
     pub native_steps: Duration,

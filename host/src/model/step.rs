@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::model::capability::Asks;
 use crate::model::definition::{OWNER_ID, STATE_CODE, STATUS_CODE};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::{AttributeType, Condition, EntityDefinition, JobPolicy, MessageDefinition};
@@ -342,6 +343,9 @@ pub struct Declaration {
     /// Further facts: `name`, `version`, `description`, `sdk`, `contract`.
     #[serde(default)]
     pub properties: std::collections::BTreeMap<String, String>,
+    /// What it asks of its host beyond the contract.
+    #[serde(default, skip_serializing_if = "Asks::is_empty")]
+    pub asks: Asks,
 }
 
 impl Declaration {

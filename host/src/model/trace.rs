@@ -117,7 +117,7 @@ pub struct StepRun {
     pub rank: i32,
     /// From its start to its end, with everything in between.
     pub duration: Duration,
-    /// The part of it that the guest spent in calls to the host.
+    /// The part of it that the guest spent in calls to the host, or waiting for those by HTTP.
     pub host_calls: Duration,
     /// The guest's memory at its largest, in bytes; 0 for a native step.
     pub memory_bytes: u64,

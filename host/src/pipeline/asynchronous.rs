@@ -155,8 +155,11 @@ impl Pipeline {
         let subject = operation.check(&schema, &context.message, &context.input)?;
         (context.depth, context.correlated_since) =
             depth_now(context.depth, context.correlated_since, self.clock.now());
-        // A background step has no more time than any other unless an operator grants it.
-        let budget = step.definition.jobs.budget.filter(|_| step.definition.jobs.background);
+        // A background step has no more time than any other unless an operator grants it: in its registration, or on this
+        // host, where the shorter time counts.
+        let (budget, granted) = (step.definition.jobs.budget, step.runner.background());
+        let budget = budget.map(|budget| granted.map_or(budget, |granted| granted.min(budget))).or(granted);
+        let budget = budget.filter(|_| step.definition.jobs.background);
         let deadline = Deadline::after(budget.unwrap_or(self.time_limit));
         let execution = Execution {
             context: Box::new(context),
@@ -173,6 +176,7 @@ impl Pipeline {
             defers: true,
             deferred: None,
             job: None,
+            memory: None,
         };
         Ok((step, execution))
     }

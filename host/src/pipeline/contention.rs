@@ -1,8 +1,8 @@
 //! Contention: a transaction that the database undid, since requests got in each other's way, is run again where nothing of
 //! it has left the host.
 //!
-//! Sandboxed plugins cannot reach out: what they did is gone with their sandboxes and the transaction. A native step can, so
-//! after one nothing is run again.
+//! What sandboxed plugins did is gone with their sandboxes and the transaction, but for calls by HTTP. A native step may have
+//! done anything. So after one of these nothing is run again.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::model::job::backoff;
 use crate::model::trace::Event;
 use crate::pipeline::Pipeline;
 use crate::pipeline::recorder::Record;
-use crate::pipeline::scope::Fate;
+use crate::pipeline::scope::{Fate, Left};
 use crate::store::{Begin, BoxFuture, Transaction, attempt};
 
 /// Runs of a transaction at most: requests that still get in each other's way after so many have more in common than
@@ -92,11 +92,14 @@ fn contention(error: &Error, fate: &Fate) -> Option<Error> {
 /// Why a transaction is not run again; none if it is.
 fn refusal(fate: &Fate, runs: u32, deadline: Option<Instant>, pause: Duration) -> Option<String> {
     let times = if runs == 1 { "once".to_owned() } else { format!("{runs} times") };
-    if let Some(step) = fate.native() {
-        return Some(format!(
-            "; the transaction ran {times} and is not run again, since what its native step {step} did outside of the \
-             database would be done twice"
-        ));
+    if let Some(left) = fate.left() {
+        let what = match left {
+            Left::Native(step) => {
+                format!("what its native step {step} did outside of the database would be done")
+            }
+            Left::Call(step) => format!("the calls by HTTP of its step {step} would be made"),
+        };
+        return Some(format!("; the transaction ran {times} and is not run again, since {what} twice"));
     }
     if runs >= RUNS_MAX {
         return Some(format!("; the transaction ran {times}, which is the most"));

@@ -60,6 +60,7 @@ impl Pipeline {
 
     /// Runs a message in a transaction that is rolled back.
     async fn run_and_undo(self: &Arc<Self>, execution: Execution, fate: Arc<Fate>) -> Result<Undone> {
+        fate.note_dry();
         let begin = Begin {
             access: Access::Write,
             deadline: execution.deadline.map(|deadline| deadline.at),
@@ -70,8 +71,10 @@ impl Pipeline {
         let work = move |transaction| -> BoxFuture<'static, Result<Undone>> {
             Box::pin(async move {
                 let mut execution = execution;
+                let counted = pipeline.transactions.enter();
                 let watching = Arc::new(Watching::new(transaction, schema));
-                let scope = Arc::new(Scope::new(Arc::clone(&watching) as Arc<dyn Transaction>, fate));
+                let scope =
+                    Arc::new(Scope::new(Arc::clone(&watching) as Arc<dyn Transaction>, fate, counted));
                 execution.scope = Some(Arc::clone(&scope));
                 execution.context.is_in_transaction = true;
                 let response = pipeline.run(execution).await?;

@@ -20,6 +20,7 @@ use crate::pipeline::recorder::Record;
 use crate::pipeline::registry::{Registry, Step};
 use crate::pipeline::runner::SystemJob;
 use crate::pipeline::scope::Scope;
+use crate::pipeline::supervision::MemoryMeter;
 
 /// Shared variables of a message at most, and their bytes: they are copied to every asynchronous job.
 pub const SHARED_VARIABLES_MAX: usize = 1000;
@@ -297,6 +298,8 @@ pub struct Execution {
     pub(crate) deferred: Option<Uuid>,
     /// The system job that the step runs in, for an asynchronous one.
     pub(crate) job: Option<Arc<dyn SystemJob>>,
+    /// Counts the memory of the step's plugin.
+    pub(crate) memory: Option<Arc<MemoryMeter>>,
 }
 
 /// Where a request comes from: what it takes over.

@@ -11,6 +11,7 @@ mod contention;
 pub mod current;
 pub mod dry_run;
 pub mod execution;
+pub mod gauge;
 pub mod host_job;
 mod images;
 mod keys;
@@ -21,6 +22,7 @@ pub mod recorder;
 pub mod registry;
 pub mod runner;
 pub mod scope;
+pub mod supervision;
 mod system_job;
 
 use std::sync::Arc;
@@ -31,6 +33,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::message::{self, Course, Operation};
+use crate::model::cause::{Cause, Phase, Timeout};
 use crate::model::error::{Error, ErrorKind, Location, Result};
 use crate::model::job::Schedule;
 use crate::model::request::parameter;
@@ -38,6 +41,7 @@ use crate::model::trace::{Event, OperationRun, Trace};
 use crate::model::{Clock, Fault, Mode, Parameter, Request, Response, Stage, Value};
 use crate::pipeline::current::Current;
 use crate::pipeline::execution::{Context, Deadline, Execution, Origin};
+use crate::pipeline::gauge::Gauge;
 use crate::pipeline::host_job::CascadeThresholds;
 use crate::pipeline::options::Options;
 use crate::pipeline::plan::{Choice, Part, Plan};
@@ -45,6 +49,7 @@ use crate::pipeline::recorder::{Record, StepEnd, operation_changes, step_changes
 use crate::pipeline::registry::{Registry, Step};
 use crate::pipeline::runner::{Organization, Ran};
 use crate::pipeline::scope::{Fate, Scope};
+use crate::pipeline::supervision::Supervisor;
 use crate::store::{Access, Begin, BoxFuture, Lock, Store, transact};
 
 /// Requests nest at most this deep, as on the platform.
@@ -53,6 +58,9 @@ pub const DEPTH_LIMIT_DEFAULT: u32 = 8;
 pub const CASCADE_LEVELS_MAX: u32 = 32;
 /// The time of a message request, nested work included, as on the platform.
 pub const TIME_LIMIT_DEFAULT: Duration = Duration::from_secs(120);
+/// When a request that found no room is to try again. It has waited for its whole time limit, or asked for a sandbox that
+/// should have been there: a second is long enough that a crowd of those who try again is no load of its own.
+pub(crate) const SATURATED_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Runs messages.
 pub struct Pipeline {
@@ -70,6 +78,10 @@ pub struct Pipeline {
     pub asynchronous_cascades: Option<CascadeThresholds>,
     /// Rung after a commit that left something for the asynchronous service.
     pub doorbell: Doorbell,
+    /// Watches over the steps of plugins.
+    pub supervisor: Supervisor,
+    /// The transactions that are open.
+    pub transactions: Gauge,
 }
 
 /// Wakes the asynchronous service.
@@ -228,7 +240,7 @@ impl Pipeline {
             if let Some(record) = execution.record.as_ref().filter(|_| writes) {
                 record.event(Event::Began { waited: asked.elapsed() });
             }
-            let scope = Arc::new(Scope::new(transaction, fate));
+            let scope = Arc::new(Scope::new(transaction, fate, pipeline.transactions.enter()));
             execution.scope = Some(Arc::clone(&scope));
             let work = async move {
                 let mut execution = work(pipeline, execution).await?;
@@ -338,6 +350,7 @@ impl Pipeline {
             defers: origin.defers,
             deferred: None,
             job: None,
+            memory: None,
         })
     }
 
@@ -447,16 +460,25 @@ impl Pipeline {
         execution.context.user = step.definition.run_as.unwrap_or(caller);
 
         let span = tracing::debug_span!("step", plugin = step.key.plugin, step = step.key.step, stage = %step.definition.stage);
-        let ran = match past(execution.deadline) {
-            Err(error) => {
-                Ran { result: Err(error), lines: Vec::new(), host_calls: Duration::ZERO, memory_bytes: 0 }
-            }
-            Ok(()) => {
+        let ran = match past(execution.deadline).and_then(|()| self.supervisor.enter(step)) {
+            Err(error) => Ran {
+                result: Err(error),
+                lines: Vec::new(),
+                host_calls: Duration::ZERO,
+                last_call: Duration::ZERO,
+                memory_bytes: 0,
+            },
+            Ok(watched) => {
                 if let Some(scope) = scope.as_ref().filter(|_| step.runner.is_native()) {
                     scope.note_native(&step.key);
                 }
                 let organization = Arc::clone(self) as Arc<dyn Organization>;
-                step.runner.run(step, execution, organization).instrument(span).await
+                execution.memory = watched.memory();
+                let ran = step.runner.run(step, execution, organization).instrument(span).await;
+                if watched.end(&ran) {
+                    self.doorbell.queued.notify_one();
+                }
+                ran
             }
         };
         let result = ran.result.and_then(|mut execution| {
@@ -609,23 +631,24 @@ fn open_scope(execution: &Execution) -> Result<Arc<Scope>> {
 /// An error if the deadline has passed.
 fn past(deadline: Option<Deadline>) -> Result<()> {
     match deadline {
-        Some(deadline) if deadline.is_past() => Err(timed_out(deadline)),
+        Some(deadline) if deadline.is_past() => {
+            Err(timed_out(deadline, Timeout::new(Phase::Pipeline, Duration::ZERO)))
+        }
         _ => Ok(()),
     }
 }
 
-/// The error of a message request whose deadline has passed.
-pub(crate) fn timed_out(deadline: Deadline) -> Error {
+/// The error of a message request whose deadline has passed, and what went on then.
+pub(crate) fn timed_out(deadline: Deadline, timeout: Timeout) -> Error {
     let late = Instant::now().saturating_duration_since(deadline.at);
-    Error::new(
-        ErrorKind::Timeout,
-        format!(
-            "the message request ran past its time limit of {:?} (stopped {:.1} ms after it); do less in it, or move \
-             longer work to an asynchronous step or a background process",
-            deadline.limit,
-            late.as_secs_f64() * 1e3
-        ),
-    )
+    let message = format!(
+        "the message request ran past its time limit of {:?} {timeout} (stopped {:.1} ms after it); do less in it, or \
+         move longer work to an asynchronous step or a background process",
+        deadline.limit,
+        late.as_secs_f64() * 1e3
+    );
+    let cause = Cause::Timeout(Timeout { limit: Some(deadline.limit), ..timeout });
+    Error::new(ErrorKind::Timeout, message).with_cause(cause)
 }
 
 /// A step's refusal. If it only passes on what one of its own requests was told, that error's place counts.

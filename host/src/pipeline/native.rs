@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
+use crate::model::cause::{Phase, Timeout};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::job::Progress;
 use crate::model::job::Schedule;
@@ -98,7 +99,8 @@ impl Runner for NativeStep {
                 None => work.await,
                 Some(deadline) => {
                     let bounded = tokio::time::timeout_at(deadline.at.into(), work).await;
-                    bounded.unwrap_or_else(|_elapsed| Err(timed_out(deadline)))
+                    let timeout = || Timeout::new(Phase::Native, started.elapsed());
+                    bounded.unwrap_or_else(|_elapsed| Err(timed_out(deadline, timeout())))
                 }
             };
             let last_refusal = cell.last_refusal.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -120,7 +122,7 @@ impl Runner for NativeStep {
                 execution.deadline = deadline;
                 Ok(execution)
             });
-            Ran { result, lines, host_calls: Duration::ZERO, memory_bytes: 0 }
+            Ran { result, lines, host_calls: Duration::ZERO, last_call: Duration::ZERO, memory_bytes: 0 }
         })
     }
 

@@ -32,6 +32,11 @@ pub trait Runner: Send + Sync {
     fn content_hash(&self) -> Option<&Arc<str>> {
         None
     }
+
+    /// The longest time of one run of a background step that is granted; none if none is.
+    fn background(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// How a run of a step ended.
@@ -42,6 +47,8 @@ pub struct Ran {
     pub lines: Vec<String>,
     /// Time spent in calls to the host.
     pub host_calls: Duration,
+    /// The last of these calls, which is the one that it waited for if it ran out of time there.
+    pub last_call: Duration,
     /// The guest's memory at its largest.
     pub memory_bytes: u64,
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::step::StepKey;
 use crate::model::{EntityReference, Job};
+use crate::pipeline::gauge::Counted;
 use crate::store::Transaction;
 
 /// What all executions of one transaction share.
@@ -20,6 +21,8 @@ pub struct Scope {
     deleting: Mutex<BTreeSet<EntityReference>>,
     /// Whether a system job was written, which the asynchronous service may be running.
     controls: AtomicBool,
+    /// Among the open transactions, until nobody has a part in this one any more.
+    _counted: Counted,
 }
 
 /// What is to be known of a transaction when it is over.
@@ -27,8 +30,19 @@ pub struct Scope {
 pub struct Fate {
     /// The failure after which nothing can be saved, although a plugin may have caught it.
     doom: OnceLock<Error>,
-    /// The first native step that has run in it.
-    native: OnceLock<StepKey>,
+    /// The first step that has reached out of it.
+    left: OnceLock<Left>,
+    /// Whether it never commits.
+    dry: AtomicBool,
+}
+
+/// What has left the host from inside of a transaction, and cannot be undone with it.
+#[derive(Clone, Debug)]
+pub(crate) enum Left {
+    /// Whatever a native step did.
+    Native(StepKey),
+    /// A call by HTTP of a plugin's step.
+    Call(StepKey),
 }
 
 impl Fate {
@@ -37,21 +51,37 @@ impl Fate {
         self.doom.get()
     }
 
-    /// The native step that may have reached out of it.
-    pub(crate) fn native(&self) -> Option<&StepKey> {
-        self.native.get()
+    /// What has left the host from inside of it, the first of it.
+    pub(crate) fn left(&self) -> Option<&Left> {
+        self.left.get()
+    }
+
+    /// Notes that it is a dry run's, and never commits.
+    pub(crate) fn note_dry(&self) {
+        self.dry.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is a dry run's.
+    pub(crate) fn is_dry(&self) -> bool {
+        self.dry.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a step calls another service.
+    pub(crate) fn note_call(&self, step: &StepKey) {
+        self.left.get_or_init(|| Left::Call(step.clone()));
     }
 }
 
 impl Scope {
     /// A fresh scope over an open transaction, which leaves its fate there.
-    pub fn new(transaction: Arc<dyn Transaction>, fate: Arc<Fate>) -> Self {
+    pub fn new(transaction: Arc<dyn Transaction>, fate: Arc<Fate>, counted: Counted) -> Self {
         Self {
             transaction,
             jobs: Mutex::default(),
             fate,
             deleting: Mutex::default(),
             controls: AtomicBool::new(false),
+            _counted: counted,
         }
     }
 
@@ -75,9 +105,14 @@ impl Scope {
         self.controls.load(Ordering::Relaxed)
     }
 
+    /// What is to be known of the transaction when it is over.
+    pub(crate) fn fate(&self) -> Arc<Fate> {
+        Arc::clone(&self.fate)
+    }
+
     /// Notes that a native step begins.
     pub(crate) fn note_native(&self, step: &StepKey) {
-        self.fate.native.get_or_init(|| step.clone());
+        self.fate.left.get_or_init(|| Left::Native(step.clone()));
     }
 
     /// Notes that the Delete of a record has begun.

@@ -27,6 +27,9 @@ pub use resources::Resources;
 
 /// Bytes of a component at most: well above the largest that embed a language's runtime (20 MB).
 const COMPONENT_BYTES_MAX: u64 = 64 << 20;
+/// Components and modules inside one another at most. Tools nest them two or three deep; the time to check grows with the
+/// square of the depth.
+const NESTING_MAX: usize = 32;
 /// The first bytes of WebAssembly.
 const MAGIC: &[u8; 4] = b"\0asm";
 /// The package of the contract.
@@ -36,8 +39,11 @@ const VERSION: (u64, u64, u64) = (0, 1, 0);
 /// The interface that a plugin must export.
 const STEPS: &str = "stagegate:plugin/steps";
 /// The interfaces of the contract that a plugin may import.
-const OFFERED: [&str; 5] =
-    ["types", "execution-context", "organization-service", "system-job", "tracing-service"];
+const OFFERED: [&str; 6] =
+    ["types", "capabilities", "execution-context", "organization-service", "system-job", "tracing-service"];
+
+/// The interfaces of WASI with which a plugin calls others by HTTP.
+const OUTGOING: [&str; 2] = ["wasi:http/types", "wasi:http/outgoing-handler"];
 
 /// An interface that a component imports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -70,6 +76,11 @@ pub struct Inspection {
 }
 
 impl Inspection {
+    /// Whether it calls others by HTTP.
+    pub(super) fn calls_http(&self) -> bool {
+        self.imports.iter().any(|import| OUTGOING.contains(&split(&import.name).0))
+    }
+
     /// What it lacks: the export by which it is a plugin, and every import that the host does not have.
     fn world_problems(&self) -> Vec<Problem> {
         let mut problems: Vec<Problem> = check_exports(&self.exports).into_iter().collect();
@@ -147,7 +158,14 @@ pub(super) fn examine(path: &Path, bytes: &[u8]) -> Result<Inspection> {
                         .into(),
                 ));
             }
-            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {
+                depth += 1;
+                if depth > NESTING_MAX {
+                    return Err(refused(format!(
+                        "nests components more than {NESTING_MAX} deep; build it with fewer inside one another"
+                    )));
+                }
+            }
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentImportSection(section) if depth == 0 => {
                 for import in section.into_iter().flatten() {
@@ -226,17 +244,19 @@ fn wasi(interface: &str, version: Option<(u64, u64, u64)>) -> (bool, &'static st
     let package = interface.split('/').next().unwrap_or_default();
     match package {
         "wasi:io" | "wasi:cli" | "wasi:clocks" | "wasi:random" | "wasi:filesystem" | "wasi:sockets"
+        | "wasi:http"
             if !is_p2 =>
         {
             (false, "only WASI 0.2 is offered; build it for the target wasm32-wasip2")
         }
         "wasi:io" => (true, "streams and polling"),
         "wasi:cli" => (true, "no arguments, no environment; standard error is kept for error messages"),
-        "wasi:clocks" => (true, "the clocks; prefer the contract's `now`"),
-        "wasi:random" => (true, "random numbers"),
+        "wasi:clocks" => (true, "clocks of a millisecond, finer if granted; prefer the contract's `now`"),
+        "wasi:random" => (true, "random numbers that follow from the execution, real ones if granted"),
         "wasi:filesystem" => (true, "an empty file system: nothing is granted"),
         "wasi:sockets" => (true, "every address is refused: nothing is granted"),
-        "wasi:http" => (false, "outgoing HTTP is not offered"),
+        "wasi:http" if OUTGOING.contains(&interface) => (true, "calls that are granted; others are refused"),
+        "wasi:http" => (false, "only outgoing requests are offered"),
         _ => (false, "this host does not offer it"),
     }
 }

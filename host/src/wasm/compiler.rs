@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::admission::{Problem, ProblemKind};
 use super::cache::HashToBytes;
+use super::engine::Settings;
 
 pub use child::compile_child;
 
@@ -72,6 +73,8 @@ pub struct Program {
 struct Order {
     /// All of the engine that the code depends on, hashed: another one's code could not be loaded.
     compatibility: String,
+    /// Whether frames of guests are to have files and lines, which is kept with the code.
+    has_places: bool,
     /// Processor time, of all threads together.
     seconds: u64,
     memory_bytes: u64,
@@ -80,11 +83,11 @@ struct Order {
 /// Machine code for a component, or why there is none. Blocks.
 pub(super) fn compile(
     engine: &wasmtime::Engine,
-    compiler: &Compiler,
+    settings: &Settings,
     component: &[u8],
 ) -> Result<Vec<u8>, Problem> {
-    match &compiler.program {
-        Some(program) => parent::compile(engine, compiler, program, component),
+    match &settings.compiler.program {
+        Some(program) => parent::compile(engine, settings, program, component),
         None => engine.precompile_component(component).map_err(|error| invalid(&format!("{error:#}"))),
     }
 }

@@ -1,5 +1,6 @@
 //! The engine: how guests are compiled, where their memory comes from, and what makes their time pass.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -10,8 +11,10 @@ use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationCon
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::wasm::cache::{CACHE_BYTES_DEFAULT, Cache};
 use crate::wasm::compiler::Compiler;
+use crate::wasm::core_dump::CoreDumps;
 use crate::wasm::limits::Limits;
 use crate::wasm::plugin::{Admitted, Plugin};
+use crate::wasm::profile::{self, Profiler};
 use crate::wasm::run::State;
 use crate::wasm::trust::Trust;
 use crate::wasm::v0_1::World;
@@ -21,6 +24,9 @@ use crate::wasm::v0_1::World;
 pub const TICK: Duration = Duration::from_millis(10);
 /// Memory mappings of one live instance, as measured; the kernel bounds them per process.
 const MAPPINGS_PER_INSTANCE: u64 = 6;
+/// Bytes of one linear memory in the pool: all that 32 bits can name. Each slot has addresses for it anyway, and what a run
+/// may use of it is what its limits and grants say.
+const MEMORY_BYTES_MAX: usize = if usize::BITS > 32 { 1 << (usize::BITS / 2) } else { usize::MAX };
 /// Core instances, memories and tables of one component at most: what components of interpreted languages need.
 pub(super) const CORE_INSTANCES_PER_COMPONENT: u32 = 64;
 pub(super) const MEMORIES_PER_COMPONENT: u32 = 4;
@@ -49,6 +55,13 @@ pub struct Settings {
     pub compiler: Compiler,
     /// Where the memory of guests comes from.
     pub allocation: Allocation,
+    /// Takes samples of all guests. Guests are interrupted ten times as often then, and the frames of errors have no file
+    /// and line, since looking them up takes longer than a sample may.
+    pub profiler: Option<Profiler>,
+    /// A folder for core dumps of guests that trap, made if it is not there. They hold whatever the guest had in memory,
+    /// data of records and secure configurations too; a file can be read by its user alone. The first 16 of an engine
+    /// are written.
+    pub core_dumps: Option<PathBuf>,
 }
 
 /// Where the memory of guests comes from.
@@ -73,6 +86,8 @@ impl Default for Settings {
             trust: Trust::default(),
             compiler: Compiler::default(),
             allocation: Allocation::Pool,
+            profiler: None,
+            core_dumps: None,
         }
     }
 }
@@ -82,9 +97,12 @@ impl Default for Settings {
 pub struct Engine {
     pub(super) wasmtime: wasmtime::Engine,
     pub(super) linker: Arc<Linker<State>>,
+    /// With outgoing HTTP, for those who import it.
+    pub(super) http_linker: Arc<Linker<State>>,
     pub(super) cache: Option<Arc<Cache>>,
     /// Held while a component is compiled.
     pub(super) compiling: Arc<Mutex<()>>,
+    pub(super) core_dumps: Option<Arc<CoreDumps>>,
     settings: Arc<Settings>,
 }
 
@@ -92,7 +110,8 @@ impl Engine {
     /// Makes an engine and starts its ticker, a thread of the operating system: a task of the runtime would starve
     /// behind the very guests that it is to stop.
     ///
-    /// Fails if the pool's addresses cannot be reserved, or if the kernel allows too few mappings for it.
+    /// Fails if the pool's addresses cannot be reserved, if the kernel allows too few mappings for it, or if a folder cannot be
+    /// used.
     pub fn new(settings: Settings) -> Result<Self> {
         check_mappings(&settings)?;
         settings.trust.check()?;
@@ -107,11 +126,22 @@ impl Engine {
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)
             .and_then(|()| World::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state))
             .map_err(|error| cannot(format!("cannot define the host's interfaces: {error:#}")))?;
+        let mut http_linker = linker.clone();
+        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut http_linker)
+            .map_err(|error| cannot(format!("cannot define outgoing HTTP: {error:#}")))?;
         let cache = settings.cache.as_deref().map(|folder| Cache::open(folder, settings.cache_bytes));
         let cache = cache.transpose()?.map(Arc::new);
-        start_ticker(&wasmtime)?;
-        let (linker, settings) = (Arc::new(linker), Arc::new(settings));
-        Ok(Self { wasmtime, linker, cache, compiling: Arc::default(), settings })
+        let core_dumps = settings.core_dumps.as_deref().map(CoreDumps::open).transpose()?.map(Arc::new);
+        start_ticker(&wasmtime, if settings.profiler.is_some() { profile::INTERVAL } else { TICK })?;
+        Ok(Self {
+            wasmtime,
+            linker: Arc::new(linker),
+            http_linker: Arc::new(http_linker),
+            cache,
+            compiling: Arc::default(),
+            core_dumps,
+            settings: Arc::new(settings),
+        })
     }
 
     /// Loads a component as a plugin: reads it, checks it, and compiles it unless it is cached. The blocking work runs off
@@ -159,26 +189,36 @@ fn check_mappings(settings: &Settings) -> Result<()> {
 }
 
 fn config(settings: &Settings) -> Config {
-    let mut config = code_config();
+    let mut config = code_config(has_places(settings));
     config
         .max_wasm_stack(settings.limits.stack_bytes)
         .async_stack_size(settings.limits.stack_bytes + HOST_STACK_BYTES)
+        .coredump_on_trap(settings.core_dumps.is_some())
         .allocation_strategy(match settings.allocation {
             Allocation::OnDemand => InstanceAllocationStrategy::OnDemand,
             Allocation::Pool => InstanceAllocationStrategy::Pooling(tuned(pool(settings))),
             Allocation::DefaultPool => InstanceAllocationStrategy::Pooling(pool(settings)),
         });
+    if settings.profiler.is_some() {
+        config.wasm_backtrace_max_frames(NonZeroUsize::new(profile::FRAMES_MAX));
+    }
     config
 }
 
-/// What compiled code depends on: the same for every host, so that one process can compile for another.
-pub(super) fn code_config() -> Config {
+/// Whether frames of guests are to have files and lines. Samples of a profiler find theirs in another way.
+pub(super) fn has_places(settings: &Settings) -> bool {
+    settings.profiler.is_none()
+}
+
+/// What compiled code depends on: the same for every host with such frames, so that one process can compile for another.
+pub(super) fn code_config(has_places: bool) -> Config {
+    let details = if has_places { WasmBacktraceDetails::Enable } else { WasmBacktraceDetails::Disable };
     let mut config = Config::new();
     config
         .epoch_interruption(true)
         // Only WASI 0.3 guests need it; it triples the cost of a call and makes nesting grow faster than linearly.
         .concurrency_support(false)
-        .wasm_backtrace_details(WasmBacktraceDetails::Enable);
+        .wasm_backtrace_details(details);
     config
 }
 
@@ -200,7 +240,7 @@ fn pool(settings: &Settings) -> PoolingAllocationConfig {
         .max_core_instance_size(4 << 20)
         .max_component_instance_size(4 << 20)
         .table_elements(settings.limits.table_elements)
-        .max_memory_size(settings.limits.memory_bytes);
+        .max_memory_size(MEMORY_BYTES_MAX);
     pool
 }
 
@@ -211,18 +251,18 @@ fn tuned(mut pool: PoolingAllocationConfig) -> PoolingAllocationConfig {
     pool
 }
 
-fn start_ticker(engine: &wasmtime::Engine) -> Result<()> {
+fn start_ticker(engine: &wasmtime::Engine, tick: Duration) -> Result<()> {
     let engine = engine.weak();
     std::thread::Builder::new()
         .name("stagegate-ticker".into())
         .spawn(move || {
             // Against absolute time, so that the ticks do not drift.
-            let mut next = Instant::now() + TICK;
+            let mut next = Instant::now() + tick;
             loop {
                 std::thread::sleep(next.saturating_duration_since(Instant::now()));
                 let Some(engine) = engine.upgrade() else { return };
                 engine.increment_epoch();
-                next = (next + TICK).max(Instant::now());
+                next = (next + tick).max(Instant::now());
             }
         })
         .map(drop)

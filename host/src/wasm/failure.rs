@@ -2,26 +2,27 @@
 
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 
-use crate::model::error::{Error, ErrorKind};
+use crate::model::cause::{Cause, Exhausted, Frame, QuotaOf, Resource, TrapCode};
+use crate::model::error::{Error, ErrorKind, Remains};
 use crate::pipeline::execution::Deadline;
-use crate::pipeline::timed_out;
-use crate::wasm::run::Sandbox;
+use crate::pipeline::{SATURATED_RETRY_AFTER, timed_out};
+use crate::wasm::limits::{Limits, Refusal};
+use crate::wasm::run::State;
 
-/// Frames of a backtrace that are shown at most.
-const FRAMES_MAX: usize = 12;
-
-/// The error for a call that trapped.
-pub(super) fn of(trap: &wasmtime::Error, sandbox: &Sandbox, deadline: Deadline) -> Error {
-    let output = sandbox.output.text();
+/// The error for a call that trapped, of a guest with those limits.
+pub(super) fn of(trap: &wasmtime::Error, state: &State, limits: &Limits, deadline: Deadline) -> Error {
+    let output = state.sandbox.output.text();
     let frames = frames(trap);
-    let error = classify(trap, &output, &frames, sandbox, deadline);
-    let shown: Vec<&Frame> = frames.iter().filter(|frame| !frame.is_machinery()).collect();
-    let mut diagnostic: Vec<String> = said(&output).map(str::to_owned).collect();
-    diagnostic.extend(shown.iter().take(FRAMES_MAX).map(|frame| format!("    at {frame}")));
-    if shown.len() > FRAMES_MAX {
-        diagnostic.push(format!("    ({} more)", shown.len() - FRAMES_MAX));
+    let error = classify(trap, &output, &frames, state, limits, deadline);
+    let last_words: Vec<&str> = said(&output).collect();
+    let last_words = (!last_words.is_empty()).then(|| last_words.join("\n"));
+    let is_own = |frame: &Frame| !is_machinery(&frame.function, frame.file.as_deref());
+    let frames: Vec<Frame> = frames.into_iter().filter(is_own).collect();
+    // What passes through from a step further in is not about this guest.
+    if !error.path().is_empty() {
+        return error;
     }
-    if diagnostic.is_empty() { error } else { error.with_diagnostic(diagnostic.join("\n")) }
+    error.with_remains(Remains { last_words, frames, core_dump: None })
 }
 
 /// What the guest wrote, without advice that does not hold in a sandbox: it has no environment to set variables in.
@@ -34,7 +35,8 @@ fn classify(
     trap: &wasmtime::Error,
     output: &str,
     frames: &[Frame],
-    sandbox: &Sandbox,
+    state: &State,
+    limits: &Limits,
     deadline: Deadline,
 ) -> Error {
     // An error of our own that a host function or the epoch callback raised.
@@ -45,7 +47,8 @@ fn classify(
         return Error::new(
             ErrorKind::Saturated,
             "the host has no room for another sandbox now; try again, or give the engine more concurrency",
-        );
+        )
+        .with_retry_after(SATURATED_RETRY_AFTER);
     }
     if let Some(exit) = trap.downcast_ref::<wasmtime_wasi::I32Exit>() {
         // WASI 0.2 tells success from failure and keeps no number.
@@ -55,19 +58,100 @@ fn classify(
             format!("the plugin ended its process {how} (`exit`); return a fault to refuse a message"),
         );
     }
-    if let Some(refusal) = &sandbox.limiter.refusal {
-        return Error::new(ErrorKind::OutOfMemory, format!("the plugin ran out of its limits: {refusal}"));
+    let code = trap.downcast_ref::<Trap>().copied();
+    if let (Some(Refusal::Quota(quota)), true) = (state.sandbox.limiter.refusal, gave_up(code)) {
+        return over_quota(quota);
     }
-    match trap.downcast_ref::<Trap>() {
-        Some(Trap::Interrupt) => timed_out(deadline),
+    if let Some(exhausted) = exhausted(trap, code, state, limits) {
+        return Error::new(ErrorKind::OutOfMemory, format!("the plugin ran out of its limits: {exhausted}"))
+            .with_cause(Cause::Exhausted(exhausted));
+    }
+    let error = match code {
+        Some(Trap::Interrupt) => return timed_out(deadline, state.place.computing()),
         // A Rust guest's large values live on a stack in its linear memory, below which there is nothing.
         Some(Trap::MemoryOutOfBounds) if is_recursion(frames) => stack_overflow(),
         Some(Trap::StackOverflow) => stack_overflow(),
-        _ => match panic_message(output) {
+        _ => match panic_message(output, frames) {
             Some(panic) => Error::new(ErrorKind::Panicked, format!("the plugin panicked: {panic}")),
             None => Error::new(ErrorKind::Trapped, format!("the plugin was stopped: {}", cause(trap))),
         },
+    };
+    error.with_cause(Cause::Trap(code.map_or(TrapCode::RefusedCall, trap_code)))
+}
+
+/// Whether a growth that was refused is the cause: if the guest then gave up, which compiled languages do by
+/// `unreachable`. No other trap is: the guest may have gone on for long since.
+fn gave_up(code: Option<Trap>) -> bool {
+    matches!(code, None | Some(Trap::UnreachableCodeReached | Trap::MemoryOutOfBounds))
+}
+
+/// The error of a guest that found its plugin's memory taken by others of its sandboxes.
+fn over_quota(bytes: u64) -> Error {
+    let message = format!(
+        "all sandboxes of the plugin together may have {} MiB of memory, and this one needed more; try again, or raise \
+         `memory_bytes` of the plugin's quota",
+        bytes >> 20
+    );
+    Error::new(ErrorKind::Saturated, message)
+        .with_cause(Cause::OverQuota(QuotaOf::Memory))
+        .with_retry_after(SATURATED_RETRY_AFTER)
+}
+
+/// The limit that the guest broke down at.
+fn exhausted(
+    trap: &wasmtime::Error,
+    code: Option<Trap>,
+    state: &State,
+    limits: &Limits,
+) -> Option<Exhausted> {
+    if let (Some(Refusal::Limit(refusal)), true) = (state.sandbox.limiter.refusal, gave_up(code)) {
+        return Some(refusal);
     }
+    // wasmtime has no types for these; a test goes through both.
+    let text = trap.root_cause().to_string();
+    let (resource, limit) = match () {
+        () if code.is_some() => return None,
+        () if text.contains("store handle limit exceeded") => (Resource::Handles, limits.handles),
+        () if text.contains("resource table has no free keys") => (Resource::Handles, limits.handles),
+        () if text.contains("fuel allocated for hostcalls") => (Resource::CallBytes, limits.call_bytes),
+        () => return None,
+    };
+    let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+    Some(Exhausted { resource, limit, peak: None, asked: None })
+}
+
+fn trap_code(trap: Trap) -> TrapCode {
+    match trap {
+        Trap::UnreachableCodeReached => TrapCode::UnreachableCodeReached,
+        Trap::StackOverflow => TrapCode::StackOverflow,
+        Trap::MemoryOutOfBounds => TrapCode::MemoryOutOfBounds,
+        Trap::TableOutOfBounds => TrapCode::TableOutOfBounds,
+        Trap::IndirectCallToNull => TrapCode::IndirectCallToNull,
+        Trap::BadSignature => TrapCode::BadSignature,
+        Trap::IntegerOverflow => TrapCode::IntegerOverflow,
+        Trap::IntegerDivisionByZero => TrapCode::IntegerDivisionByZero,
+        Trap::BadConversionToInteger => TrapCode::BadConversionToInteger,
+        Trap::CannotEnterComponent => TrapCode::CannotEnterComponent,
+        Trap::CannotLeaveComponent => TrapCode::CannotLeaveComponent,
+        Trap::InvalidChar
+        | Trap::StringOutOfBounds
+        | Trap::ListOutOfBounds
+        | Trap::InvalidDiscriminant
+        | Trap::UnalignedPointer => TrapCode::InvalidValue,
+        other => TrapCode::Other(kebab(&format!("{other:?}"))),
+    }
+}
+
+/// `CastFailure` as `cast-failure`, as all names of traps are written.
+fn kebab(name: &str) -> String {
+    let mut kebab = String::with_capacity(name.len() + 4);
+    for (index, letter) in name.chars().enumerate() {
+        if letter.is_uppercase() && index > 0 {
+            kebab.push('-');
+        }
+        kebab.extend(letter.to_lowercase());
+    }
+    kebab
 }
 
 /// The innermost cause, without wasmtime's own frame list.
@@ -79,9 +163,13 @@ fn cause(trap: &wasmtime::Error) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }
 
-/// A Rust guest's panic message from its standard error, with the place in its source.
-fn panic_message(output: &str) -> Option<String> {
-    let (_, panic) = output.rsplit_once(" panicked at ")?;
+/// A Rust guest's panic message from its standard error, with the place in its source. One that is longer than what is
+/// kept of the output is told from the stack, since its beginning is gone.
+fn panic_message(output: &str, frames: &[Frame]) -> Option<String> {
+    let Some((_, panic)) = output.rsplit_once(" panicked at ") else {
+        let is_panic = frames.iter().any(|frame| frame.function.starts_with("core::panicking::"));
+        return is_panic.then(|| "with a message that is longer than what is kept of its output".into());
+    };
     let (place, rest) = panic.split_once(":\n")?;
     let message = rest.split("\nnote: ").next().unwrap_or(rest).trim();
     Some(format!("{message} ({place})"))
@@ -92,58 +180,50 @@ fn stack_overflow() -> Error {
     Error::new(ErrorKind::StackOverflow, message)
 }
 
-/// A function on the guest's stack, and the place in its source if the component has debug information.
-struct Frame {
-    name: String,
-    place: Option<String>,
+/// Whether a function is part of the standard library, the panic machinery or the bindings.
+pub(super) fn is_machinery(function: &str, file: Option<&str>) -> bool {
+    // Where the compiler of Rust says that its own library is: what is inlined from there has no path in its name.
+    const LIBRARY: &str = "/rustc/";
+    const PREFIXES: [&str; 12] = [
+        "std::",
+        "core::",
+        "alloc::",
+        "<core::",
+        "<std::",
+        "<alloc::",
+        "__rust",
+        "_rust",
+        "rust_",
+        "abort",
+        "wit_bindgen",
+        "stagegate:plugin/",
+    ];
+    PREFIXES.iter().any(|prefix| function.starts_with(prefix))
+        || file.is_some_and(|file| file.starts_with(LIBRARY))
 }
 
-impl Frame {
-    /// Whether it is part of the standard library, the panic machinery or the bindings.
-    fn is_machinery(&self) -> bool {
-        const PREFIXES: [&str; 12] = [
-            "std::",
-            "core::",
-            "alloc::",
-            "<core::",
-            "<std::",
-            "<alloc::",
-            "__rust",
-            "_rust",
-            "rust_",
-            "abort",
-            "wit_bindgen",
-            "stagegate:plugin/",
-        ];
-        PREFIXES.iter().any(|prefix| self.name.starts_with(prefix))
-    }
-}
-
-impl std::fmt::Display for Frame {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.name)?;
-        match &self.place {
-            Some(place) => write!(f, " ({place})"),
-            None => Ok(()),
-        }
-    }
+/// The name of a function as people write it, without the hash that makes a symbol unique.
+pub(super) fn readable(symbol: &str) -> String {
+    format!("{:#}", rustc_demangle::demangle(symbol))
 }
 
 /// The guest's stack, innermost first, with readable names.
 fn frames(trap: &wasmtime::Error) -> Vec<Frame> {
     let Some(backtrace) = trap.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
-    // Without the hash that makes a symbol unique.
-    let readable = |name: &str| format!("{:#}", rustc_demangle::demangle(name));
     let mut frames = Vec::new();
     for frame in backtrace.frames() {
         let symbols = frame.symbols();
         if symbols.is_empty() {
-            frames.extend(frame.func_name().map(|name| Frame { name: readable(name), place: None }));
+            frames.extend(frame.func_name().map(|name| Frame::new(readable(name))));
         }
-        for symbol in symbols {
-            let Some(name) = symbol.name() else { continue };
-            let place = symbol.file().zip(symbol.line()).map(|(file, line)| format!("{file}:{line}"));
-            frames.push(Frame { name: readable(name), place });
+        for (index, symbol) in symbols.iter().enumerate() {
+            // The last is the function itself, whose name has its path; the others are inlined in it.
+            let own = frame.func_name().filter(|_| index + 1 == symbols.len());
+            let Some(name) = own.or(symbol.name()) else { continue };
+            let mut shown = Frame::new(readable(name));
+            shown.file = symbol.file().map(str::to_owned);
+            shown.line = symbol.line();
+            frames.push(shown);
         }
     }
     frames
@@ -152,5 +232,5 @@ fn frames(trap: &wasmtime::Error) -> Vec<Frame> {
 /// Whether one function stands on the stack so often that it must be calling itself.
 fn is_recursion(frames: &[Frame]) -> bool {
     const OFTEN: usize = 8;
-    frames.iter().any(|frame| frames.iter().filter(|other| other.name == frame.name).count() >= OFTEN)
+    frames.iter().any(|frame| frames.iter().filter(|other| other.function == frame.function).count() >= OFTEN)
 }

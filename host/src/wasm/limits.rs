@@ -1,6 +1,12 @@
 //! What a run of a guest may use, summed over everything that it owns.
 
+use std::sync::Arc;
+
 use wasmtime::ResourceLimiter;
+
+use crate::model::cause::{Exhausted, Resource};
+use crate::pipeline::supervision::MemoryMeter;
+use crate::wasm::http::HttpLimits;
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -25,6 +31,8 @@ pub struct Limits {
     pub trace_bytes: usize,
     /// Bytes of standard output and standard error that are kept, the newest.
     pub output_bytes: usize,
+    /// Calls by HTTP, where they are granted.
+    pub http: HttpLimits,
 }
 
 impl Default for Limits {
@@ -37,12 +45,13 @@ impl Default for Limits {
             call_bytes: 8 * MIB,
             trace_bytes: 10 * KIB,
             output_bytes: 4 * KIB,
+            http: HttpLimits::default(),
         }
     }
 }
 
 /// Counts what a store holds and refuses what is too much. wasmtime's own limiter counts each memory by itself.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Limiter {
     memory_bytes_max: usize,
     table_elements_max: usize,
@@ -51,20 +60,49 @@ pub(super) struct Limiter {
     /// The most memory that there was: memories never shrink.
     pub(super) memory_bytes_peak: usize,
     /// The first refusal. The guest only sees a failed growth and aborts in its own way, so the cause is kept here.
-    pub(super) refusal: Option<String>,
+    pub(super) refusal: Option<Refusal>,
+    /// Counts the memory of all sandboxes of the plugin.
+    plugin: Option<Arc<MemoryMeter>>,
+}
+
+/// What a growth was refused for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Refusal {
+    /// A limit of the run.
+    Limit(Exhausted),
+    /// The quota of the plugin, in bytes.
+    Quota(u64),
 }
 
 impl Limiter {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &Limits, plugin: Option<Arc<MemoryMeter>>) -> Self {
         Self {
             memory_bytes_max: limits.memory_bytes,
             table_elements_max: limits.table_elements,
-            ..Self::default()
+            plugin,
+            memory_bytes: 0,
+            table_elements: 0,
+            memory_bytes_peak: 0,
+            refusal: None,
         }
     }
 
-    fn refuse(&mut self, refusal: String) -> wasmtime::Result<bool> {
-        self.refusal.get_or_insert(refusal);
+    /// Lets it have more memory.
+    pub(super) fn with_more_memory(mut self, bytes: usize) -> Self {
+        self.memory_bytes_max = self.memory_bytes_max.saturating_add(bytes);
+        self
+    }
+
+    fn refuse(
+        &mut self,
+        resource: Resource,
+        limit: usize,
+        peak: usize,
+        asked: usize,
+    ) -> wasmtime::Result<bool> {
+        let refusal =
+            Exhausted { resource, limit: wide(limit), peak: Some(wide(peak)), asked: Some(wide(asked)) };
+        self.refusal.get_or_insert(Refusal::Limit(refusal));
         Ok(false)
     }
 }
@@ -78,8 +116,13 @@ impl ResourceLimiter for Limiter {
     ) -> wasmtime::Result<bool> {
         let total = self.memory_bytes.saturating_add(desired.saturating_sub(current));
         if total > self.memory_bytes_max {
-            let (asked, most) = (total / MIB, self.memory_bytes_max / MIB);
-            return self.refuse(format!("it asked for {asked} MiB of memory; {most} MiB is the limit"));
+            return self.refuse(Resource::Memory, self.memory_bytes_max, self.memory_bytes_peak, total);
+        }
+        if let Some(Err(quota)) =
+            self.plugin.as_ref().map(|plugin| plugin.grow(wide(total - self.memory_bytes)))
+        {
+            self.refusal.get_or_insert(Refusal::Quota(quota));
+            return Ok(false);
         }
         self.memory_bytes = total;
         self.memory_bytes_peak = self.memory_bytes_peak.max(total);
@@ -94,12 +137,25 @@ impl ResourceLimiter for Limiter {
     ) -> wasmtime::Result<bool> {
         let total = self.table_elements.saturating_add(desired.saturating_sub(current));
         if total > self.table_elements_max {
-            let most = self.table_elements_max;
-            return self.refuse(format!("it asked for {total} table elements; {most} is the limit"));
+            let (limit, peak) = (self.table_elements_max, self.table_elements);
+            return self.refuse(Resource::TableElements, limit, peak, total);
         }
         self.table_elements = total;
         Ok(true)
     }
+}
+
+/// The sandbox goes, and its memory with it.
+impl Drop for Limiter {
+    fn drop(&mut self) {
+        if let Some(plugin) = &self.plugin {
+            plugin.shrink(wide(self.memory_bytes));
+        }
+    }
+}
+
+fn wide(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
 }
 
 /// The newest lines within a number of bytes.

@@ -59,7 +59,8 @@ fn link(
     bytes: &[u8],
     admission: &mut Admission,
 ) -> Option<WorldPre<State>> {
-    let world = match engine.linker.instantiate_pre(component).and_then(WorldPre::new) {
+    let linker = if admission.inspection.calls_http() { &engine.http_linker } else { &engine.linker };
+    let world = match linker.instantiate_pre(component).and_then(WorldPre::new) {
         Ok(world) => world,
         Err(error) => {
             // The linker names the first thing that does not fit, and this all of them.
@@ -128,7 +129,7 @@ fn compile(
     bytes: &[u8],
     not_kept: &mut Option<String>,
 ) -> Result<Component, Problem> {
-    let code = compiler::compile(&engine.wasmtime, &engine.settings().compiler, bytes)?;
+    let code = compiler::compile(&engine.wasmtime, engine.settings(), bytes)?;
     let kept = cache.map_or(Ok(()), |(cache, name)| cache.keep(name, &code));
     *not_kept = kept.err().map(|error| error.to_string());
     execute(engine, &code).map_err(|error| {

@@ -1,7 +1,7 @@
 //! A plugin: a component that was checked, compiled and linked, and that runs steps.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -13,9 +13,12 @@ use crate::pipeline::execution::Execution;
 use crate::pipeline::registry::Step;
 use crate::pipeline::runner::{BoxFuture, Organization, Ran, Runner};
 use crate::wasm::admission::{self, Admission, Import, Problem, ProblemKind};
+use crate::wasm::core_dump::CoreDumps;
 use crate::wasm::engine::Engine;
+use crate::wasm::granted::Granted;
 use crate::wasm::limits::Limits;
 use crate::wasm::load::{Prepared, prepare};
+use crate::wasm::profile::Profiler;
 use crate::wasm::run::{Run, State, declare};
 use crate::wasm::v0_1::WorldPre;
 
@@ -27,6 +30,8 @@ const DECLARE_TIME: Duration = Duration::from_secs(1);
 pub struct Plugin {
     inner: Arc<Inner>,
     clock: Arc<dyn Clock>,
+    /// What the host that it is registered with grants; nothing until it does.
+    granted: Arc<OnceLock<Arc<Granted>>>,
 }
 
 /// What an engine has sandboxes for.
@@ -43,6 +48,8 @@ struct Inner {
     limits: Limits,
     declaration: Declaration,
     report: LoadReport,
+    profiler: Option<Profiler>,
+    core_dumps: Option<Arc<CoreDumps>>,
 }
 
 /// How a plugin was loaded, and what it is.
@@ -102,6 +109,7 @@ impl Plugin {
     /// Judges the component at `path`, and loads it if it can be loaded.
     pub(super) async fn admit(engine: &Engine, path: &Path) -> Result<Admitted> {
         let started = Instant::now();
+        let (profiler, core_dumps) = (engine.settings().profiler.clone(), engine.core_dumps.clone());
         let (own, path) = (engine.clone(), path.to_owned());
         let prepared = tokio::task::spawn_blocking(move || prepare(&own, path)).await;
         let mut prepared = prepared.map_err(|error| {
@@ -149,14 +157,29 @@ impl Plugin {
         };
         let settings = engine.settings();
         let room = Room { concurrency: settings.concurrency, depth_limit: settings.depth_limit };
-        let inner = Arc::new(Inner { room, name, world, limits, declaration, report });
-        Ok(Admitted { admission, plugin: Ok(Self { inner, clock: Arc::new(SystemClock) }) })
+        let inner = Arc::new(Inner { room, name, world, limits, declaration, report, profiler, core_dumps });
+        let plugin = Self { inner, clock: Arc::new(SystemClock), granted: Arc::default() };
+        Ok(Admitted { admission, plugin: Ok(plugin) })
     }
 
-    /// The plugin as it sees the time of `clock`.
+    /// The plugin as one host has it: with its clock, and with grants of its own, of which there are none yet.
     pub(crate) fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
+        self.granted = Arc::default();
         self
+    }
+
+    /// Grants it what a host does, once.
+    pub(crate) fn grant(&self, granted: Granted) {
+        // A second time there is none: a host is built once.
+        drop(self.granted.set(Arc::new(granted)));
+    }
+
+    fn granted(&self) -> &Arc<Granted> {
+        self.granted.get_or_init(|| {
+            let (plugin, asks) = (self.inner.name.clone(), self.inner.declaration.asks.clone());
+            Arc::new(Granted { plugin, asks, ..Granted::default() })
+        })
     }
 
     /// Its name: what it declares, else the file's.
@@ -194,8 +217,11 @@ impl Runner for Plugin {
             world: &self.inner.world,
             limits: &self.inner.limits,
             clock: Arc::clone(&self.clock),
+            granted: Arc::clone(self.granted()),
             step: Arc::clone(step),
             organization,
+            profiler: self.inner.profiler.as_ref(),
+            core_dumps: self.inner.core_dumps.as_deref(),
         };
         Box::pin(run.step(execution))
     }
@@ -206,5 +232,9 @@ impl Runner for Plugin {
 
     fn content_hash(&self) -> Option<&Arc<str>> {
         Some(&self.inner.report.hash)
+    }
+
+    fn background(&self) -> Option<Duration> {
+        self.granted().background
     }
 }

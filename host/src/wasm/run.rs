@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::step::Declaration;
@@ -17,10 +18,17 @@ use crate::model::{Clock, SystemClock};
 use crate::pipeline::execution::{Deadline, Execution};
 use crate::pipeline::registry::Step;
 use crate::pipeline::runner::{Organization, Ran};
+use crate::pipeline::supervision::MemoryMeter;
 use crate::pipeline::{rejection, timed_out};
+use crate::wasm::ambient::{self, Seed};
+use crate::wasm::core_dump::CoreDumps;
 use crate::wasm::failure;
+use crate::wasm::granted::Granted;
+use crate::wasm::http::Outgoing;
 use crate::wasm::limits::{Limiter, Limits, Lines};
 use crate::wasm::output::Tail;
+use crate::wasm::place::Place;
+use crate::wasm::profile::{Profiler, Track};
 use crate::wasm::v0_1::{WorldPre, convert};
 
 /// The bounds on waiting guests are staggered by this much for each level of nesting, innermost first, so that the
@@ -39,9 +47,12 @@ pub(super) struct State {
     /// When a call to the host is given up: a little later, see [`STAGGER`].
     pub(super) call_bound: Instant,
     pub(super) lines: Lines,
-    pub(super) host_calls: Duration,
+    pub(super) place: Place,
     pub(super) last_refusal: Option<Error>,
+    pub(super) granted: Arc<Granted>,
     pub(super) sandbox: Sandbox,
+    /// Where samples of the guest go, if it is profiled.
+    pub(super) track: Option<Track>,
 }
 
 /// The message that a guest runs for, which it owns meanwhile.
@@ -66,23 +77,34 @@ pub(super) struct Sandbox {
     pub(super) limiter: Limiter,
     pub(super) output: Tail,
     wasi: WasiCtx,
+    http: WasiHttpCtx,
+    outgoing: Outgoing,
     table: ResourceTable,
 }
 
 impl Sandbox {
-    /// A sandbox with nothing granted: no files, no environment, no arguments, no network.
-    pub(super) fn new(limits: &Limits) -> Self {
+    /// A sandbox with no files, no environment, no arguments and no sockets, and with what is granted of the rest.
+    /// `memory` counts what all sandboxes of the plugin have.
+    fn new(
+        limits: &Limits,
+        memory: Option<Arc<MemoryMeter>>,
+        seed: &Seed,
+        clock: &Arc<dyn Clock>,
+        granted: &Granted,
+        outgoing: Outgoing,
+    ) -> Self {
         let output = Tail::new(limits.output_bytes);
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
-        let wasi = WasiCtxBuilder::new()
-            .stdout(output.clone())
+        let mut wasi = WasiCtxBuilder::new();
+        wasi.stdout(output.clone())
             .stderr(output.clone())
             .allow_tcp(false)
             .allow_udp(false)
-            .allow_ip_name_lookup(false)
-            .build();
-        Self { limiter: Limiter::new(limits), output, wasi, table }
+            .allow_ip_name_lookup(false);
+        ambient::give(&mut wasi, seed, clock, granted);
+        let limiter = Limiter::new(limits, memory).with_more_memory(granted.memory_bytes);
+        Self { limiter, output, wasi: wasi.build(), http: WasiHttpCtx::new(), outgoing, table }
     }
 }
 
@@ -92,77 +114,115 @@ impl WasiView for State {
     }
 }
 
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        let Sandbox { http, outgoing, table, .. } = &mut self.sandbox;
+        WasiHttpCtxView { ctx: http, table, hooks: outgoing }
+    }
+}
+
 /// What a run takes besides the execution.
 pub(super) struct Run<'a> {
     pub(super) world: &'a WorldPre<State>,
     pub(super) limits: &'a Limits,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) granted: Arc<Granted>,
     pub(super) step: Arc<Step>,
     pub(super) organization: Arc<dyn Organization>,
+    pub(super) profiler: Option<&'a Profiler>,
+    pub(super) core_dumps: Option<&'a CoreDumps>,
 }
 
 impl Run<'_> {
     /// Runs the step. Dropping the future stops the guest: its store goes, and with it all that it had.
     pub(super) async fn step(self, execution: Execution) -> Ran {
         let deadline = execution.deadline.unwrap_or_else(far_future);
+        let memory = execution.memory.clone();
         let levels = STAGGER_LEVELS.saturating_sub(execution.context.depth);
+        let (limits, granted) = (self.limits, self.granted);
+        let fate = execution.scope.as_ref().map(|scope| scope.fate());
+        let step = Some(Arc::clone(&self.step));
+        let outgoing = Outgoing::new(Arc::clone(&granted), &limits.http, deadline, step, fate);
+        let seed = Seed::of(&execution, &self.step);
+        let sandbox = Sandbox::new(limits, memory, &seed, &self.clock, &granted, outgoing);
         let state = State {
             active: Some(Active { execution, step: Arc::clone(&self.step), organization: self.organization }),
             clock: self.clock,
             deadline,
             call_bound: deadline.at + STAGGER * (levels + 1),
             lines: Lines::new(self.limits.trace_bytes),
-            host_calls: Duration::ZERO,
+            place: Place::new(),
             last_refusal: None,
-            sandbox: Sandbox::new(self.limits),
+            granted,
+            sandbox,
+            track: self.profiler.map(|profiler| profiler.track(&self.step.key)),
         };
         let mut store = new_store(self.world, state, self.limits, deadline);
         let call = async {
             let plugin = self.world.instantiate_async(&mut store).await?;
+            store.data_mut().place.started();
             plugin.stagegate_plugin_steps().call_execute(&mut store, &self.step.key.step).await
         };
         let outcome = tokio::time::timeout_at((deadline.at + STAGGER * levels).into(), call).await;
         let late = deadline.is_past();
 
+        let core_dump = match &outcome {
+            Ok(Err(trap)) => self.core_dumps.and_then(|dumps| dumps.keep(trap, &mut store, &self.step.key)),
+            _ => None,
+        };
         let state = store.into_data();
         let memory_bytes = u64::try_from(state.sandbox.limiter.memory_bytes_peak).unwrap_or(u64::MAX);
+        let host_calls = state.place.host_calls + state.sandbox.outgoing.waited();
+        let last_call = state.place.last_call();
         let result = match outcome {
-            Err(_elapsed) => Err(timed_out(deadline)),
+            Err(_elapsed) => Err(timed_out(deadline, state.place.waiting())),
             // A guest that comes back without a loop or a call after its deadline is not interrupted: it is late.
-            Ok(Ok(_)) if late => Err(timed_out(deadline)),
+            Ok(Ok(_)) if late => Err(timed_out(deadline, state.place.computing())),
             Ok(Ok(Ok(()))) => Ok(()),
             Ok(Ok(Err(fault))) => Err(rejection(convert::fault_in(fault), state.last_refusal)),
-            Ok(Err(trap)) => Err(failure::of(&trap, &state.sandbox, deadline)),
+            Ok(Err(trap)) => {
+                let error = failure::of(&trap, &state, self.limits, deadline);
+                Err(match core_dump {
+                    Some(path) => error.with_core_dump(path),
+                    None => error,
+                })
+            }
         };
         let result =
             result.and_then(|()| state.active.map(|active| active.execution).ok_or_else(no_execution));
-        Ran { result, lines: state.lines.into_vec(), host_calls: state.host_calls, memory_bytes }
+        Ran { result, lines: state.lines.into_vec(), host_calls, last_call, memory_bytes }
     }
 }
 
 /// Asks a plugin that has no custom section what it declares, in a sandbox like any other.
 pub(super) async fn declare(world: &WorldPre<State>, limits: &Limits, time: Duration) -> Result<Declaration> {
     let deadline = Deadline { at: Instant::now() + time, limit: time };
+    let (granted, clock): (Arc<Granted>, Arc<dyn Clock>) = (Arc::default(), Arc::new(SystemClock));
+    let outgoing = Outgoing::new(Arc::clone(&granted), &limits.http, deadline, None, None);
+    let sandbox = Sandbox::new(limits, None, &Seed::of_declaration(), &clock, &granted, outgoing);
     let state = State {
         active: None,
-        clock: Arc::new(SystemClock),
+        clock,
         deadline,
         call_bound: deadline.at,
         lines: Lines::new(limits.trace_bytes),
-        host_calls: Duration::ZERO,
+        place: Place::new(),
         last_refusal: None,
-        sandbox: Sandbox::new(limits),
+        granted,
+        sandbox,
+        track: None,
     };
     let mut store = new_store(world, state, limits, deadline);
     let call = async {
         let plugin = world.instantiate_async(&mut store).await?;
+        store.data_mut().place.started();
         plugin.stagegate_plugin_steps().call_declare(&mut store).await
     };
     let outcome = tokio::time::timeout_at(deadline.at.into(), call).await;
     match outcome {
-        Err(_elapsed) => Err(timed_out(deadline)),
+        Err(_elapsed) => Err(timed_out(deadline, store.into_data().place.waiting())),
         Ok(Ok(declaration)) => convert::declaration_in(declaration),
-        Ok(Err(trap)) => Err(failure::of(&trap, &store.into_data().sandbox, deadline)),
+        Ok(Err(trap)) => Err(failure::of(&trap, &store.into_data(), limits, deadline)),
     }
 }
 
@@ -174,9 +234,13 @@ fn new_store(world: &WorldPre<State>, state: State, limits: &Limits, deadline: D
     store.set_hostcall_fuel(limits.call_bytes);
     store.set_max_component_handles(limits.handles);
     store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(move |_| {
+    store.epoch_deadline_callback(move |mut store| {
+        if let Some(mut track) = store.data_mut().track.take() {
+            track.sample(&store);
+            store.data_mut().track = Some(track);
+        }
         if deadline.is_past() {
-            Err(timed_out(deadline).into())
+            Err(timed_out(deadline, store.data().place.computing()).into())
         } else {
             // Lets other tasks of the runtime run, once in a tick.
             Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))

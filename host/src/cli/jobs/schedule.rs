@@ -16,6 +16,8 @@ use crate::model::job::{Recurrence, Schedule};
 use crate::model::step::SYSTEM_USER;
 use crate::model::{DateTime, SystemClock};
 use crate::pipeline::current::Current;
+use crate::pipeline::gauge::Gauge;
+use crate::pipeline::supervision::Supervisor;
 use crate::pipeline::{DEPTH_LIMIT_DEFAULT, Doorbell, Pipeline, TIME_LIMIT_DEFAULT};
 use crate::store::{JobSelect, Store};
 
@@ -41,6 +43,8 @@ pub(super) async fn run(
         time_limit: TIME_LIMIT_DEFAULT,
         asynchronous_cascades: None,
         doorbell: Doorbell::default(),
+        supervisor: Supervisor::new(None, [], Arc::new(SystemClock), TIME_LIMIT_DEFAULT),
+        transactions: Gauge::default(),
     });
     let mut ids: Vec<Uuid> = Vec::with_capacity(requests.len());
     for (index, Scripted { request, .. }) in requests.into_iter().enumerate() {

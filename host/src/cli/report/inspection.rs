@@ -10,6 +10,7 @@ use super::json::{FORMAT, PlanLine, us};
 use super::text::{Page, Width, bytes, clean, duration};
 use super::{PluginReport, plan, text};
 use crate::cli::Exit;
+use crate::model::capability::Capability;
 use crate::model::step::Declaration;
 use crate::wasm::{
     Admission, CheckedStep, Compilation, Import, Problem, Provenance, Resources, Signature, Tool,
@@ -27,6 +28,8 @@ pub(in crate::cli) struct Inspection {
     pub(in crate::cli) plan: Vec<plan::Line>,
     /// What was found in it, and all that is wrong with it.
     pub(in crate::cli) admission: Admission,
+    /// What it asks for, and what it is granted.
+    pub(in crate::cli) capabilities: Vec<Capability>,
 }
 
 /// A component that this host can run.
@@ -60,8 +63,24 @@ pub(in crate::cli) fn render_text(inspection: &Inspection, width: Width) -> Stri
         let attributes: Vec<String> = attributes.collect();
         page.line(1, &clean(&format!("{}: {}", entity.logical_name, attributes.join(", "))));
     }
+    capabilities(&mut page, &inspection.capabilities);
     imports(&mut page, &inspection.admission.inspection.imports);
     page.finish()
+}
+
+/// What the plugin asks for, and what it gets of it.
+fn capabilities(page: &mut Page, capabilities: &[Capability]) {
+    page.heading("Capabilities");
+    if capabilities.is_empty() {
+        page.line(1, "it asks for none");
+    }
+    for Capability { kind, asked, granted, lacking } in capabilities {
+        page.line(1, &clean(&format!("{kind:<14} asked    {asked}")));
+        let parts = [("granted", granted), ("lacking", lacking)];
+        for (name, part) in parts.into_iter().filter_map(|(name, part)| Some((name, part.as_ref()?))) {
+            page.line(1, &clean(&format!("{:<14} {name}  {part}", "")));
+        }
+    }
 }
 
 fn facts(page: &mut Page, inspection: &Inspection) {
@@ -210,6 +229,7 @@ struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     declaration: Option<&'a Declaration>,
     plan: Vec<PlanLine<'a>>,
+    capabilities: &'a [Capability],
     imports: &'a [Import],
     exports: &'a [String],
     problems: &'a [Problem],
@@ -252,6 +272,7 @@ pub(in crate::cli) fn render_json(inspection: &Inspection) -> Result<String, ser
         refused: inspection.loaded.as_ref().err().map(String::as_str),
         declaration: inspection.declaration.as_ref(),
         plan: inspection.plan.iter().map(PlanLine::from).collect(),
+        capabilities: &inspection.capabilities,
         imports: &inspection.admission.inspection.imports,
         exports: &inspection.admission.inspection.exports,
         problems: &inspection.admission.problems,

@@ -23,7 +23,7 @@ use super::Exit;
 use super::database::Database;
 use super::requests::{Expect, REFUSALS};
 use crate::model::trace::StepRun;
-use crate::model::{Error, Job, JobStatus, Response, Trace};
+use crate::model::{Error, Job, JobStatus, PluginUsage, Response, Trace};
 
 /// All that a run shows.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub(super) struct Report {
     pub(super) requests: Vec<RequestReport>,
     /// The jobs that were in the database before, and ran now.
     pub(super) earlier_jobs: Vec<Job>,
+    /// What the plugins have used, as of the last request.
+    pub(super) usage: Vec<PluginUsage>,
     /// The memory that a run of a step may have, in bytes.
     pub(super) memory_limit: u64,
     /// Whether the user stopped it.

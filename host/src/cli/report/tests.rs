@@ -10,6 +10,8 @@ use super::totals::Totals;
 use super::{JobReport, PluginReport, Report, RequestReport, Verdict, json, text};
 use crate::cli::Exit;
 use crate::cli::requests::{Expect, Fault as ExpectedFault};
+use crate::model::cause::Frame;
+use crate::model::error::Remains;
 use crate::model::job::{JobError, Suspension};
 use crate::model::step::StepKey;
 use crate::model::trace::{Change, Event, OperationRun, StepRun, Trace};
@@ -170,6 +172,7 @@ fn report(requests: Vec<RequestReport>) -> Report {
             registered(count, true),
         ]),
         requests,
+        usage: Vec::new(),
         earlier_jobs: Vec::new(),
         memory_limit: 128 << 20,
         interrupted: false,
@@ -449,8 +452,9 @@ fn the_error_of_a_job_is_shown_like_that_of_a_request() {
         message: "Update".into(),
         entity: Some("account".into()),
     };
+    let frame = Frame { file: Some("src/lib.rs".into()), line: Some(7), ..Frame::new("follow_up".into()) };
     let error = Error::new(ErrorKind::Panicked, "the plugin panicked: no task")
-        .with_diagnostic("    at follow_up (src/lib.rs:7)\n".into())
+        .with_remains(Remains { frames: vec![frame], ..Remains::default() })
         .at(location);
     request.jobs[0].runs[0].error = Some(error);
     let words = words(&report(vec![request]));

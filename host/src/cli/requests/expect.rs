@@ -57,7 +57,7 @@ pub(in crate::cli) const REFUSALS: [ErrorKind; 11] = [
 ];
 
 /// The other kinds with which a request can fail.
-const BREAKDOWNS: [ErrorKind; 11] = [
+const BREAKDOWNS: [ErrorKind; 12] = [
     ErrorKind::Timeout,
     ErrorKind::OutOfMemory,
     ErrorKind::StackOverflow,
@@ -65,6 +65,7 @@ const BREAKDOWNS: [ErrorKind; 11] = [
     ErrorKind::Exited,
     ErrorKind::Trapped,
     ErrorKind::Saturated,
+    ErrorKind::Disabled,
     ErrorKind::Contention,
     ErrorKind::OutcomeUnknown,
     ErrorKind::Store,

@@ -38,6 +38,11 @@ use crate::wasm::Plugin;
 /// How the names of scenario files end.
 const ENDING: &str = ".scenario.json";
 
+/// Whether a file is a scenario that names no plugin.
+pub(super) fn check(source: &Arc<Source>) -> Result<(), Failure> {
+    File::parse(source)?.cases(&BTreeMap::new()).map(drop)
+}
+
 /// The command: all files are read and checked before the first case runs.
 pub(super) async fn run(arguments: &TestArguments, surroundings: &mut Surroundings) -> Result<Exit, Failure> {
     if arguments.schema {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::host::Registration;
+use crate::model::capability::Grants;
 use crate::model::error::{Error, Result};
 use crate::model::registration::{Diff, Explained, Manifest, Override, StepRegistration, describe, resolve};
 use crate::model::step::StepKey;
@@ -11,6 +12,7 @@ use crate::model::{Binding, Definitions, MessageDefinition, Schema};
 use crate::pipeline::registry::Registry;
 use crate::pipeline::runner::Runner;
 use crate::wasm::Plugin;
+use crate::wasm::http::Resolve;
 
 /// What [`HostBuilder`] is told to register, in its order.
 pub(in crate::host) enum Entry {
@@ -26,6 +28,11 @@ pub(in crate::host) struct Sources {
     pub(in crate::host) entries: Vec<Entry>,
     pub(in crate::host) manifests: Vec<Manifest>,
     pub(in crate::host) plugins: Vec<Plugin>,
+    /// What the embedder grants, by the plugins' names.
+    pub(in crate::host) given: Vec<(String, Grants)>,
+    /// Whoever runs steps of plugins: each has grants of its own.
+    pub(in crate::host) guests: Vec<Plugin>,
+    pub(in crate::host) resolver: Option<Arc<dyn Resolve>>,
     pub(in crate::host) definitions: Definitions,
 }
 

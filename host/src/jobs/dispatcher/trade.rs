@@ -32,7 +32,14 @@ impl Dispatcher {
             self.look();
         }
         self.follow_registry();
-        let limits = self.limits.now();
+        let mut limits = self.limits.now();
+        for (step, room) in self.pipeline.supervisor.room(self.registry.iter()) {
+            // Jobs of a step that is disabled, or whose plugin has used up its quota, wait where they are.
+            match limits.iter_mut().find(|(limited, _)| *limited == step) {
+                Some((_, most)) => *most = room.min(*most),
+                None => limits.push((step, room)),
+            }
+        }
         let mut claims = Vec::with_capacity(self.pools.len());
         for (index, pool) in self.pools.iter_mut().enumerate() {
             let lane = self.lanes.of(index);

@@ -19,6 +19,7 @@ use crate::model::{DateTime, EntityReference};
 pub use control::{Control, Controlled};
 pub(crate) use control::{Standing, crashed, is_not_over, is_superseded, superseded, unknown};
 pub use entity::{POSTPONE_UNTIL, SYSTEM_JOB_ENTITY};
+pub(crate) use policy::duration;
 pub use policy::{JobPolicy, JobPolicyOverride, RETRIES_DEFAULT, RETRY_DELAY_DEFAULT, Rate};
 pub use recurrence::Recurrence;
 pub use schedule::Schedule;

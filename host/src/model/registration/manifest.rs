@@ -9,9 +9,10 @@ use toml::Spanned;
 use uuid::Uuid;
 
 use super::Secret;
+use crate::model::capability::Grants;
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::job::JobPolicyOverride;
-use crate::model::{Condition, Image, Mode, StepDefinition};
+use crate::model::{Condition, Image, Mode, Quota, StepDefinition};
 
 /// What one manifest says of one plugin.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,8 +23,12 @@ pub struct Manifest {
     pub plugin: Option<String>,
     /// Whether the plugin's steps run, of those that the manifest does not speak of by themselves.
     pub enabled: Option<bool>,
+    /// What the plugin may use on a host, all of its steps together.
+    pub quota: Option<Quota>,
     /// What it says of single steps.
     pub steps: Vec<StepOverride>,
+    /// What it grants the plugin, on the host that reads it: no part of a registration.
+    pub grants: Option<Grants>,
 }
 
 /// What a manifest says of one step. What is none stays as it is declared.
@@ -101,12 +106,16 @@ impl Manifest {
             }
             steps.push(step);
         }
-        Ok(Self { source, plugin: raw.plugin, enabled: raw.enabled, steps })
+        let grants = raw.grants.map(|grants| {
+            let line = place(text, grants.span().start).0;
+            Grants { line, ..grants.into_inner() }
+        });
+        Ok(Self { source, plugin: raw.plugin, enabled: raw.enabled, quota: raw.quota, steps, grants })
     }
 
     /// The manifest as the one that lies beside the plugin of that name. Fails with
-    /// [`ErrorKind::InvalidRegistration`] if it is about another one, or has a secure configuration: that is the
-    /// operator's, and the plugin's folder is the author's.
+    /// [`ErrorKind::InvalidRegistration`] if it is about another one, or has a secure configuration, a quota or grants: those are
+    /// the operator's, and the plugin's folder is the author's.
     pub fn beside(mut self, plugin: &str) -> Result<Self> {
         if let Some(named) = self.plugin.as_ref().filter(|named| *named != plugin) {
             return Err(self.refused(0, &format!("is about the plugin `{named}` and lies beside `{plugin}`")));
@@ -118,6 +127,16 @@ impl Manifest {
                 step.name
             );
             return Err(self.refused(step.line, &problem));
+        }
+        if self.quota.is_some() {
+            let problem = "has a quota, which only an operator sets; move it to a manifest of the operator's, named with \
+                           `--manifest`";
+            return Err(self.refused(0, problem));
+        }
+        if let Some(grants) = &self.grants {
+            let problem = "has grants, which only an operator gives; move them to a manifest of the operator's, named with \
+                           `--manifest`";
+            return Err(self.refused(grants.line, problem));
         }
         self.plugin = Some(plugin.to_owned());
         Ok(self)
@@ -181,8 +200,10 @@ fn set<T>(place: &mut T, value: Option<T>) {
 struct RawManifest {
     plugin: Option<String>,
     enabled: Option<bool>,
+    quota: Option<Quota>,
     #[serde(default)]
     step: Vec<Spanned<StepOverride>>,
+    grants: Option<Spanned<Grants>>,
 }
 
 fn condition<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Condition>, D::Error> {
@@ -207,7 +228,8 @@ impl ParseError {
     fn new(source: &str, text: &str, offset: usize, message: &str) -> Self {
         let (line, column, shown) = place(text, offset);
         // A secret may go over several lines, and a slip of the pen may put it anywhere.
-        let shown = if text.contains("secure_configuration") { "" } else { shown };
+        let is_secret = text.contains("secure_configuration") || text.contains("secret");
+        let shown = if is_secret { "" } else { shown };
         Self { source: source.into(), line, column, text: shown.into(), message: message.into() }
     }
 }

@@ -40,7 +40,7 @@ fn as_declared(plugin: &str, definition: &StepDefinition) -> Explained {
 }
 
 /// The plugin that a manifest is about.
-fn subject<'a>(manifest: &Manifest, plugins: &[&'a str]) -> Result<&'a str> {
+pub(super) fn subject<'a>(manifest: &Manifest, plugins: &[&'a str]) -> Result<&'a str> {
     match (&manifest.plugin, plugins) {
         (None, [only]) => Ok(only),
         (None, _) => {

@@ -7,6 +7,7 @@
 //! ([`resolve`], [`diff`]).
 
 mod diff;
+mod grants;
 mod lint;
 mod manifest;
 mod merge;
@@ -23,6 +24,7 @@ use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::step::StepKey;
 
 pub use diff::{Diff, FieldChange, SecretChange, StepDiff, Update, diff};
+pub use grants::granted;
 pub use lint::{Lint, Rule, lints};
 pub use manifest::{Manifest, ParseError, StepOverride};
 pub use merge::describe;

@@ -1,11 +1,13 @@
 //! PostgreSQL's errors as kinds of ours: the only place that knows its codes.
 
 use std::error::Error as _;
+use std::time::Duration;
 
 use tokio_postgres::Error as DriverError;
 use tokio_postgres::error::{DbError, SqlState};
 
 use super::tls;
+use crate::model::cause::{Cause, Phase, Timeout};
 use crate::model::error::{Error, ErrorKind};
 use crate::model::fault::OperationStatus;
 
@@ -13,7 +15,10 @@ use crate::model::fault::OperationStatus;
 pub(super) fn failed(database: &str, what: &str, error: DriverError) -> Error {
     let found = classify(&error);
     let text = format!("could not {what} in the database `{database}`: {}{}", cause(&error), found.way_out);
-    let mapped = Error::new(found.kind, text).with_source(error);
+    let mut mapped = Error::new(found.kind, text).with_source(error);
+    if found.kind == ErrorKind::Timeout {
+        mapped = mapped.with_cause(Cause::Timeout(Timeout::new(Phase::Database, Duration::ZERO)));
+    }
     if found.passes { mapped.with_status(OperationStatus::Retry) } else { mapped }
 }
 

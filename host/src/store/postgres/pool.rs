@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use super::Options;
 use super::connection::{Connection, Purpose};
 use super::error::{Connecting, cannot_connect, connecting, no_answer};
+use crate::model::cause::{Cause, Phase, Timeout};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::store::{Begin, closed};
 
@@ -182,7 +183,8 @@ impl Pool {
             seconds(asked.elapsed()),
             self.size
         );
-        Error::new(ErrorKind::Timeout, message)
+        let timeout = Timeout::new(Phase::Queue, asked.elapsed());
+        Error::new(ErrorKind::Timeout, message).with_cause(Cause::Timeout(timeout))
     }
 }
 

@@ -2,10 +2,12 @@
 //! transaction is for.
 
 use std::any::Any;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::model::cause::{Cause, Phase, Timeout};
 use crate::model::error::{Error, ErrorKind, Result};
 
 /// The error of a verb whose transaction is over.
@@ -27,7 +29,8 @@ pub(in crate::store) fn late(label: &str) -> Error {
     let message = format!(
         "`{label}` ran past its time limit; its transaction is rolled back, so do less in one request"
     );
-    Error::new(ErrorKind::Timeout, message)
+    let timeout = Timeout::new(Phase::Database, Duration::ZERO);
+    Error::new(ErrorKind::Timeout, message).with_cause(Cause::Timeout(timeout))
 }
 
 /// The error of what comes after a failure.

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use rusqlite::Connection;
 
+use crate::model::cause::{Cause, Phase, Timeout};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::store::sql::failure;
 use crate::store::{Access, Timing, Verdict, closed};
@@ -204,6 +205,7 @@ fn busy(turn: &Turn) -> Error {
             turn.asked.elapsed().as_secs_f64()
         ),
     )
+    .with_cause(Cause::Timeout(Timeout::new(Phase::Queue, turn.asked.elapsed())))
 }
 
 fn late(turn: &Turn) -> Error {

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::model::cause::{Cause, Phase, Timeout};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::store::{Begin, closed};
 
@@ -224,6 +225,7 @@ impl Lane {
                 self.what
             ),
         )
+        .with_cause(Cause::Timeout(Timeout::new(Phase::Queue, turn.asked.elapsed())))
     }
 
     fn lost(&self, turn: &Turn) -> Error {

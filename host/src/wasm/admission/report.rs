@@ -87,7 +87,8 @@ impl Admission {
         let limits = &settings.limits;
         let mut problems = inspection.world_problems();
         problems.extend(inspection.complexity.problems(&inspection.resources));
-        problems.extend(inspection.resources.problems(limits));
+        let asked = inspection.declaration.as_ref().map_or(0, |declaration| declaration.asks.memory);
+        problems.extend(inspection.resources.problems(limits, asked));
         let mut admission = Self {
             inspection,
             signature: Signature::Missing,

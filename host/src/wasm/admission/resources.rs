@@ -43,8 +43,8 @@ impl Resources {
         sum(&mut self.initial_table_elements, other.initial_table_elements);
     }
 
-    /// What a sandbox has too little of.
-    pub(super) fn problems(&self, limits: &Limits) -> Vec<Problem> {
+    /// What a sandbox has too little of, `asked` MiB of memory more than its limits included.
+    pub(super) fn problems(&self, limits: &Limits, asked: u32) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut over = |what: &str, wanted: u64, most: u64, way_out: &str| {
             if wanted > most {
@@ -60,6 +60,7 @@ impl Resources {
         let raise = "make it smaller, or raise the host's limit of table elements";
         over("table elements to begin with", self.initial_table_elements, elements, raise);
         let most = u64::try_from(limits.memory_bytes).unwrap_or(u64::MAX);
+        let most = most.saturating_add(u64::from(asked) << 20);
         if self.initial_memory_bytes > most {
             let (needs, most) = (self.initial_memory_bytes >> 10, most >> 10);
             problems.push(Problem::new(

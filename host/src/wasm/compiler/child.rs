@@ -27,7 +27,8 @@ pub fn compile_child(input: impl Read, mut output: impl Write) -> Result<()> {
     let order: Order = serde_json::from_str(&line).map_err(|error| {
         failed("no order of a host: this is what a host starts to compile a plugin").with_source(error)
     })?;
-    let engine = wasmtime::Engine::new(&code_config()).map_err(|error| failed(&format!("{error:#}")))?;
+    let engine = wasmtime::Engine::new(&code_config(order.has_places))
+        .map_err(|error| failed(&format!("{error:#}")))?;
     if compatibility(&engine) != order.compatibility {
         return Err(failed(
             "the program that compiles is of another version than the host; name the one that came with it",

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::{CODE_BYTES_MAX, Compiler, Order, Program, compatibility, invalid, problem};
 use crate::wasm::admission::Problem;
+use crate::wasm::engine::{Settings, has_places};
 
 /// Bytes of what the child says on its error stream that are kept.
 const WORDS_BYTES_MAX: u64 = 16 << 10;
@@ -19,14 +20,20 @@ const END_PACE: Duration = Duration::from_millis(1);
 /// Has a child compile the component.
 pub(super) fn compile(
     engine: &wasmtime::Engine,
-    compiler: &Compiler,
+    settings: &Settings,
     program: &Program,
     component: &[u8],
 ) -> Result<Vec<u8>, Problem> {
+    let compiler = &settings.compiler;
     let threads = compiler.threads.max(1);
     // All threads may compute all of the time, and what is left of a second counts as one.
     let seconds = compiler.time.saturating_mul(threads).as_secs().saturating_add(1);
-    let order = Order { compatibility: compatibility(engine), seconds, memory_bytes: compiler.memory_bytes };
+    let order = Order {
+        compatibility: compatibility(engine),
+        has_places: has_places(settings),
+        seconds,
+        memory_bytes: compiler.memory_bytes,
+    };
     let order = serde_json::to_string(&order).map_err(|error| invalid(&error.to_string()))? + "\n";
     let mut child = Command::new(&program.path)
         .args(&program.arguments)

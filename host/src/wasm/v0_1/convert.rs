@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::bindings::exports::stagegate::plugin::steps as exported;
 use super::bindings::stagegate::plugin::{execution_context, organization_service as organization, types};
+use crate::model::capability::{Asks, HttpRule};
 use crate::model::custom_message::{Binding, MessageDefinition, ParameterDefinition};
+use crate::model::query::check::LINKS_MAX;
 use crate::model::step::{AttributeDeclaration, Declaration, EntityDeclaration, StepKey};
 use crate::model::{
     Attributes, ColumnSet, DateTime, Entity, EntityCollection, EntityReference, Error, ErrorKind, Fault,
@@ -298,6 +301,10 @@ fn stage_out(stage: Stage) -> execution_context::Stage {
 const FILTER_DEPTH_MAX: usize = 32;
 
 pub(super) fn query_in(query: types::Query) -> Result<Query, Error> {
+    // Before they are made into a tree: one that is very deep overflows the stack, even when it is only dropped.
+    if query.links.len() > LINKS_MAX {
+        return Err(refused(format!("the query has {} links; {LINKS_MAX} is the most", query.links.len())));
+    }
     let mut links: Vec<(Option<u32>, Link)> = Vec::with_capacity(query.links.len());
     for link in query.links {
         let made = Link {
@@ -484,6 +491,25 @@ pub(in crate::wasm) fn declaration_in(declaration: exported::Declaration) -> Res
             .collect(),
         messages: declaration.messages.into_iter().map(message_in).collect::<Result<_, _>>()?,
         properties: declaration.properties.into_iter().collect::<BTreeMap<_, _>>(),
+        asks: asks_in(declaration.asks)?,
+    })
+}
+
+fn asks_in(asks: exported::Asks) -> Result<Asks, Error> {
+    let rule = |rule: exported::HttpRule| {
+        HttpRule::new(rule.methods, &rule.origin).map_err(|problem| {
+            Error::new(ErrorKind::InvalidPlugin, format!("the plugin asks for HTTP wrongly: {problem}"))
+        })
+    };
+    Ok(Asks {
+        http: asks.http.into_iter().map(rule).collect::<Result<_, _>>()?,
+        environment: asks.environment,
+        secrets: asks.secrets,
+        configuration: asks.configuration,
+        random: asks.random,
+        clocks: asks.clocks,
+        memory: asks.memory,
+        background: asks.background.map(Duration::from_secs),
     })
 }
 

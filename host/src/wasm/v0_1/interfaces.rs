@@ -162,7 +162,7 @@ impl organization_service::Host for State {
         &mut self,
         entity: types::Entity,
     ) -> impl Future<Output = Answer<types::UniqueIdentifier>> + Send {
-        self.request(entity_in(entity).map(Request::create), |response| {
+        self.request("organization-service.create", entity_in(entity).map(Request::create), |response| {
             response.id().map(id_out).ok_or_else(|| no_output("Create"))
         })
     }
@@ -173,24 +173,28 @@ impl organization_service::Host for State {
         columns: types::ColumnSet,
     ) -> impl Future<Output = Answer<types::Entity>> + Send {
         let request = Request::retrieve(reference_in(target), columns_in(columns));
-        self.request(Ok(request), |response| {
+        self.request("organization-service.retrieve", Ok(request), |response| {
             response.entity().map(entity_out).ok_or_else(|| no_output("Retrieve"))
         })
     }
 
     fn update(&mut self, entity: types::Entity) -> impl Future<Output = Answer<()>> + Send {
-        self.request(entity_in(entity).map(Request::update), |_| Ok(()))
+        self.request("organization-service.update", entity_in(entity).map(Request::update), |_| Ok(()))
     }
 
     fn delete(&mut self, target: types::EntityReference) -> impl Future<Output = Answer<()>> + Send {
-        self.request(Ok(Request::delete(reference_in(target))), |_| Ok(()))
+        self.request("organization-service.delete", Ok(Request::delete(reference_in(target))), |_| Ok(()))
     }
 
     fn retrieve_multiple(
         &mut self,
         query: types::Query,
     ) -> impl Future<Output = Answer<types::EntityCollection>> + Send {
-        self.request(query_in(query).map(Request::retrieve_multiple), records_out)
+        self.request(
+            "organization-service.retrieve-multiple",
+            query_in(query).map(Request::retrieve_multiple),
+            records_out,
+        )
     }
 
     fn fetch(&mut self, fetch_xml: String) -> impl Future<Output = Answer<types::EntityCollection>> + Send {
@@ -198,14 +202,16 @@ impl organization_service::Host for State {
             .active()
             .map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))
             .and_then(|active| Query::from_fetch_xml(&fetch_xml, &active.execution.schema));
-        self.request(request.map(Request::retrieve_multiple), records_out)
+        self.request("organization-service.fetch", request.map(Request::retrieve_multiple), records_out)
     }
 
     fn execute(
         &mut self,
         request: organization_service::Request,
     ) -> impl Future<Output = Answer<Vec<types::NamedParameter>>> + Send {
-        self.request(request_in(request), |response| Ok(parameters_out(&response.parameters)))
+        self.request("organization-service.execute", request_in(request), |response| {
+            Ok(parameters_out(&response.parameters))
+        })
     }
 
     fn execute_transaction(
@@ -213,10 +219,14 @@ impl organization_service::Host for State {
         requests: Vec<organization_service::Request>,
     ) -> impl Future<Output = Answer<Vec<Vec<types::NamedParameter>>>> + Send {
         let requests = requests.into_iter().map(request_in).collect::<Result<Vec<_>, _>>();
-        self.request(requests.map(Request::execute_transaction), |response| {
-            let responses = response.responses().iter().filter_map(|item| item.result.as_ref().ok());
-            Ok(responses.map(|response| parameters_out(&response.parameters)).collect())
-        })
+        self.request(
+            "organization-service.execute-transaction",
+            requests.map(Request::execute_transaction),
+            |response| {
+                let responses = response.responses().iter().filter_map(|item| item.result.as_ref().ok());
+                Ok(responses.map(|response| parameters_out(&response.parameters)).collect())
+            },
+        )
     }
 
     fn execute_multiple(
@@ -229,7 +239,7 @@ impl organization_service::Host for State {
             Request::execute_multiple(requests)
                 .with(parameter::CONTINUE_ON_ERROR, Value::Boolean(continue_on_error))
         });
-        self.request(request, |response| {
+        self.request("organization-service.execute-multiple", request, |response| {
             let results = response.responses().iter().map(|item| match &item.result {
                 Ok(response) => Ok(parameters_out(&response.parameters)),
                 Err(fault) => Err(fault_record_out(fault.clone())),
@@ -269,9 +279,10 @@ impl State {
         Ok(change(&mut self.active()?.execution).map_err(|error| self.refuse(error)))
     }
 
-    /// Issues a request.
+    /// Issues a request, in the call of that name.
     async fn request<T>(
         &mut self,
+        name: &'static str,
         request: Result<Request, Error>,
         answer: impl FnOnce(&Response) -> Result<T, Error> + Send,
     ) -> Answer<T> {
@@ -281,18 +292,30 @@ impl State {
         };
         let active = self.active()?;
         let call = Arc::clone(&active.organization).execute(active.execution.nested().sandboxed(), request);
-        self.wait(async { answer(&call.await?) }).await
+        self.wait(name, async { answer(&call.await?) }).await
     }
 
-    /// Waits for a call to the host, within what is left of the step's time. Past the deadline the guest is not asked any
-    /// more: the error traps.
-    pub(super) async fn wait<T>(&mut self, call: impl Future<Output = Result<T, Error>> + Send) -> Answer<T> {
-        let started = Instant::now();
+    /// Waits for a call to the host, `interface.function`, within what is left of the step's time. Past the deadline the
+    /// guest is not asked any more: the error traps.
+    pub(super) async fn wait<T>(
+        &mut self,
+        name: &'static str,
+        call: impl Future<Output = Result<T, Error>> + Send,
+    ) -> Answer<T> {
+        let asked = Instant::now();
+        self.place.calls(name);
         let outcome = tokio::time::timeout_at(self.call_bound.into(), call).await;
-        self.host_calls += started.elapsed();
-        match outcome.unwrap_or_else(|_elapsed| Err(crate::pipeline::timed_out(self.deadline))) {
+        let timed_out = || crate::pipeline::timed_out(self.deadline, self.place.computing());
+        let outcome = outcome.unwrap_or_else(|_elapsed| Err(timed_out()));
+        // What the pipeline found to be over between two steps is over in this call.
+        let outcome = outcome.map_err(|error| if error.is_between_steps() { timed_out() } else { error });
+        self.place.answered(self.deadline.is_past());
+        if let Some(track) = &self.track {
+            track.call(name, asked);
+        }
+        match outcome {
             Ok(value) => Ok(Ok(value)),
-            Err(error) if error.is_timeout() => Err(error.into()),
+            Err(error) if error.is_timeout() => Err(error.in_host_call(name).into()),
             Err(error) => Ok(Err(self.refuse(error))),
         }
     }

@@ -1,5 +1,6 @@
 //! The contract's 0.1 line: generated bindings, the conversions, and the host's side of its interfaces.
 
+mod capabilities;
 pub(super) mod convert;
 mod interfaces;
 mod system_job;

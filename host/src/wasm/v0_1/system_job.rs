@@ -21,7 +21,7 @@ impl system_job::Host for State {
     }
 
     fn save_checkpoint(&mut self, data: Vec<u8>) -> impl Future<Output = Answer<()>> + Send {
-        self.tell_job(|execution| execution.save_checkpoint(data))
+        self.tell_job("system-job.save-checkpoint", |execution| execution.save_checkpoint(data))
     }
 
     fn report_progress(
@@ -29,7 +29,9 @@ impl system_job::Host for State {
         percent: Option<u8>,
         note: String,
     ) -> impl Future<Output = Answer<()>> + Send {
-        self.tell_job(move |execution| execution.report_progress(Progress { percent, note }))
+        self.tell_job("system-job.report-progress", move |execution| {
+            execution.report_progress(Progress { percent, note })
+        })
     }
 
     fn postpone_until(&mut self, moment: i64) -> Answer<()> {
@@ -41,10 +43,11 @@ impl system_job::Host for State {
 impl State {
     async fn tell_job(
         &mut self,
+        name: &'static str,
         begin: impl FnOnce(&Execution) -> Result<BoxFuture<'static, Result<()>>> + Send,
     ) -> Answer<()> {
         match begin(&self.active()?.execution) {
-            Ok(call) => self.wait(call).await,
+            Ok(call) => self.wait(name, call).await,
             Err(error) => Ok(Err(self.refuse(error))),
         }
     }

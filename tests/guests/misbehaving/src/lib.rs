@@ -10,9 +10,14 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// Computes for ever.
 #[step(PreOperation, entity = "probe")]
 fn spin(_ctx: &mut Create<Record>) -> Result {
-    loop {
-        std::hint::black_box(());
+    // A function of its own, to be found in profiles and core dumps.
+    #[inline(never)]
+    fn turn_for_ever() -> ! {
+        loop {
+            std::hint::black_box(());
+        }
     }
+    turn_for_ever()
 }
 
 /// Sleeps in WASI.
@@ -97,6 +102,52 @@ fn abort(_ctx: &mut Create<Record>) -> Result {
     std::process::abort();
 }
 
+/// Panics with a message that nobody keeps to its beginning.
+#[step(PreOperation, entity = "probe")]
+fn panic_at_length(_ctx: &mut Create<Record>) -> Result {
+    panic!("{}", "and so on, ".repeat(10_000));
+}
+
+/// Writes what is no text, in more bytes than are kept, and panics.
+#[step(PreOperation, entity = "probe")]
+fn garble(_ctx: &mut Create<Record>) -> Result {
+    use std::io::Write as _;
+
+    // Two bytes each, so that the cut falls into one of them for one of two lengths.
+    let umlauts = "\u{fc}".repeat(10_000);
+    let _ = std::io::stderr().write_all(umlauts.as_bytes());
+    let _ = std::io::stderr().write_all(b"\n\xff\xfe is no text\n");
+    panic!("garbled");
+}
+
+/// Reads where its memory ends.
+#[step(PreOperation, entity = "probe")]
+fn read_beyond(_ctx: &mut Create<Record>) -> Result {
+    let beyond = std::hint::black_box(usize::MAX - 15) as *const u8;
+    #[expect(unsafe_code, reason = "the sandbox is to stop it")]
+    // SAFETY: none; the sandbox traps.
+    let byte = unsafe { beyond.read_volatile() };
+    ensure!(byte == 0, "unreachable");
+    Ok(())
+}
+
+/// Calls a function that there is not.
+#[step(PreOperation, entity = "probe")]
+fn call_beyond(_ctx: &mut Create<Record>) -> Result {
+    #[expect(unsafe_code, reason = "the sandbox is to stop it")]
+    // SAFETY: none; the sandbox traps.
+    let function: fn() = unsafe { std::mem::transmute(std::hint::black_box(usize::MAX - 15)) };
+    function();
+    Ok(())
+}
+
+/// Traces more at once than may cross in one call.
+#[step(PreOperation, entity = "probe")]
+fn trace_at_length(ctx: &mut Create<Record>) -> Result {
+    ctx.trace("x".repeat(9 << 20));
+    Ok(())
+}
+
 /// Ends its process.
 #[step(PreOperation, entity = "probe")]
 fn exit(_ctx: &mut Create<Record>) -> Result {
@@ -136,6 +187,27 @@ fn delete_link(ctx: &mut Create<Record>) -> Result {
     ctx.org().delete(EntityReference { entity: "link".to_owned(), id })
 }
 
+/// Issues requests without end.
+#[step(PreOperation, entity = "probe")]
+fn flood(ctx: &mut Create<Record>) -> Result {
+    loop {
+        ctx.org().create(Record::new("inner").with("name", "one more"))?;
+    }
+}
+
+/// Does as the record's name says.
+#[step(PreOperation, entity = "probe")]
+fn obey(ctx: &mut Create<Record>) -> Result {
+    match ctx.target.value::<String>("name").unwrap_or_default().as_str() {
+        "panic" => panic!("as it was told"),
+        "spin" => loop {
+            std::hint::black_box(());
+        },
+        "refuse" => bail!("as it was told"),
+        _ => Ok(()),
+    }
+}
+
 /// Does nothing.
 #[step(PreOperation, entity = "probe")]
 fn pass(_ctx: &mut Create<Record>) -> Result {
@@ -153,11 +225,18 @@ plugin!(
     allocate,
     overflow,
     panic,
+    panic_at_length,
+    garble,
+    read_beyond,
+    call_beyond,
+    trace_at_length,
     abort,
     exit,
     refuse,
     chatter,
     set_unknown,
     delete_link,
+    flood,
+    obey,
     pass
 );

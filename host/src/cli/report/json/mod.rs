@@ -4,8 +4,10 @@
 //! `_us`, sizes whole bytes in members that end in `_bytes`, values are spelled as requests files spell them, and an
 //! absent member means "there is none", never "unknown to this version".
 
+mod evidence;
 pub(super) mod jobs;
 mod trace;
+mod usage;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -17,6 +19,7 @@ use uuid::Uuid;
 use self::jobs::JobJson;
 pub(in crate::cli) use self::jobs::job_status;
 use self::trace::{ErrorJson, RanJson, TraceJson};
+use self::usage::UsageJson;
 use super::totals::Totals;
 use super::{PluginReport, Report, RequestReport, plan};
 use crate::cli::fact;
@@ -41,6 +44,7 @@ pub(in crate::cli) fn render(report: &Report, totals: &Totals) -> Result<String,
         plan: report.plan.iter().map(PlanLine::from).collect(),
         requests: report.requests.iter().map(Request::from).collect(),
         earlier_jobs: report.earlier_jobs.iter().map(JobJson::from).collect(),
+        plugin_usage: report.usage.iter().map(Into::into).collect(),
         totals: TotalsJson::new(report, totals),
     };
     serde_json::to_string_pretty(&document)
@@ -60,6 +64,8 @@ struct Document<'a> {
     requests: Vec<Request<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     earlier_jobs: Vec<JobJson<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    plugin_usage: Vec<UsageJson<'a>>,
     totals: TotalsJson,
 }
 

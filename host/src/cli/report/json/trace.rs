@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 use uuid::Uuid;
 
+use super::evidence::EvidenceJson;
 use super::jobs::JobJson;
 use super::us;
 use crate::cli::json::to_json;
@@ -23,7 +24,9 @@ pub(super) struct ErrorJson<'a> {
     details: Vec<[&'a str; 2]>,
     trace: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
-    diagnostic: Option<&'a str>,
+    diagnostic: Option<String>,
+    #[serde(flatten)]
+    evidence: EvidenceJson<'a>,
 }
 
 #[derive(Serialize)]
@@ -55,6 +58,7 @@ impl<'a> From<&'a Error> for ErrorJson<'a> {
             details: error.details().iter().map(|(name, text)| [name.as_str(), text]).collect(),
             trace: error.trace(),
             diagnostic: error.diagnostic(),
+            evidence: error.into(),
         }
     }
 }

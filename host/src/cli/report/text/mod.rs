@@ -57,8 +57,19 @@ pub(in crate::cli) fn ending(report: &Report, totals: &Totals, now: DateTime, wi
     }
     text.push('\n');
     let mut page = Page::new(width);
+    disabled(&mut page, report);
     footer(&mut page, report, totals);
     text + &page.finish()
+}
+
+/// The steps that are disabled at the end: whoever asks next is refused at once.
+fn disabled(page: &mut Page, report: &Report) {
+    for breaker in report.usage.iter().flat_map(|usage| &usage.open_breakers) {
+        let (step, failures, last) = (&breaker.step, breaker.failures, breaker.last.kind().name());
+        let step = clean(&step.to_string());
+        let why = format!("it broke down {failures} times in a row, the last time so: {last}");
+        page.line(1, &format!("{WARNING}disabled{WARNING:#} for a while: {NAME}{step}{NAME:#}, since {why}"));
+    }
 }
 
 fn header(page: &mut Page, report: &Report) {

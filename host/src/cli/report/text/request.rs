@@ -14,7 +14,7 @@ use crate::cli::requests::Expect;
 use crate::model::request::parameter;
 use crate::model::step::StepKey;
 use crate::model::trace::{Change, Event, OperationRun, StepRun};
-use crate::model::{Entity, Error, Job, Message, Response, Stage, Trace, Value};
+use crate::model::{Cause, Entity, Error, Job, Message, Response, Stage, Trace, Value};
 
 /// Lines of a guest's backtrace at most: its own frames are first.
 const BACKTRACE_LINES_MAX: usize = 24;
@@ -356,6 +356,15 @@ fn error_head(page: &mut Page, level: usize, error: &Error, style: Style) {
         fact(if index == 0 { "in" } else { "called by" }, &clean(&location.to_string()));
     }
     fact("code", &hex(error.code()));
+    if let Some(Cause::Trap(trap)) = error.cause() {
+        fact("trap", &clean(trap.name()));
+    }
+    if let Some(wait) = error.retry_after() {
+        fact("retry", &format!("in {}", duration(wait)));
+    }
+    if let Some(path) = error.core_dump() {
+        fact("dump", &clean(&path.display().to_string()));
+    }
     for (name, text) in error.details() {
         fact(&clean(name), &clean(text));
     }
@@ -364,7 +373,7 @@ fn error_head(page: &mut Page, level: usize, error: &Error, style: Style) {
 /// What the guest wrote to stderr, and where it was.
 fn diagnostic(page: &mut Page, level: usize, error: &Error) {
     let Some(diagnostic) = error.diagnostic() else { return };
-    let heading = if is_backtrace(diagnostic) { "backtrace" } else { "the guest's last words" };
+    let heading = if error.last_words().is_none() { "backtrace" } else { "the guest's last words" };
     page.line(level + 2, &format!("{DIM}{heading}{DIM:#}"));
     let lines: Vec<&str> = diagnostic.trim_end().lines().collect();
     for line in lines.iter().take(BACKTRACE_LINES_MAX) {
@@ -373,11 +382,6 @@ fn diagnostic(page: &mut Page, level: usize, error: &Error) {
     if let Some(more) = lines.len().checked_sub(BACKTRACE_LINES_MAX + 1) {
         page.line(level + 3, &format!("{DIM}and {} more lines{DIM:#}", more + 1));
     }
-}
-
-/// Whether nothing was written to stderr, so that the frames are all.
-fn is_backtrace(diagnostic: &str) -> bool {
-    diagnostic.lines().all(|line| line.starts_with("    at "))
 }
 
 pub(super) fn hex(code: i32) -> String {

@@ -1,0 +1,16 @@
+use stagegate_sdk::prelude::*;
+
+#[derive(Entity, Default)]
+#[entity("account")]
+struct Account {
+    name: Field<String>,
+}
+
+#[step(PreOperation)]
+fn look(_: &mut Create<Account>) -> Result {
+    Ok(())
+}
+
+plugin!(look, asks(files("/etc")));
+
+fn main() {}

@@ -1,0 +1,16 @@
+;; Drops a resource of its own whose destructor loops: the host calls it.
+(module
+  (import "[export]evil" "[resource-new]thing" (func $new (param i32) (result i32)))
+  (import "[export]evil" "[resource-drop]thing" (func $drop (param i32)))
+  (memory (export "memory") 1)
+  (global $free (mut i32) (i32.const 8192))
+  (func (export "evil#[dtor]thing") (param i32) (loop $for_ever (br $for_ever)))
+  (func (export "stagegate:plugin/steps@0.1.0#declare") (result i32) i32.const 1024)
+  (func (export "stagegate:plugin/steps@0.1.0#execute") (param i32 i32) (result i32)
+    (call $drop (call $new (i32.const 7)))
+    i32.const 1024)
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+    (local $at i32)
+    (local.set $at (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
+    (global.set $free (i32.add (local.get $at) (local.get 3)))
+    (local.get $at)))

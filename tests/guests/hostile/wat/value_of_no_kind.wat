@@ -1,0 +1,15 @@
+;; Shares a value whose discriminant is none of the contract's.
+(module
+  (import "stagegate:plugin/execution-context@0.1.0" "set-shared-variable" (func $share (param i32 i32 i32 i64 i64 i64 i64 i32)))
+  (memory (export "memory") 1)
+  (global $free (mut i32) (i32.const 8192))
+  (data (i32.const 2048) "x")
+  (func (export "stagegate:plugin/steps@0.1.0#declare") (result i32) i32.const 1024)
+  (func (export "stagegate:plugin/steps@0.1.0#execute") (param i32 i32) (result i32)
+    (call $share (i32.const 2048) (i32.const 1) (i32.const 99) (i64.const 0) (i64.const 0) (i64.const 0) (i64.const 0) (i32.const 4096))
+    i32.const 1024)
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+    (local $at i32)
+    (local.set $at (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
+    (global.set $free (i32.add (local.get $at) (local.get 3)))
+    (local.get $at)))

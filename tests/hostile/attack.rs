@@ -1,0 +1,147 @@
+//! A row: an attack as data.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use stagegate::model::fault::{DETAILS_MAX, TEXT_BYTES_MAX};
+use stagegate::{Error, ErrorKind, Response};
+
+use super::component;
+use crate::GUEST_HOSTILE;
+
+/// One attack.
+pub struct Attack {
+    /// Its name, and that of its step or file.
+    pub name: &'static str,
+    /// What it tries.
+    pub tries: &'static str,
+    /// Who tries it.
+    pub guest: Guest,
+    /// What must come of it.
+    pub must: Must,
+    /// Steps of the same plugin on Create of `inner`, where the attack is in what a nested request runs.
+    pub nested: &'static [&'static str],
+    /// A step that is run before, in a request of its own.
+    pub before: Option<&'static str>,
+}
+
+/// What a hostile plugin is made of.
+#[derive(Clone, Copy)]
+pub enum Guest {
+    /// The step of the attack's name in the crate `tests/guests/hostile`.
+    Step,
+    /// The core module of the attack's name in `tests/guests/hostile/wat`.
+    Wat,
+    /// The same, with items added to its world: interfaces that it exports or imports beside the contract.
+    Wider(&'static str),
+    /// A component that is no plugin, or a strange one.
+    Made(fn() -> Vec<u8>),
+}
+
+/// What must come of an attack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Must {
+    /// The component is not loaded: the message says this.
+    BeRefused(&'static str),
+    /// It is stopped when the request's time is over.
+    BeStopped,
+    /// The request fails at once, with this kind of error.
+    Fail(ErrorKind),
+    /// The request succeeds: what the guest tried was denied to it, or did nothing.
+    HaveNoEffect,
+}
+
+impl Attack {
+    /// A step of the crate.
+    pub(super) const fn step(name: &'static str, tries: &'static str, must: Must) -> Self {
+        Self { name, tries, guest: Guest::Step, must, nested: &[], before: None }
+    }
+
+    /// A core module.
+    pub(super) const fn wat(name: &'static str, tries: &'static str, must: Must) -> Self {
+        Self { guest: Guest::Wat, ..Self::step(name, tries, must) }
+    }
+
+    /// A component that is made.
+    pub(super) const fn made(
+        name: &'static str,
+        tries: &'static str,
+        make: fn() -> Vec<u8>,
+        must: Must,
+    ) -> Self {
+        Self { guest: Guest::Made(make), ..Self::step(name, tries, must) }
+    }
+
+    /// With items in its world beside the contract.
+    pub(super) const fn wider(self, items: &'static str) -> Self {
+        Self { guest: Guest::Wider(items), ..self }
+    }
+
+    /// With steps on Create of `inner`.
+    pub(super) const fn nested(self, steps: &'static [&'static str]) -> Self {
+        Self { nested: steps, ..self }
+    }
+
+    /// After a request that runs another step.
+    pub(super) const fn after(self, step: &'static str) -> Self {
+        Self { before: Some(step), ..self }
+    }
+
+    /// The step of the plugin that is run.
+    #[must_use]
+    pub fn step_name(&self) -> &'static str {
+        if self.nested.is_empty() { self.name } else { "nest" }
+    }
+
+    /// Makes the component, in `folder` if it is not there already.
+    #[must_use]
+    pub fn component(&self, folder: &Path) -> PathBuf {
+        match self.guest {
+            Guest::Step => PathBuf::from(GUEST_HOSTILE),
+            Guest::Wat => write(folder, self.name, &component::of(self.name, "")),
+            Guest::Wider(items) => write(folder, self.name, &component::of(self.name, items)),
+            Guest::Made(make) => write(folder, self.name, &make()),
+        }
+    }
+
+    /// Whether a plugin that could not be loaded is what must be, and otherwise what was wrong.
+    pub fn judge_refusal(&self, error: &Error) -> Result<(), String> {
+        match self.must {
+            Must::BeRefused(because) if error.kind() == ErrorKind::InvalidPlugin => {
+                // The file's name says what it tries; what counts comes after it.
+                let (_, says) = error.message().split_once(".wasm ").unwrap_or_default();
+                if says.contains(because) { Ok(()) } else { Err(format!("{error} does not say {because:?}")) }
+            }
+            _ => Err(format!("it must be loaded and {:?}: {error:?}", self.must)),
+        }
+    }
+
+    /// Whether what came of the request is what must, and otherwise what was wrong.
+    pub fn judge(&self, outcome: &Result<Response, Error>) -> Result<(), String> {
+        let kind = outcome.as_ref().err().map(Error::kind);
+        let is_as_it_must = match self.must {
+            Must::BeRefused(_) => false,
+            Must::BeStopped => kind == Some(ErrorKind::Timeout),
+            Must::Fail(must) => kind == Some(must),
+            Must::HaveNoEffect => kind.is_none(),
+        };
+        if !is_as_it_must {
+            return Err(format!("it must {:?}, and there was {outcome:?}", self.must));
+        }
+        let Err(error) = outcome else { return Ok(()) };
+        let texts = error.details().iter().flat_map(|(name, text)| [name.as_str(), text]);
+        let diagnostic = error.diagnostic().unwrap_or_default();
+        let texts = texts.chain([error.message(), &diagnostic]);
+        let (longest, details) = (texts.map(str::len).max().unwrap_or(0), error.details().len());
+        if longest > TEXT_BYTES_MAX || details > DETAILS_MAX {
+            return Err(format!("its error has {details} details and a text of {longest} bytes"));
+        }
+        Ok(())
+    }
+}
+
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = folder.join(name).with_extension("wasm");
+    fs::write(&path, bytes).expect("a file for the component");
+    path
+}
