@@ -4,7 +4,6 @@ use std::fs;
 use std::path::PathBuf;
 
 use stagegate::ErrorKind;
-use stagegate::wasm::{Engine, Settings, Source};
 use stagegate_tests::{GUEST_MISBEHAVING, engine};
 
 /// Bytes in a file of their own.
@@ -68,40 +67,4 @@ pub(super) fn replace(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     }
     assert!(found > 0, "{} is not in the component", String::from_utf8_lossy(from));
     bytes
-}
-
-#[tokio::test]
-async fn compiled_components_are_cached_and_tampered_ones_compiled_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let cache = folder.path().join("cache");
-    let load = async || {
-        let mut settings = Settings::default();
-        settings.concurrency = 1;
-        settings.cache = Some(cache.clone());
-        let engine = Engine::new(settings).unwrap();
-        engine.load(GUEST_MISBEHAVING).await.unwrap().report().source
-    };
-    assert_eq!(load().await, Source::Compiled);
-    assert_eq!(load().await, Source::Cached);
-
-    let entry = fs::read_dir(&cache).unwrap().map(|entry| entry.unwrap().path());
-    let entry = entry
-        .into_iter()
-        .find(|path| path.extension().is_some_and(|extension| extension == "cwasm"))
-        .unwrap();
-    let mut code = fs::read(&entry).unwrap();
-    let middle = code.len() / 2;
-    code[middle] ^= 1;
-    fs::write(&entry, &code).unwrap();
-    assert_eq!(load().await, Source::Compiled, "one changed bit");
-    assert_eq!(load().await, Source::Cached);
-
-    fs::write(&entry, &fs::read(&entry).unwrap()[..1000]).unwrap();
-    assert_eq!(load().await, Source::Compiled, "cut short");
-
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        assert_eq!(fs::metadata(&cache).unwrap().permissions().mode() & 0o777, 0o700);
-    }
 }

@@ -3,15 +3,19 @@
 mod admission;
 mod author_tools;
 mod breaker;
+mod cache;
 mod capabilities;
 mod causes;
+mod compiler;
 mod deadline;
 mod declaration;
 mod failures;
 mod hostile;
 mod http;
 mod leaks;
+mod problems;
 mod quotas;
+mod trust;
 
 use stagegate::wasm::Plugin;
 use stagegate::{HostBuilder, Stage, StepDefinition};

@@ -139,6 +139,7 @@ pub(super) async fn every_field_round_trips(database: Database) {
     full.completed_on = Some(DateTime::MIN);
     full.execution_time = Duration::from_micros(7);
     full.memory_bytes = 1 << 40;
+    full.plugin_hash = Some("a".repeat(64));
     enqueue(&store, vec![full.clone(), job(2, 0)]).await;
     assert_eq!(one(&store, 1).await, full);
     assert_eq!(one(&store, 2).await, job(2, 0));

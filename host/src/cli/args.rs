@@ -51,6 +51,7 @@ impl Arguments {
             Some(Command::Apply(apply)) => apply.described.format,
             Some(Command::Jobs(jobs)) => jobs.format(),
             Some(Command::Worker(worker)) => worker.described.format,
+            Some(Command::CompileChild) => Format::Text,
             None => self.run.format,
         }
     }
@@ -72,6 +73,9 @@ pub(super) enum Command {
     Jobs(JobsArguments),
     /// Run the system jobs of a database, and nothing else, until it is interrupted.
     Worker(WorkerArguments),
+    /// Compile the component on standard input for the host that started this process.
+    #[command(hide = true)]
+    CompileChild,
 }
 
 #[derive(Debug, Args)]
@@ -99,6 +103,9 @@ pub(super) struct RunArguments {
     /// What the report looks like.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
+
+    #[command(flatten)]
+    pub(super) trust: TrustArguments,
 
     #[command(flatten)]
     pub(super) limits: LimitArguments,
@@ -134,6 +141,19 @@ pub(super) struct RunArguments {
     pub(super) verbose: u8,
 }
 
+/// Whose plugins are loaded.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct TrustArguments {
+    /// A public key of minisign, or its file, that plugins may be signed by: `x.wasm` in `x.wasm.minisig` beside it. May be
+    /// repeated. Default: none, and signatures are not checked.
+    #[arg(long = "trusted-key", value_name = "KEY")]
+    pub(super) keys: Vec<String>,
+
+    /// Refuse plugins that no trusted key has signed. Default: those with a wrong signature alone are refused.
+    #[arg(long, requires = "keys")]
+    pub(super) require_signatures: bool,
+}
+
 /// Limits of message requests and of the steps in them.
 #[derive(Debug, Args)]
 pub(super) struct LimitArguments {
@@ -163,6 +183,9 @@ pub(super) struct InspectArguments {
     /// An operator's manifest (TOML), for what it grants the plugin. May be repeated.
     #[arg(long = "manifest", value_name = "FILE")]
     pub(super) manifests: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) trust: TrustArguments,
 
     /// What the report looks like.
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -225,6 +248,9 @@ pub(super) struct DescribedArguments {
     /// those before it left. Default: the one beside each plugin, which a named one changes further.
     #[arg(long = "manifest", value_name = "FILE")]
     pub(super) manifests: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) trust: TrustArguments,
 
     /// What the report looks like.
     #[arg(long, value_enum, default_value_t = Format::Text)]

@@ -50,11 +50,12 @@ impl Manifests {
 /// A host with what is described, still without a database. Its engine has these limits.
 pub(super) async fn host(
     arguments: &DescribedArguments,
-    limits: load::Options,
+    limits: load::Options<'_>,
     surroundings: &mut Surroundings,
 ) -> Result<HostBuilder, Failure> {
     let manifests = manifests(&arguments.plugins, &arguments.manifests)?;
-    let options = load::Options { no_cache: arguments.no_cache, ..limits };
+    let trust = Some(&arguments.trust);
+    let options = load::Options { no_cache: arguments.no_cache, trust, ..limits };
     let engine = load::engine(options, surroundings)?;
     let plugins = load::plugins(&engine, &arguments.plugins, surroundings).await?;
     let manifests = manifests.of(&plugins)?;

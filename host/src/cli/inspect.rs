@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::args::{Format, InspectArguments};
 use super::failure::Failure;
-use super::report::inspection::{self, Import, Inspection, Loaded};
+use super::report::inspection::{self, Inspection, Loaded};
 use super::report::plan::{self, Registered};
 use super::surroundings::Surroundings;
 use super::{Exit, build, described, load};
@@ -12,7 +12,7 @@ use crate::model::capability::{Capability, Grants, capabilities};
 use crate::model::registration::granted;
 use crate::model::step::{Declaration, StepKey};
 use crate::model::{Manifest, StepDefinition};
-use crate::wasm::{self, DeclaredBy, Plugin};
+use crate::wasm::{Admission, Admitted, DeclaredBy, Plugin};
 
 /// Looks into the component, loads it if it can be loaded, and shows what is known about it.
 pub(super) async fn run(
@@ -21,12 +21,15 @@ pub(super) async fn run(
 ) -> Result<Exit, Failure> {
     let manifests = described::operator(&arguments.manifests)?;
     let path = build::component(&arguments.path, surroundings)?;
-    // Before loading, since what a component lacks is best seen where it is refused.
-    let found = wasm::inspect(&path)?;
-    let options = load::Options { no_cache: arguments.no_cache, ..Default::default() };
+    let trust = Some(&arguments.trust);
+    let options = load::Options { no_cache: arguments.no_cache, trust, ..Default::default() };
     let engine = load::engine(options, surroundings)?;
-    let loaded = load::component(&engine, &path, surroundings).await;
-    let inspection = inspect(&path, found, loaded, &manifests)?;
+    let progress = surroundings.errors.progress(&format!("loading {}", path.display()));
+    let Admitted { admission, plugin } = engine.admit(&path).await?;
+    if let Ok(plugin) = &plugin {
+        progress.done(&mut surroundings.errors, &load::how(plugin));
+    }
+    let inspection = inspect(&path, admission, plugin, &manifests)?;
     let text = match arguments.format {
         Format::Text => inspection::render_text(&inspection, surroundings.output.width()),
         Format::Json => inspection::render_json(&inspection)
@@ -39,18 +42,13 @@ pub(super) async fn run(
 
 fn inspect(
     path: &Path,
-    found: wasm::Inspection,
-    loaded: Result<Plugin, Failure>,
+    admission: Admission,
+    plugin: crate::Result<Plugin>,
     manifests: &[Manifest],
 ) -> Result<Inspection, Failure> {
-    let (declaration, loaded) = match loaded {
+    let (declaration, loaded) = match plugin {
         Ok(plugin) => (Some(plugin.declaration().clone()), Ok(facts(&plugin))),
-        Err(failure) => (found.declaration, Err(failure.to_string())),
-    };
-    let import = |import: wasm::Import| Import {
-        name: import.name,
-        provided: import.provided,
-        note: import.note.to_owned(),
+        Err(error) => (admission.inspection.declaration.clone(), Err(error.to_string())),
     };
     let name = loaded.as_ref().map(|loaded| loaded.plugin.name.clone()).ok();
     let capabilities = match &declaration {
@@ -63,9 +61,8 @@ fn inspect(
         plan: declaration.as_ref().map(|declaration| plan_of(declaration, name)).unwrap_or_default(),
         loaded,
         declaration,
+        admission,
         capabilities,
-        imports: found.imports.into_iter().map(import).collect(),
-        exports: found.exports,
     })
 }
 
@@ -83,7 +80,6 @@ fn compare(
 fn facts(plugin: &Plugin) -> Loaded {
     Loaded {
         plugin: load::report(plugin),
-        initial_memory_bytes: plugin.report().initial_memory_bytes,
         declared_by: match plugin.report().declared_by {
             DeclaredBy::Section => "its custom section, without running it",
             DeclaredBy::Function => "its function `declare`, run in a sandbox",

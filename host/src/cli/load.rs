@@ -3,19 +3,19 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::args::LimitArguments;
+use super::args::{LimitArguments, TrustArguments};
 use super::build;
 use super::failure::Failure;
 use super::report::PluginReport;
 use super::surroundings::Surroundings;
-use crate::wasm::{Engine, Plugin, Profiler, Settings, Source};
+use crate::wasm::{Engine, Plugin, Profiler, Program, Settings, Source, Trust, TrustedKey};
 
 /// Requests that run at once: those of the program's own, and the asynchronous service's.
 pub(super) const CONCURRENCY: u32 = 8;
 
 /// What the user may set of an engine.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Options {
+pub(super) struct Options<'a> {
     pub(super) no_cache: bool,
     pub(super) memory_bytes: Option<u64>,
     pub(super) depth: Option<u32>,
@@ -25,9 +25,11 @@ pub(super) struct Options {
     pub(super) profiler: Option<Profiler>,
     /// Where core dumps of plugins go.
     pub(super) core_dumps: Option<PathBuf>,
+    /// Whose plugins are loaded; everybody's if that is not said.
+    pub(super) trust: Option<&'a TrustArguments>,
 }
 
-impl Options {
+impl Options<'_> {
     /// Those of the command line.
     pub(super) fn of(limits: &LimitArguments) -> Self {
         Self { memory_bytes: limits.memory, depth: limits.depth, ..Self::default() }
@@ -35,7 +37,7 @@ impl Options {
 }
 
 /// An engine with the user's limits. A cache that cannot be used is said and done without.
-pub(super) fn engine(options: Options, surroundings: &mut Surroundings) -> Result<Engine, Failure> {
+pub(super) fn engine(options: Options<'_>, surroundings: &mut Surroundings) -> Result<Engine, Failure> {
     let concurrency = options.concurrency.unwrap_or(CONCURRENCY);
     let Options { profiler, core_dumps, .. } = options;
     let mut settings = Settings { concurrency, profiler, core_dumps, ..Settings::default() };
@@ -45,6 +47,8 @@ pub(super) fn engine(options: Options, surroundings: &mut Surroundings) -> Resul
     if let Some(depth) = options.depth {
         settings.depth_limit = depth;
     }
+    settings.trust = options.trust.map(trust).transpose()?.unwrap_or_default();
+    settings.compiler.program = surroundings.tools.compiler.clone().map(compiler);
     if !options.no_cache {
         settings.cache = surroundings.cache_directory.clone().or_else(user_cache);
     }
@@ -58,6 +62,26 @@ pub(super) fn engine(options: Options, surroundings: &mut Surroundings) -> Resul
         surroundings.errors.line(format_args!("compiled plugins are not kept: {error}"));
         Ok(engine)
     })
+}
+
+/// The operator's keys: each the text of one, or a file that has it.
+fn trust(arguments: &TrustArguments) -> Result<Trust, Failure> {
+    let mut trust = Trust::default();
+    trust.require_signatures = arguments.require_signatures;
+    for key in &arguments.keys {
+        let text = if Path::new(key).is_file() { std::fs::read_to_string(key) } else { Ok(key.clone()) };
+        let parsed = text.map_err(|error| error.to_string());
+        let parsed = parsed.and_then(|text| TrustedKey::parse(&text).map_err(|error| error.to_string()));
+        let parsed = parsed
+            .map_err(|problem| Failure::new(format!("the trusted key `{key}` cannot be used: {problem}")));
+        trust.keys.push(parsed?);
+    }
+    Ok(trust)
+}
+
+/// This program, told to compile.
+fn compiler(path: PathBuf) -> Program {
+    Program { path, arguments: vec!["compile-child".into()] }
 }
 
 fn user_cache() -> Option<PathBuf> {
@@ -113,12 +137,16 @@ pub(super) async fn component(
 ) -> Result<Plugin, Failure> {
     let progress = surroundings.errors.progress(&format!("loading {}", path.display()));
     let plugin = engine.load(path).await?;
-    let done = match plugin.report().source {
+    progress.done(&mut surroundings.errors, &how(&plugin));
+    Ok(plugin)
+}
+
+/// What was done to load a plugin.
+pub(super) fn how(plugin: &Plugin) -> String {
+    match plugin.report().source {
         Source::Compiled => format!("compiled {}", plugin.name()),
         Source::Cached => format!("loaded {} from the cache", plugin.name()),
-    };
-    progress.done(&mut surroundings.errors, &done);
-    Ok(plugin)
+    }
 }
 
 /// What the report says of a loaded plugin.
@@ -131,7 +159,7 @@ pub(super) fn report(plugin: &Plugin) -> PluginReport {
         load: report.took,
         component_bytes: report.component_bytes,
         code_bytes: report.code_bytes,
-        hash: report.hash.clone(),
+        hash: report.hash.to_string(),
         steps: plugin.declaration().steps.len(),
         warnings: Vec::new(),
     }

@@ -99,12 +99,24 @@ pub async fn run(args: impl IntoIterator<Item = OsString>, surroundings: &mut Su
         Some(Command::Apply(arguments)) => apply::run(&arguments, surroundings).await,
         Some(Command::Jobs(arguments)) => jobs::run(&arguments, surroundings).await,
         Some(Command::Worker(arguments)) => worker::run(&arguments, surroundings).await,
+        Some(Command::CompileChild) => return compile_child(surroundings),
         None => run::run(&arguments.run, surroundings).await,
     };
     result.unwrap_or_else(|failure| {
         failure.show(format, surroundings);
         Exit::Unusable
     })
+}
+
+/// Compiles for the host that started this process, which reads every word on the error stream as a reason.
+fn compile_child(surroundings: &mut Surroundings) -> Exit {
+    match crate::wasm::compile_child(std::io::stdin().lock(), std::io::stdout().lock()) {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            surroundings.errors.line(error);
+            Exit::Unusable
+        }
+    }
 }
 
 /// A path where a command or an option should be: most likely that of a plugin.

@@ -38,6 +38,7 @@ pub(super) async fn run(arguments: &RunArguments, surroundings: &mut Surrounding
     let profile = arguments.profile.as_deref().map(ProfileFile::create).transpose()?;
     let options = load::Options {
         no_cache: arguments.no_cache,
+        trust: Some(&arguments.trust),
         profiler: profile.as_ref().map(|profile| profile.profiler.clone()),
         core_dumps: arguments.coredump.clone(),
         ..load::Options::of(&arguments.limits)

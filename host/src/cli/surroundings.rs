@@ -58,7 +58,7 @@ impl Surroundings {
             second_interrupt: Box::pin(stop_signal()),
             database: std::env::var_os(VARIABLE),
             logs: true,
-            tools: Tools::of_process(),
+            tools: Tools { compiler: std::env::current_exe().ok(), ..Tools::of_process() },
             cache_directory: None,
         }
     }
@@ -184,7 +184,7 @@ impl Drop for Progress {
     }
 }
 
-/// The programs that build a plugin crate.
+/// The programs that build a plugin crate and compile a component.
 #[derive(Clone, Debug)]
 pub struct Tools {
     /// Cargo.
@@ -193,13 +193,17 @@ pub struct Tools {
     pub rustc: OsString,
     /// What adds a missing target.
     pub rustup: OsString,
+    /// The `stagegate` program, which compiles components in a process of its own, within limits. None: this process does,
+    /// without them.
+    pub compiler: Option<PathBuf>,
 }
 
 impl Tools {
-    /// Those that `cargo run` hands down in the environment, else those on the path.
+    /// Those that `cargo run` hands down in the environment, else those on the path; nothing to compile with.
     #[must_use]
     pub fn of_process() -> Self {
         let tool = |variable, name: &str| std::env::var_os(variable).unwrap_or_else(|| name.into());
-        Self { cargo: tool("CARGO", "cargo"), rustc: tool("RUSTC", "rustc"), rustup: "rustup".into() }
+        let (cargo, rustc) = (tool("CARGO", "cargo"), tool("RUSTC", "rustc"));
+        Self { cargo, rustc, rustup: "rustup".into(), compiler: None }
     }
 }

@@ -1,5 +1,6 @@
 //! What happened in a message request: the tree that a report shows. It outlives a rollback.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -108,6 +109,8 @@ pub struct StepRun {
     pub stage: Stage,
     /// Whether it is native code of the embedding service, and no guest.
     pub native: bool,
+    /// SHA-256 of the plugin's content, in hex: which version of it ran. None for a native step.
+    pub plugin_hash: Option<Arc<str>>,
     /// How it ran.
     pub mode: Mode,
     /// Its execution order within the stage.

@@ -110,6 +110,7 @@ impl Pipeline {
     fn job_of(&self, step: &Step, context: &Context) -> Result<Job> {
         let snapshot = Context { mode: Mode::Asynchronous, is_in_transaction: false, ..context.clone() };
         let mut job = Job::new(Uuid::now_v7(), step.key.clone(), self.clock.now());
+        job.plugin_hash = step.runner.content_hash().map(ToString::to_string);
         job.message.clone_from(&context.message);
         job.regarding =
             context.entity.as_ref().zip(context.record).map(|(entity, id)| EntityReference::new(entity, id));

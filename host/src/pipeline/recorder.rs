@@ -63,6 +63,7 @@ impl Record {
             step: step.key.clone(),
             stage: step.definition.stage,
             native: step.runner.is_native(),
+            plugin_hash: step.runner.content_hash().cloned(),
             mode: step.definition.mode,
             rank: step.definition.rank,
             duration: Duration::ZERO,

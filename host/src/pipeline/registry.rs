@@ -16,6 +16,12 @@ use crate::pipeline::runner::Runner;
 /// Steps that one host takes at most: each request of a message walks the steps of that message.
 pub const STEPS_MAX: usize = 10_000;
 
+/// The rule of registration that a step breaks, said of the step.
+struct Broken {
+    code: i32,
+    problem: String,
+}
+
 /// A registered step.
 pub struct Step {
     /// The plugin and the name.
@@ -60,7 +66,8 @@ impl Registry {
         secure_configuration: Option<String>,
         runner: Arc<dyn Runner>,
     ) -> Result<()> {
-        check(schema, plugin, &definition)?;
+        check(schema, plugin, &definition)
+            .map_err(|broken| refused(plugin, &definition, broken.code, &broken.problem))?;
         self.check_main_operation(plugin, &definition)?;
         let key = StepKey { plugin: plugin.to_owned(), step: definition.name.clone() };
         if self.by_key.contains_key(&key) {
@@ -135,8 +142,19 @@ impl Registry {
     }
 }
 
-fn check(schema: &Schema, plugin: &str, definition: &StepDefinition) -> Result<()> {
-    let refused = |code, problem: &str| Err(refused(plugin, definition, code, problem));
+/// Which rule of registration a step breaks, said of the step; none if it breaks none that can be told without the
+/// other steps.
+pub(crate) fn problem(schema: &Schema, plugin: &str, definition: &StepDefinition) -> Option<String> {
+    check(schema, plugin, definition).err().map(|broken| broken.problem)
+}
+
+/// Whether a step is on a message that the host does not have of its own.
+pub(crate) fn is_custom(definition: &StepDefinition) -> bool {
+    message::find(&Schema::default(), &definition.message).is_err()
+}
+
+fn check(schema: &Schema, plugin: &str, definition: &StepDefinition) -> Result<(), Broken> {
+    let refused = |code, problem: &str| Err(Broken { code, problem: problem.to_owned() });
     let message = &definition.message;
     let traits = match message::find(schema, message) {
         Ok(operation) => operation.traits(),
@@ -185,7 +203,7 @@ fn check(schema: &Schema, plugin: &str, definition: &StepDefinition) -> Result<(
                  look at the target",
             );
         }
-        Steps::AsDefined => check_defined(schema, plugin, definition, is_main)?,
+        Steps::AsDefined => check_defined(schema, definition, is_main)?,
         Steps::EveryEntity => {}
     }
     if let Some(entity) = definition.entity.as_ref().and_then(|name| schema.entities.get(name)) {
@@ -205,11 +223,11 @@ fn check(schema: &Schema, plugin: &str, definition: &StepDefinition) -> Result<(
             "has filtering attributes or looks at changed values, which only Update and UpdateMultiple allow",
         );
     }
-    check_images(plugin, definition, traits)
+    check_images(definition, traits)
 }
 
 /// A custom message's definition says which steps it takes, besides its main operation.
-fn check_defined(schema: &Schema, plugin: &str, definition: &StepDefinition, is_main: bool) -> Result<()> {
+fn check_defined(schema: &Schema, definition: &StepDefinition, is_main: bool) -> Result<(), Broken> {
     let Some(message) = schema.messages.get(&definition.message) else { return Ok(()) };
     let is_global = message.binding == Binding::Global;
     let problem = match message.steps {
@@ -224,20 +242,20 @@ fn check_defined(schema: &Schema, plugin: &str, definition: &StepDefinition, is_
         StepsAllowed::None => Some("is on a message whose definition allows no steps"),
     };
     if let Some(problem) = problem {
-        return Err(refused(plugin, definition, code::STEP_NOT_ALLOWED, problem));
+        return Err(Broken { code: code::STEP_NOT_ALLOWED, problem: problem.to_owned() });
     }
     let bound = match &message.binding {
         Binding::Global => None,
         Binding::Entity(entity) | Binding::EntityCollection(entity) => Some(entity),
     };
     if definition.entity.is_some() && definition.entity.as_ref() != bound {
-        let problem = "is on a message that is not bound to that entity";
-        return Err(refused(plugin, definition, code::MESSAGE_NOT_FOR_ENTITY, problem));
+        let problem = "is on a message that is not bound to that entity".to_owned();
+        return Err(Broken { code: code::MESSAGE_NOT_FOR_ENTITY, problem });
     }
     Ok(())
 }
 
-fn check_images(plugin: &str, definition: &StepDefinition, traits: Traits) -> Result<()> {
+fn check_images(definition: &StepDefinition, traits: Traits) -> Result<(), Broken> {
     for (index, image) in definition.images.iter().enumerate() {
         let mut earlier = definition.images.iter().take(index);
         let is_delete = matches!(definition.message.as_str(), Message::DELETE);
@@ -275,7 +293,7 @@ fn check_images(plugin: &str, definition: &StepDefinition, traits: Traits) -> Re
         } else {
             continue;
         };
-        return Err(refused(plugin, definition, code, &problem));
+        return Err(Broken { code, problem });
     }
     Ok(())
 }

@@ -28,6 +28,11 @@ pub trait Runner: Send + Sync {
     /// Whether the steps are native code of the embedding service.
     fn is_native(&self) -> bool;
 
+    /// What identifies the plugin's content: its hash, where it has one.
+    fn content_hash(&self) -> Option<&Arc<str>> {
+        None
+    }
+
     /// The longest time of one run of a background step that is granted; none if none is.
     fn background(&self) -> Option<Duration> {
         None

@@ -1,14 +1,29 @@
 //! What a component is and wants, found out before it is compiled: so that a file that is no plugin gets an answer that
 //! says what it is instead.
 
+mod bounds;
+mod contract;
+mod problem;
+mod provenance;
+mod report;
+mod resources;
+mod shape;
+
 use std::io::Read;
 use std::path::Path;
 
+use serde::Serialize;
 use wasmparser::{Encoding, Parser, Payload};
 
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::step::Declaration;
-use crate::wasm::limits::Limits;
+
+pub use bounds::Complexity;
+pub(super) use problem::refusal;
+pub use problem::{Problem, ProblemKind};
+pub use provenance::{Package, Provenance, Tool};
+pub use report::{Admission, CheckedStep, Compilation, Validity};
+pub use resources::Resources;
 
 /// Bytes of a component at most: well above the largest that embed a language's runtime (20 MB).
 const COMPONENT_BYTES_MAX: u64 = 64 << 20;
@@ -17,8 +32,6 @@ const COMPONENT_BYTES_MAX: u64 = 64 << 20;
 const NESTING_MAX: usize = 32;
 /// The first bytes of WebAssembly.
 const MAGIC: &[u8; 4] = b"\0asm";
-/// Bytes of a page of linear memory.
-const WASM_PAGE_BYTES: u64 = 64 << 10;
 /// The package of the contract.
 const PACKAGE: &str = "stagegate:plugin/";
 /// The contract's version that this host offers.
@@ -33,7 +46,7 @@ const OFFERED: [&str; 6] =
 const OUTGOING: [&str; 2] = ["wasi:http/types", "wasi:http/outgoing-handler"];
 
 /// An interface that a component imports.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Import {
     /// Its name with package and version.
@@ -54,8 +67,12 @@ pub struct Inspection {
     pub exports: Vec<String>,
     /// The declaration in its custom section, where it has one.
     pub declaration: Option<Declaration>,
-    /// The linear memory that it starts with, all its memories together.
-    pub initial_memory_bytes: u64,
+    /// What one run of it takes of a sandbox before it asks for more.
+    pub resources: Resources,
+    /// How much there is to compile.
+    pub complexity: Complexity,
+    /// What it says of where it comes from.
+    pub provenance: Provenance,
 }
 
 impl Inspection {
@@ -64,25 +81,16 @@ impl Inspection {
         self.imports.iter().any(|import| OUTGOING.contains(&split(&import.name).0))
     }
 
-    /// An error if the component cannot be a plugin for this host, with these limits.
-    pub(super) fn check(&self, path: &Path, limits: &Limits) -> Result<()> {
-        let asked = self.declaration.as_ref().map_or(0, |declaration| declaration.asks.memory);
-        let most =
-            u64::try_from(limits.memory_bytes).unwrap_or(u64::MAX).saturating_add(u64::from(asked) << 20);
-        if self.initial_memory_bytes > most {
-            let (needs, most) = (self.initial_memory_bytes >> 10, most >> 10);
-            return Err(refused(
-                path,
-                &format!(
-                    "starts with {needs} KiB of memory, and {most} KiB is the limit of a plugin; raise the limit"
-                ),
-            ));
+    /// What it lacks: the export by which it is a plugin, and every import that the host does not have.
+    fn world_problems(&self) -> Vec<Problem> {
+        let mut problems: Vec<Problem> = check_exports(&self.exports).into_iter().collect();
+        for import in self.imports.iter().filter(|import| !import.provided) {
+            let is_contract = import.name.starts_with(PACKAGE);
+            let kind = if is_contract { ProblemKind::Contract } else { ProblemKind::Import };
+            let (why, way_out) = import.note.rsplit_once("; ").unwrap_or((import.note, "do without it"));
+            problems.push(Problem::new(kind, format!("imports `{}`: {why}", import.name), way_out));
         }
-        check_exports(path, &self.exports)?;
-        match self.imports.iter().find(|import| !import.provided) {
-            Some(lacking) => Err(refused(path, &format!("imports `{}`: {}", lacking.name, lacking.note))),
-            None => Ok(()),
-        }
+        problems
     }
 }
 
@@ -129,12 +137,19 @@ pub(super) fn examine(path: &Path, bytes: &[u8]) -> Result<Inspection> {
     let mut imports = Vec::new();
     let mut exports = Vec::new();
     let mut declaration = None;
-    let mut initial_memory_bytes = 0_u64;
+    let mut measure = bounds::Measure::default();
+    let mut counter = resources::Counter::default();
+    let mut resources = Resources::default();
+    let mut provenance = Provenance::default();
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(bytes) {
         let payload = payload.map_err(|error| {
             refused(format!("is damaged: {} at byte {}; build it again", error.message(), error.offset()))
         })?;
+        measure.read(&payload);
+        if let Some(counted) = counter.read(&payload) {
+            resources = counted;
+        }
         match payload {
             Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
                 return Err(refused(
@@ -162,13 +177,10 @@ pub(super) fn examine(path: &Path, bytes: &[u8]) -> Result<Inspection> {
                     exports.push(export.name.name.to_owned());
                 }
             }
-            Payload::MemorySection(section) => {
-                for memory in section.into_iter().flatten() {
-                    let bytes = memory.initial.saturating_mul(WASM_PAGE_BYTES);
-                    initial_memory_bytes = initial_memory_bytes.saturating_add(bytes);
-                }
+            Payload::CustomSection(section) if section.name() != Declaration::SECTION => {
+                provenance.read(&section, depth);
             }
-            Payload::CustomSection(section) if section.name() == Declaration::SECTION => {
+            Payload::CustomSection(section) => {
                 if declaration.is_some() {
                     return Err(refused(format!("has two custom sections `{}`", Declaration::SECTION)));
                 }
@@ -183,23 +195,26 @@ pub(super) fn examine(path: &Path, bytes: &[u8]) -> Result<Inspection> {
         }
     }
     let imports = imports.iter().map(|name| import(name)).collect();
-    Ok(Inspection { imports, exports, declaration, initial_memory_bytes })
+    Ok(Inspection { imports, exports, declaration, resources, complexity: measure.found, provenance })
 }
 
-fn check_exports(path: &Path, exports: &[String]) -> Result<()> {
+fn check_exports(exports: &[String]) -> Option<Problem> {
     let Some(steps) = exports.iter().find(|name| split(name).0 == STEPS) else {
         let found = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
-        return Err(refused(
-            path,
-            &format!(
-                "is a component of another world: it exports {found}, and a plugin exports `{STEPS}@0.1.0`; write \
-                 `plugin!(...)` with stagegate-sdk, or build it for the world `plugin`"
+        return Some(Problem::new(
+            ProblemKind::World,
+            format!(
+                "is a component of another world: it exports {found}, and a plugin exports `{STEPS}@0.1.0`"
             ),
+            "write `plugin!(...)` with stagegate-sdk, or build it for the world `plugin`",
         ));
     };
     match split(steps).1 {
-        Some(version) if is_compatible(version) => Ok(()),
-        version => Err(refused(path, &format!("exports `{steps}`: {}", incompatible(version)))),
+        Some(version) if is_compatible(version) => None,
+        version => {
+            let (why, way_out) = incompatible(version);
+            Some(Problem::new(ProblemKind::Contract, format!("exports `{steps}`: {why}"), way_out))
+        }
     }
 }
 
@@ -262,14 +277,14 @@ fn is_compatible(version: (u64, u64, u64)) -> bool {
     (version.0, version.1) == (VERSION.0, VERSION.1) && version.2 <= VERSION.2
 }
 
-fn incompatible(version: Option<(u64, u64, u64)>) -> String {
+fn incompatible(version: Option<(u64, u64, u64)>) -> (String, &'static str) {
     let (major, minor, patch) = VERSION;
     let way_out = if version.is_some_and(|version| version > VERSION) {
         "update the host, or build the plugin with an older SDK"
     } else {
         "build the plugin again with a current SDK"
     };
-    format!("this host offers the contract {major}.{minor}.{patch}; {way_out}")
+    (format!("this host offers the contract {major}.{minor}.{patch}"), way_out)
 }
 
 /// The error for a file that cannot be a plugin.

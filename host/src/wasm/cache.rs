@@ -1,138 +1,196 @@
-//! Compiled components on disk: a hundred milliseconds to compile, a fraction of one to load.
+//! Compiled components on disk: a hundred milliseconds to compile, less than one to load.
 //!
-//! An entry is machine code, so nothing but what this process's user wrote may ever be mapped: the folder belongs to
-//! its user alone, and each entry carries a keyed hash over its content.
+//! An entry is machine code, so nothing but what this process's user wrote may ever be executed. The folder belongs to
+//! its user alone, and each entry carries a keyed hash over its name and its content. An entry is read into memory once,
+//! and the bytes that were found authentic are the bytes that are loaded: nobody can put others there in between.
+
+mod folder;
 
 use std::fs;
 use std::hash::{Hash, Hasher};
-use std::io::Write;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use crate::model::error::{Error, ErrorKind, Result};
 
+/// Bytes of compiled code that are kept unless somebody says otherwise: some dozens of plugins that bring a language's
+/// runtime, or thousands that do not.
+pub(super) const CACHE_BYTES_DEFAULT: u64 = 1 << 30;
+
 const KEY_BYTES: usize = 32;
+/// An entry begins with the keyed hash over the rest of it.
+const MAC_BYTES: usize = 32;
+const ENTRY: &str = "cwasm";
+/// What is being written, and becomes an entry when it is whole.
+const PART: &str = "part";
+/// Parts older than this were left behind by a process that was killed: no write takes that long.
+const PART_AGE_MAX: Duration = Duration::from_secs(3600);
 
 /// A folder with compiled components.
 pub(super) struct Cache {
     folder: PathBuf,
     key: [u8; KEY_BYTES],
+    bytes_max: u64,
+}
+
+/// What the cache has under a name.
+pub(super) enum Found {
+    /// An entry that is whole and ours.
+    Code(Code),
+    /// Nothing.
+    Nothing,
+    /// Something else, which is removed; and what is wrong with it.
+    Damaged(String),
+}
+
+/// Authentic machine code.
+pub(super) struct Code(Vec<u8>);
+
+impl Code {
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.0.get(MAC_BYTES..).unwrap_or_default()
+    }
 }
 
 impl Cache {
     /// Opens the folder, or makes it with its key.
-    pub(super) fn open(folder: &Path) -> Result<Self> {
-        let broken = |problem: &str, error: std::io::Error| {
+    pub(super) fn open(folder: &Path, bytes_max: u64) -> Result<Self> {
+        let broken = |error: io::Error| {
             let folder = folder.display();
             Error::new(
                 ErrorKind::InvalidPlugin,
-                format!("the cache folder {folder} {problem}: {error}; use another"),
+                format!("the cache folder {folder} cannot be used: {error}; or use another"),
             )
         };
-        make_private(folder).map_err(|error| broken("cannot be made private to its user", error))?;
-        let key =
-            read_or_make_key(&folder.join("key")).map_err(|error| broken("has no usable key", error))?;
-        Ok(Self { folder: folder.to_owned(), key })
+        folder::make_private(folder).map_err(broken)?;
+        let key = folder::read_or_make_key(&folder.join("key")).map_err(broken)?;
+        Ok(Self { folder: folder.to_owned(), key, bytes_max })
     }
 
     /// The name of the entry for a component, given by its content's hash and by all of the engine that its code depends
     /// on.
-    pub(super) fn name(&self, engine: &wasmtime::Engine, component: blake3::Hash) -> String {
+    pub(super) fn name(&self, engine: &wasmtime::Engine, component: &[u8; 32]) -> String {
         let mut hasher = HashToBytes(blake3::Hasher::new_keyed(&self.key));
         engine.precompile_compatibility_hash().hash(&mut hasher);
-        hasher.0.update(component.as_bytes());
+        hasher.0.update(component);
         hasher.0.finalize().to_hex().to_string()
     }
 
-    /// The path of an entry that is whole and ours. Anything else is removed, to be compiled again.
-    pub(super) fn find(&self, name: &str) -> Option<PathBuf> {
-        let (code, mac) =
-            (self.folder.join(format!("{name}.cwasm")), self.folder.join(format!("{name}.mac")));
-        let expected = fs::read(&mac).ok()?;
-        let expected: [u8; KEY_BYTES] = expected.try_into().ok()?;
-        // Through a small buffer: most of the time of a load would go into fresh memory for the whole of it.
-        let mut hasher = blake3::Hasher::new_keyed(&self.key);
-        hasher.update_reader(fs::File::open(&code).ok()?).ok()?;
+    /// What there is under a name.
+    pub(super) fn find(&self, name: &str) -> Found {
+        let path = self.path(name);
+        let damage = match self.read(&path, name) {
+            Ok(Some(code)) => return Found::Code(code),
+            Ok(None) => {
+                "it is not what was written under this name: changed, cut short, or another's".to_owned()
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Found::Nothing,
+            Err(error) => format!("it cannot be read: {error}"),
+        };
+        tracing::warn!(entry = %path.display(), %damage, "an entry of the cache is compiled again");
+        if let Err(error) = fs::remove_file(&path) {
+            tracing::warn!(entry = %path.display(), %error, "cannot remove it");
+        }
+        Found::Damaged(damage)
+    }
+
+    /// The entry, if it is authentic.
+    fn read(&self, path: &Path, name: &str) -> io::Result<Option<Code>> {
+        let file = fs::File::open(path)?;
+        let length = file.metadata()?.len();
+        if length > self.bytes_max {
+            return Ok(None);
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+        (&file).take(self.bytes_max).read_to_end(&mut bytes)?;
+        let Some((mac, code)) = bytes.split_first_chunk::<MAC_BYTES>() else { return Ok(None) };
         // Comparing hashes of this type takes the same time wherever they differ.
-        if hasher.finalize() == blake3::Hash::from_bytes(expected) {
-            return Some(code);
+        if self.mac(name, code) != blake3::Hash::from_bytes(*mac) {
+            return Ok(None);
         }
-        tracing::warn!(entry = %code.display(), "a cached component was changed from outside; compiling it again");
-        for path in [mac, code] {
-            if let Err(error) = fs::remove_file(&path) {
-                tracing::warn!(entry = %path.display(), %error, "cannot remove it");
+        // What was used last goes last. A cache that cannot be written to still serves.
+        if let Err(error) = file.set_modified(SystemTime::now()) {
+            tracing::debug!(entry = %path.display(), %error, "cannot note that it was used");
+        }
+        Ok(Some(Code(bytes)))
+    }
+
+    /// Keeps compiled code. Written beside and renamed, so that nobody sees half of it; entries that were not used for
+    /// the longest time make room.
+    pub(super) fn keep(&self, name: &str, code: &[u8]) -> io::Result<()> {
+        let size = u64::try_from(code.len() + MAC_BYTES).unwrap_or(u64::MAX);
+        if size > self.bytes_max {
+            let most = self.bytes_max;
+            return Err(io::Error::other(format!("it has {size} bytes, and the whole cache takes {most}")));
+        }
+        let part = self.folder.join(format!("{}.{PART}", uuid::Uuid::now_v7()));
+        let written = self.write(&part, name, code).and_then(|()| fs::rename(&part, self.path(name)));
+        if written.is_err() {
+            // It may not be there at all.
+            let _ = fs::remove_file(&part);
+        }
+        written?;
+        self.evict(name);
+        Ok(())
+    }
+
+    fn write(&self, part: &Path, name: &str, code: &[u8]) -> io::Result<()> {
+        let mut file = folder::create_private(part)?;
+        file.write_all(self.mac(name, code).as_bytes())?;
+        file.write_all(code)?;
+        file.sync_all()
+    }
+
+    /// The name is part of it, so that no entry can stand for another one.
+    fn mac(&self, name: &str, code: &[u8]) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        hasher.update(&u64::try_from(name.len()).unwrap_or(u64::MAX).to_le_bytes());
+        hasher.update(name.as_bytes());
+        hasher.update(code);
+        hasher.finalize()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.{ENTRY}"))
+    }
+
+    /// Brings the folder below its size, but for the entry that was written just now. Other processes may do the same
+    /// at the same time, so what is gone already is no failure.
+    fn evict(&self, kept: &str) {
+        let (kept, now) = (self.path(kept), SystemTime::now());
+        let mut entries = Vec::new();
+        let mut total = 0_u64;
+        for file in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let path = file.path();
+            let Ok(metadata) = file.metadata() else { continue };
+            let used = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+            match path.extension().and_then(|extension| extension.to_str()) {
+                Some(ENTRY) => {
+                    total = total.saturating_add(metadata.len());
+                    entries.push((used, metadata.len(), path));
+                }
+                Some(PART) if now.duration_since(used).is_ok_and(|age| age > PART_AGE_MAX) => {
+                    let _ = fs::remove_file(&path);
+                }
+                _ => {}
             }
         }
-        None
-    }
-
-    /// Keeps compiled code and returns its path. Written beside and renamed, so that nobody sees half of it.
-    pub(super) fn keep(&self, name: &str, code: &[u8]) -> std::io::Result<PathBuf> {
-        let mac = blake3::keyed_hash(&self.key, code);
-        let path = self.write(&format!("{name}.cwasm"), code)?;
-        self.write(&format!("{name}.mac"), mac.as_bytes())?;
-        Ok(path)
-    }
-
-    fn write(&self, name: &str, content: &[u8]) -> std::io::Result<PathBuf> {
-        let path = self.folder.join(name);
-        let beside = self.folder.join(format!("{name}.{}", uuid::Uuid::now_v7()));
-        let mut file = fs::File::create_new(&beside)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(&beside, &path)?;
-        Ok(path)
-    }
-}
-
-#[cfg(unix)]
-fn make_private(folder: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let mode = fs::metadata(folder)?.permissions().mode();
-    if mode & 0o077 != 0 {
-        fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn make_private(folder: &Path) -> std::io::Result<()> {
-    // A user's own profile is private by its inherited access list.
-    fs::create_dir_all(folder)
-}
-
-fn read_or_make_key(path: &Path) -> std::io::Result<[u8; KEY_BYTES]> {
-    if let Ok(bytes) = fs::read(path)
-        && let Ok(key) = bytes.try_into()
-    {
-        return Ok(key);
-    }
-    // Two version 4 identifiers carry 244 random bits of the operating system; the hash spreads them.
-    let random = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4(), uuid::Uuid::new_v4()];
-    let mut hasher = blake3::Hasher::new();
-    for part in random {
-        hasher.update(part.as_bytes());
-    }
-    let key = *hasher.finalize().as_bytes();
-    let beside = path.with_extension(uuid::Uuid::now_v7().to_string());
-    fs::write(&beside, key)?;
-    match fs::hard_link(&beside, path) {
-        // Somebody was faster: theirs counts, unless what is there is no key at all.
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => match fs::read(path)?.try_into() {
-            Ok(theirs) => {
-                fs::remove_file(&beside)?;
-                Ok(theirs)
+        entries.sort();
+        for (_, bytes, path) in entries {
+            if total <= self.bytes_max {
+                return;
             }
-            Err(_) => fs::rename(&beside, path).map(|()| key),
-        },
-        Err(error) => Err(error),
-        Ok(()) => fs::remove_file(&beside).map(|()| key),
+            if path != kept {
+                let _ = fs::remove_file(&path);
+                total = total.saturating_sub(bytes);
+            }
+        }
     }
 }
 
 /// Feeds whatever hashes itself into BLAKE3: the standard hasher's 64 bits are too few for a name that must not collide.
-struct HashToBytes(blake3::Hasher);
+pub(super) struct HashToBytes(pub(super) blake3::Hasher);
 
 impl Hasher for HashToBytes {
     fn write(&mut self, bytes: &[u8]) {

@@ -2,19 +2,21 @@
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::wasm::cache::Cache;
+use crate::wasm::cache::{CACHE_BYTES_DEFAULT, Cache};
+use crate::wasm::compiler::Compiler;
 use crate::wasm::core_dump::CoreDumps;
 use crate::wasm::limits::Limits;
-use crate::wasm::plugin::Plugin;
+use crate::wasm::plugin::{Admitted, Plugin};
 use crate::wasm::profile::{self, Profiler};
 use crate::wasm::run::State;
+use crate::wasm::trust::Trust;
 use crate::wasm::v0_1::World;
 
 /// How often a computing guest is interrupted: the accuracy of the deadline. Ticks of 10 ms cost 0.2 % of a core, ticks
@@ -26,9 +28,9 @@ const MAPPINGS_PER_INSTANCE: u64 = 6;
 /// may use of it is what its limits and grants say.
 const MEMORY_BYTES_MAX: usize = if usize::BITS > 32 { 1 << (usize::BITS / 2) } else { usize::MAX };
 /// Core instances, memories and tables of one component at most: what components of interpreted languages need.
-const CORE_INSTANCES_PER_COMPONENT: u32 = 64;
-const MEMORIES_PER_COMPONENT: u32 = 4;
-const TABLES_PER_COMPONENT: u32 = 40;
+pub(super) const CORE_INSTANCES_PER_COMPONENT: u32 = 64;
+pub(super) const MEMORIES_PER_COMPONENT: u32 = 4;
+pub(super) const TABLES_PER_COMPONENT: u32 = 40;
 
 /// How an engine is made.
 #[derive(Clone, Debug)]
@@ -44,6 +46,13 @@ pub struct Settings {
     /// Where compiled components are kept; none compiles each at every start. The folder is made with access for its
     /// owner alone, since what is in it is machine code.
     pub cache: Option<PathBuf>,
+    /// Bytes of compiled code that are kept there; those that were not used for the longest time make room. Default:
+    /// 1 GiB.
+    pub cache_bytes: u64,
+    /// Whose plugins are loaded. Default: everybody's.
+    pub trust: Trust,
+    /// What compiles, and within which limits.
+    pub compiler: Compiler,
     /// Where the memory of guests comes from.
     pub allocation: Allocation,
     /// Takes samples of all guests. Guests are interrupted ten times as often then, and the frames of errors have no file
@@ -73,6 +82,9 @@ impl Default for Settings {
             depth_limit: crate::pipeline::DEPTH_LIMIT_DEFAULT,
             limits: Limits::default(),
             cache: None,
+            cache_bytes: CACHE_BYTES_DEFAULT,
+            trust: Trust::default(),
+            compiler: Compiler::default(),
             allocation: Allocation::Pool,
             profiler: None,
             core_dumps: None,
@@ -88,6 +100,8 @@ pub struct Engine {
     /// With outgoing HTTP, for those who import it.
     pub(super) http_linker: Arc<Linker<State>>,
     pub(super) cache: Option<Arc<Cache>>,
+    /// Held while a component is compiled.
+    pub(super) compiling: Arc<Mutex<()>>,
     pub(super) core_dumps: Option<Arc<CoreDumps>>,
     settings: Arc<Settings>,
 }
@@ -100,6 +114,7 @@ impl Engine {
     /// used.
     pub fn new(settings: Settings) -> Result<Self> {
         check_mappings(&settings)?;
+        settings.trust.check()?;
         let wasmtime = wasmtime::Engine::new(&config(&settings)).map_err(|error| {
             let slots = slots(&settings);
             cannot(format!(
@@ -114,7 +129,8 @@ impl Engine {
         let mut http_linker = linker.clone();
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut http_linker)
             .map_err(|error| cannot(format!("cannot define outgoing HTTP: {error:#}")))?;
-        let cache = settings.cache.as_deref().map(Cache::open).transpose()?.map(Arc::new);
+        let cache = settings.cache.as_deref().map(|folder| Cache::open(folder, settings.cache_bytes));
+        let cache = cache.transpose()?.map(Arc::new);
         let core_dumps = settings.core_dumps.as_deref().map(CoreDumps::open).transpose()?.map(Arc::new);
         start_ticker(&wasmtime, if settings.profiler.is_some() { profile::INTERVAL } else { TICK })?;
         Ok(Self {
@@ -122,18 +138,26 @@ impl Engine {
             linker: Arc::new(linker),
             http_linker: Arc::new(http_linker),
             cache,
+            compiling: Arc::default(),
             core_dumps,
             settings: Arc::new(settings),
         })
     }
 
     /// Loads a component as a plugin: reads it, checks it, and compiles it unless it is cached. The blocking work runs off
-    /// the runtime's workers.
+    /// the runtime's workers; if the caller goes away, what has begun of it is still done.
     ///
     /// Fails with [`ErrorKind::InvalidPlugin`] and a message that says what the file is instead of a plugin for this host,
-    /// and the way out.
+    /// each problem with its way out. [`Engine::admit`] has them as data.
     pub async fn load(&self, path: impl AsRef<Path>) -> Result<Plugin> {
-        Plugin::load(self, path.as_ref()).await
+        self.admit(path).await?.plugin
+    }
+
+    /// Loads a component as a plugin, and says all that there is to say about it, also where it is refused.
+    ///
+    /// Fails only where there is nothing to judge: the file cannot be read, or is no component.
+    pub async fn admit(&self, path: impl AsRef<Path>) -> Result<Admitted> {
+        Plugin::admit(self, path.as_ref()).await
     }
 
     /// How it was made.
@@ -165,14 +189,10 @@ fn check_mappings(settings: &Settings) -> Result<()> {
 }
 
 fn config(settings: &Settings) -> Config {
-    let mut config = Config::new();
+    let mut config = code_config(has_places(settings));
     config
-        .epoch_interruption(true)
-        // Only WASI 0.3 guests need it; it triples the cost of a call and makes nesting grow faster than linearly.
-        .concurrency_support(false)
         .max_wasm_stack(settings.limits.stack_bytes)
         .async_stack_size(settings.limits.stack_bytes + HOST_STACK_BYTES)
-        .wasm_backtrace_details(WasmBacktraceDetails::Enable)
         .coredump_on_trap(settings.core_dumps.is_some())
         .allocation_strategy(match settings.allocation {
             Allocation::OnDemand => InstanceAllocationStrategy::OnDemand,
@@ -180,10 +200,25 @@ fn config(settings: &Settings) -> Config {
             Allocation::DefaultPool => InstanceAllocationStrategy::Pooling(pool(settings)),
         });
     if settings.profiler.is_some() {
-        config
-            .wasm_backtrace_details(WasmBacktraceDetails::Disable)
-            .wasm_backtrace_max_frames(NonZeroUsize::new(profile::FRAMES_MAX));
+        config.wasm_backtrace_max_frames(NonZeroUsize::new(profile::FRAMES_MAX));
     }
+    config
+}
+
+/// Whether frames of guests are to have files and lines. Samples of a profiler find theirs in another way.
+pub(super) fn has_places(settings: &Settings) -> bool {
+    settings.profiler.is_none()
+}
+
+/// What compiled code depends on: the same for every host with such frames, so that one process can compile for another.
+pub(super) fn code_config(has_places: bool) -> Config {
+    let details = if has_places { WasmBacktraceDetails::Enable } else { WasmBacktraceDetails::Disable };
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        // Only WASI 0.3 guests need it; it triples the cost of a call and makes nesting grow faster than linearly.
+        .concurrency_support(false)
+        .wasm_backtrace_details(details);
     config
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use wasmtime::component::Component;
+use serde::Serialize;
 
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::step::Declaration;
@@ -12,11 +12,12 @@ use crate::model::{Clock, SystemClock};
 use crate::pipeline::execution::Execution;
 use crate::pipeline::registry::Step;
 use crate::pipeline::runner::{BoxFuture, Organization, Ran, Runner};
-use crate::wasm::admission::{self, Import, refused};
+use crate::wasm::admission::{self, Admission, Import, Problem, ProblemKind};
 use crate::wasm::core_dump::CoreDumps;
 use crate::wasm::engine::Engine;
 use crate::wasm::granted::Granted;
 use crate::wasm::limits::Limits;
+use crate::wasm::load::{Prepared, prepare};
 use crate::wasm::profile::Profiler;
 use crate::wasm::run::{Run, State, declare};
 use crate::wasm::v0_1::WorldPre;
@@ -57,8 +58,8 @@ struct Inner {
 pub struct LoadReport {
     /// The file.
     pub path: PathBuf,
-    /// BLAKE3 of its content, in hex: what identifies the plugin.
-    pub hash: String,
+    /// SHA-256 of its content, in hex: what identifies the plugin. Registries and bills of materials name files by it too.
+    pub hash: Arc<str>,
     /// Its size.
     pub component_bytes: u64,
     /// The size of its machine code.
@@ -73,10 +74,21 @@ pub struct LoadReport {
     pub imports: Vec<Import>,
     /// How its declaration was found.
     pub declared_by: DeclaredBy,
+    /// All that was found out about it.
+    pub admission: Admission,
+}
+
+/// A component that was judged.
+pub struct Admitted {
+    /// What was found out about it.
+    pub admission: Admission,
+    /// The plugin; or, if it is refused, an error that says all of the report's problems.
+    pub plugin: Result<Plugin>,
 }
 
 /// Where a plugin's machine code came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Source {
     /// It was compiled now.
     Compiled,
@@ -94,36 +106,60 @@ pub enum DeclaredBy {
 }
 
 impl Plugin {
-    /// Loads the component at `path`. The blocking work, compiling above all, runs off the runtime's workers.
-    ///
-    /// Fails with [`ErrorKind::InvalidPlugin`] and a message that says what the file is instead of a plugin for this
-    /// host, and the way out.
-    pub(super) async fn load(engine: &Engine, path: &Path) -> Result<Self> {
+    /// Judges the component at `path`, and loads it if it can be loaded.
+    pub(super) async fn admit(engine: &Engine, path: &Path) -> Result<Admitted> {
         let started = Instant::now();
-        let settings = engine.settings();
-        let room = Room { concurrency: settings.concurrency, depth_limit: settings.depth_limit };
-        let (profiler, core_dumps) = (settings.profiler.clone(), engine.core_dumps.clone());
-        let (engine, path) = (engine.clone(), path.to_owned());
-        let prepared = tokio::task::spawn_blocking(move || prepare(&engine, path)).await;
+        let (profiler, core_dumps) = (engine.settings().profiler.clone(), engine.core_dumps.clone());
+        let (own, path) = (engine.clone(), path.to_owned());
+        let prepared = tokio::task::spawn_blocking(move || prepare(&own, path)).await;
         let mut prepared = prepared.map_err(|error| {
             Error::new(ErrorKind::Internal, "the task that loads a plugin broke down").with_source(error)
         })??;
-        let declaration = match prepared.declaration.take() {
-            Some(declaration) => declaration,
-            None => declare(&prepared.world, &prepared.limits, DECLARE_TIME).await.map_err(|error| {
-                let problem = format!("could not declare its steps: {}", error.message());
-                refused(&prepared.report.path, &problem).with_source(error)
-            })?,
+        let limits = engine.settings().limits.clone();
+        let mut declaration = prepared.admission.inspection.declaration.clone();
+        let declared_by = if declaration.is_some() { DeclaredBy::Section } else { DeclaredBy::Function };
+        if let (None, Some(world)) = (&declaration, &prepared.world) {
+            match declare(world, &limits, DECLARE_TIME).await {
+                Ok(declared) => {
+                    prepared.admission.judge_steps(&declared);
+                    declaration = Some(declared);
+                }
+                Err(error) => {
+                    let problem = format!("could not declare its steps: {}", error.message());
+                    let way_out = "let `declare` do nothing but say them";
+                    prepared.admission.problems.push(Problem::new(
+                        ProblemKind::Declaration,
+                        problem,
+                        way_out,
+                    ));
+                }
+            }
+        }
+        let Prepared { path, hash, component_bytes, admission, world } = prepared;
+        let (Some(world), Some(declaration), false) = (world, declaration, admission.is_refused()) else {
+            let plugin = Err(admission::refusal(&path, &admission.problems));
+            return Ok(Admitted { admission, plugin });
         };
-        prepared.report.took = started.elapsed();
-        let stem = prepared.report.path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
         let name = declaration.properties.get("name").cloned().or(stem).unwrap_or_else(|| "plugin".into());
-        let Prepared { world, limits, report, .. } = prepared;
-        Ok(Self {
-            inner: Arc::new(Inner { room, name, world, limits, declaration, report, profiler, core_dumps }),
-            clock: Arc::new(SystemClock),
-            granted: Arc::default(),
-        })
+        let compilation = admission.compilation.as_ref();
+        let report = LoadReport {
+            hash,
+            component_bytes,
+            code_bytes: compilation.map_or(0, |compilation| compilation.code_bytes),
+            initial_memory_bytes: admission.inspection.resources.initial_memory_bytes,
+            source: compilation.map_or(Source::Compiled, |compilation| compilation.source),
+            took: started.elapsed(),
+            imports: admission.inspection.imports.clone(),
+            declared_by,
+            admission: admission.clone(),
+            path,
+        };
+        let settings = engine.settings();
+        let room = Room { concurrency: settings.concurrency, depth_limit: settings.depth_limit };
+        let inner = Arc::new(Inner { room, name, world, limits, declaration, report, profiler, core_dumps });
+        let plugin = Self { inner, clock: Arc::new(SystemClock), granted: Arc::default() };
+        Ok(Admitted { admission, plugin: Ok(plugin) })
     }
 
     /// The plugin as one host has it: with its clock, and with grants of its own, of which there are none yet.
@@ -194,88 +230,11 @@ impl Runner for Plugin {
         false
     }
 
+    fn content_hash(&self) -> Option<&Arc<str>> {
+        Some(&self.inner.report.hash)
+    }
+
     fn background(&self) -> Option<Duration> {
         self.granted().background
-    }
-}
-
-struct Prepared {
-    world: WorldPre<State>,
-    limits: Limits,
-    declaration: Option<Declaration>,
-    report: LoadReport,
-}
-
-fn prepare(engine: &Engine, path: PathBuf) -> Result<Prepared> {
-    let bytes = admission::read(&path)?;
-    let inspection = admission::examine(&path, &bytes)?;
-    inspection.check(&path, &engine.settings().limits)?;
-    let hash = blake3::hash(&bytes);
-    let (component, source) = compile(engine, &path, &bytes, hash)?;
-    let linker = if inspection.calls_http() { &engine.http_linker } else { &engine.linker };
-    let world = linker.instantiate_pre(&component).and_then(WorldPre::new).map_err(|error| {
-        refused(
-            &path,
-            &format!("does not fit the contract 0.1.0: {error:#}; build it again with a current SDK"),
-        )
-    })?;
-    // Moves the work of making the first copy of the memory off the first request.
-    component.initialize_copy_on_write_image().map_err(|error| {
-        refused(&path, &format!("has an initial memory that cannot be mapped: {error:#}"))
-    })?;
-    let report = LoadReport {
-        hash: hash.to_hex().to_string(),
-        component_bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
-        code_bytes: u64::try_from(component.text().len()).unwrap_or(u64::MAX),
-        initial_memory_bytes: inspection.initial_memory_bytes,
-        source,
-        took: Duration::ZERO,
-        imports: inspection.imports,
-        declared_by: if inspection.declaration.is_some() {
-            DeclaredBy::Section
-        } else {
-            DeclaredBy::Function
-        },
-        path,
-    };
-    let limits = engine.settings().limits.clone();
-    Ok(Prepared { world, limits, declaration: inspection.declaration, report })
-}
-
-fn compile(engine: &Engine, path: &Path, bytes: &[u8], hash: blake3::Hash) -> Result<(Component, Source)> {
-    let invalid = |error: wasmtime::Error| refused(path, &format!("cannot be compiled: {error:#}"));
-    let Some(cache) = &engine.cache else {
-        return Ok((Component::from_binary(&engine.wasmtime, bytes).map_err(invalid)?, Source::Compiled));
-    };
-    let name = cache.name(&engine.wasmtime, hash);
-    if let Some(entry) = cache.find(&name)
-        && let Some(component) = map(engine, &entry)
-    {
-        return Ok((component, Source::Cached));
-    }
-    let code = engine.wasmtime.precompile_component(bytes).map_err(invalid)?;
-    let mapped = match cache.keep(&name, &code) {
-        Ok(entry) => map(engine, &entry),
-        Err(error) => {
-            tracing::warn!(plugin = %path.display(), %error, "cannot keep the compiled plugin in the cache");
-            None
-        }
-    };
-    match mapped {
-        Some(component) => Ok((component, Source::Compiled)),
-        None => Ok((Component::from_binary(&engine.wasmtime, bytes).map_err(invalid)?, Source::Compiled)),
-    }
-}
-
-#[expect(unsafe_code, reason = "mapping machine code is what the cache is for")]
-fn map(engine: &Engine, entry: &Path) -> Option<Component> {
-    // SAFETY: the file is in a folder that only this process's user can write to, and its content was just found to
-    // carry the keyed hash that only this user's processes can make.
-    match unsafe { Component::deserialize_file(&engine.wasmtime, entry) } {
-        Ok(component) => Some(component),
-        Err(error) => {
-            tracing::warn!(entry = %entry.display(), %error, "a cached component cannot be used; compiling it again");
-            None
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! What `inspect` shows of a plugin.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -11,6 +12,9 @@ use super::{PluginReport, plan, text};
 use crate::cli::Exit;
 use crate::model::capability::Capability;
 use crate::model::step::Declaration;
+use crate::wasm::{
+    Admission, CheckedStep, Compilation, Import, Problem, Provenance, Resources, Signature, Tool,
+};
 
 /// A component that was looked into, whether this host can run it or not.
 #[derive(Debug)]
@@ -22,38 +26,27 @@ pub(in crate::cli) struct Inspection {
     /// None if it has none in its custom section and could not be asked.
     pub(in crate::cli) declaration: Option<Declaration>,
     pub(in crate::cli) plan: Vec<plan::Line>,
+    /// What was found in it, and all that is wrong with it.
+    pub(in crate::cli) admission: Admission,
     /// What it asks for, and what it is granted.
     pub(in crate::cli) capabilities: Vec<Capability>,
-    pub(in crate::cli) imports: Vec<Import>,
-    pub(in crate::cli) exports: Vec<String>,
 }
 
 /// A component that this host can run.
 #[derive(Debug)]
 pub(in crate::cli) struct Loaded {
     pub(in crate::cli) plugin: PluginReport,
-    /// The memory that an instance begins with.
-    pub(in crate::cli) initial_memory_bytes: u64,
     /// Where the declaration was read from, in words.
     pub(in crate::cli) declared_by: &'static str,
-}
-
-/// Something that the plugin asks of the host.
-#[derive(Debug, Serialize)]
-pub(in crate::cli) struct Import {
-    pub(in crate::cli) name: String,
-    /// Whether the host has it.
-    pub(in crate::cli) provided: bool,
-    /// What that gives the plugin, or why it is missing.
-    pub(in crate::cli) note: String,
 }
 
 /// For people.
 pub(in crate::cli) fn render_text(inspection: &Inspection, width: Width) -> String {
     let mut page = Page::new(width);
     facts(&mut page, inspection);
+    problems(&mut page, &inspection.admission);
     let Some(declaration) = &inspection.declaration else {
-        imports(&mut page, &inspection.imports);
+        imports(&mut page, &inspection.admission.inspection.imports);
         return page.finish();
     };
     text::plan_table(&mut page, &inspection.plan);
@@ -71,7 +64,7 @@ pub(in crate::cli) fn render_text(inspection: &Inspection, width: Width) -> Stri
         page.line(1, &clean(&format!("{}: {}", entity.logical_name, attributes.join(", "))));
     }
     capabilities(&mut page, &inspection.capabilities);
-    imports(&mut page, &inspection.imports);
+    imports(&mut page, &inspection.admission.inspection.imports);
     page.finish()
 }
 
@@ -100,21 +93,95 @@ fn facts(page: &mut Page, inspection: &Inspection) {
             fact(name, value);
         }
     }
+    provenance(&mut fact, &inspection.admission.inspection.provenance);
     fact("file", &inspection.path.display().to_string());
+    let admission = &inspection.admission;
+    let found = &admission.inspection;
+    let size = bytes(inspection.component_bytes);
     match &inspection.loaded {
-        Ok(Loaded { plugin, initial_memory_bytes, declared_by }) => {
-            let (component, code) = (bytes(inspection.component_bytes), bytes(plugin.code_bytes));
-            fact("hash", &plugin.hash);
-            fact("size", &format!("{component}, {code} compiled"));
-            fact("memory", &format!("{} to begin with", bytes(*initial_memory_bytes)));
+        Ok(Loaded { plugin, declared_by }) => {
+            fact("sha256", &plugin.hash);
+            fact("size", &format!("{size}, {} compiled", bytes(plugin.code_bytes)));
             let how = if plugin.cached { "compiled code from the cache" } else { "compiled" };
             fact("loaded", &format!("{how}, in {}", duration(plugin.load)));
             fact("declared by", declared_by);
         }
-        Err(reason) => {
-            fact("size", &bytes(inspection.component_bytes));
-            fact("exports", &inspection.exports.join(", "));
-            fact("refused", reason);
+        Err(_) => {
+            fact("size", &size);
+            fact("exports", &found.exports.join(", "));
+            fact("refused", "this host does not load it, for the problems below");
+        }
+    }
+    fact("signature", &signature(&admission.signature));
+    let needs = &found.resources;
+    let Resources { core_instances, memories, tables, .. } = needs;
+    let memory = bytes(needs.initial_memory_bytes);
+    fact("memory", &format!("{memory} to begin with"));
+    fact("sandbox", &format!("core instances: {core_instances}, memories: {memories}, tables: {tables}"));
+    let Some(compilation) = &admission.compilation else { return };
+    if let Some(damage) = &compilation.damaged_entry {
+        fact("cache", &format!("the entry for it was not used, since {damage}; it was compiled again"));
+    }
+    if let Some(reason) = &compilation.not_kept {
+        fact("cache", &format!("the compiled code could not be kept: {reason}"));
+    }
+}
+
+/// What it says of where it comes from.
+fn provenance(fact: &mut impl FnMut(&str, &str), provenance: &Provenance) {
+    let tools = |tools: &BTreeSet<Tool>| {
+        let tools = tools.iter().map(|tool| format!("{} {}", tool.name, tool.version).trim_end().to_owned());
+        Some(tools.collect::<Vec<_>>().join(", ")).filter(|text| !text.is_empty())
+    };
+    let Provenance { version, description, authors, licenses, source, homepage, revision, .. } = provenance;
+    let bill = provenance.packages.as_ref();
+    let bill =
+        bill.map(|packages| text::count(packages.len(), "package") + ", listed in JSON (cargo auditable)");
+    let facts = [
+        ("version", version.clone()),
+        ("about", description.clone()),
+        ("authors", authors.clone()),
+        ("licenses", licenses.clone()),
+        ("source", source.clone()),
+        ("homepage", homepage.clone()),
+        ("revision", revision.clone()),
+        ("language", tools(&provenance.languages)),
+        ("SDK", tools(&provenance.sdks)),
+        ("made with", tools(&provenance.processed_by)),
+        ("made of", bill),
+    ];
+    for (name, value) in facts {
+        if let Some(value) = value {
+            fact(name, &value);
+        }
+    }
+}
+
+fn signature(signature: &Signature) -> String {
+    match signature {
+        Signature::Missing => "none".to_owned(),
+        Signature::Valid { key, trusted_comment } => {
+            format!("valid, by the trusted key {key}: {trusted_comment}")
+        }
+        Signature::Untrusted { key } => {
+            format!("by the key {key}, which is not trusted, so nothing is known of it")
+        }
+        Signature::Invalid { reason } => format!("wrong: {reason}"),
+    }
+}
+
+/// One paragraph for each problem, with what differs below.
+fn problems(page: &mut Page, admission: &Admission) {
+    if admission.problems.is_empty() {
+        return;
+    }
+    page.heading("Problems");
+    for (index, problem) in admission.problems.iter().enumerate() {
+        let weight = if problem.refuses { "" } else { "(a warning) " };
+        let Problem { message, way_out, diff, .. } = problem;
+        page.paragraph(1, &clean(&format!("{}. {weight}it {message}; {way_out}", index + 1)));
+        for line in diff {
+            page.line(3, &clean(line));
         }
     }
 }
@@ -143,7 +210,7 @@ fn packages<'i>(imports: &[&'i Import]) -> Vec<(String, Vec<&'i str>, &'i str)> 
         let package = format!("{package} {version}");
         match packages.iter_mut().find(|(other, _, note)| *other == package && *note == import.note) {
             Some((_, interfaces, _)) => interfaces.push(interface),
-            None => packages.push((package, vec![interface], &import.note)),
+            None => packages.push((package, vec![interface], import.note)),
         }
     }
     packages
@@ -165,6 +232,13 @@ struct Document<'a> {
     capabilities: &'a [Capability],
     imports: &'a [Import],
     exports: &'a [String],
+    problems: &'a [Problem],
+    resources: &'a Resources,
+    steps: &'a [CheckedStep],
+    signature: &'a Signature,
+    provenance: &'a Provenance,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compilation: Option<&'a Compilation>,
 }
 
 #[derive(Serialize)]
@@ -186,7 +260,7 @@ pub(in crate::cli) fn render_json(inspection: &Inspection) -> Result<String, ser
         source: if loaded.plugin.cached { "cached" } else { "compiled" },
         load_us: us(loaded.plugin.load),
         code_bytes: loaded.plugin.code_bytes,
-        initial_memory_bytes: loaded.initial_memory_bytes,
+        initial_memory_bytes: inspection.admission.inspection.resources.initial_memory_bytes,
         declared_by: loaded.declared_by,
     });
     serde_json::to_string_pretty(&Document {
@@ -199,8 +273,14 @@ pub(in crate::cli) fn render_json(inspection: &Inspection) -> Result<String, ser
         declaration: inspection.declaration.as_ref(),
         plan: inspection.plan.iter().map(PlanLine::from).collect(),
         capabilities: &inspection.capabilities,
-        imports: &inspection.imports,
-        exports: &inspection.exports,
+        imports: &inspection.admission.inspection.imports,
+        exports: &inspection.admission.inspection.exports,
+        problems: &inspection.admission.problems,
+        resources: &inspection.admission.inspection.resources,
+        steps: &inspection.admission.steps,
+        signature: &inspection.admission.signature,
+        provenance: &inspection.admission.inspection.provenance,
+        compilation: inspection.admission.compilation.as_ref(),
     })
 }
 

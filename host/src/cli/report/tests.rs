@@ -45,6 +45,7 @@ fn trace(message: &str, duration: u64, events: Vec<Event>) -> Trace {
 fn step(name: &str, stage: Stage, duration: u64) -> StepRun {
     StepRun {
         native: name == "count",
+        plugin_hash: None,
         step: key(name),
         stage,
         mode: Mode::Synchronous,

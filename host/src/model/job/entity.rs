@@ -19,6 +19,7 @@ fn attributes() -> Vec<(&'static str, AttributeType)> {
     vec![
         ("name", text(256)),
         ("pluginname", text(256)),
+        ("pluginhash", text(64)),
         ("stepname", text(256)),
         ("messagename", text(160)),
         ("primaryentitytype", text(64)),

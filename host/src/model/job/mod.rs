@@ -47,6 +47,9 @@ pub struct Job {
     pub kind: JobKind,
     /// The step that it runs; for the host's own work a name under [`HOST_PLUGIN`].
     pub step: StepKey,
+    /// SHA-256 of the plugin's content when it was queued, in hex: another version may run it. None for native steps and
+    /// the host's own work.
+    pub plugin_hash: Option<String>,
     /// The message that queued it, or that it runs.
     pub message: String,
     /// The record that the message was about.
@@ -117,6 +120,7 @@ impl Job {
             id,
             kind: JobKind::Step,
             step,
+            plugin_hash: None,
             message: String::new(),
             regarding: None,
             owner: Uuid::nil(),

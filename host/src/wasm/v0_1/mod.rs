@@ -24,7 +24,10 @@ pub(super) mod bindings {
             default: trappable,
         },
         exports: { default: async },
+        include_component_type: true,
     });
 }
 
+/// The contract in binary form, to compare that of a component with.
+pub(super) use bindings::COMPONENT_TYPE as CONTRACT;
 pub(super) use bindings::{Plugin as World, PluginPre as WorldPre};

@@ -57,6 +57,8 @@ pub(super) struct JobJson<'a> {
     crash_count: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     host: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plugin_hash: Option<&'a str>,
     created_on: DateTime,
     run_at: DateTime,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,6 +101,7 @@ impl<'a> From<&'a Job> for JobJson<'a> {
             retries: job.retries,
             crash_count: job.crash_count,
             host: job.host.as_deref(),
+            plugin_hash: job.plugin_hash.as_deref(),
             created_on: job.created_on,
             run_at: job.run_at,
             started_on: job.started_on,

@@ -145,6 +145,8 @@ enum EventJson<'a> {
 struct StepJson<'a> {
     plugin: &'a str,
     step: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plugin_hash: Option<&'a str>,
     stage: Stage,
     mode: Mode,
     rank: i32,
@@ -191,6 +193,7 @@ impl<'a> From<&'a StepRun> for StepJson<'a> {
         Self {
             plugin: &run.step.plugin,
             step: &run.step.step,
+            plugin_hash: run.plugin_hash.as_deref(),
             stage: run.stage,
             mode: run.mode,
             rank: run.rank,

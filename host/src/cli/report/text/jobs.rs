@@ -105,6 +105,7 @@ impl Shown<'_> {
         let mut facts = vec![("id", job.id.to_string()), ("message", clean(&job.message))];
         let mut add = |name, value: Option<String>| facts.extend(value.map(|value| (name, value)));
         add("record", job.regarding.as_ref().map(|record| clean(&record.to_string())));
+        add("plugin", job.plugin_hash.as_ref().map(|hash| format!("sha256 {}", clean(hash))));
         add("owner", Some(job.owner.to_string()));
         add("correlation", Some(format!("{} at depth {}", job.correlation_id, job.depth)));
         add("queued", Some(since(job.created_on, *now)));

@@ -24,7 +24,8 @@ macro_rules! columns {
         "id, status, run_at, plugin, step, message, entity, record_id, owner_id, correlation_id, depth, attempt, \
          crash_count, worker_id, error_code, error_text, trace, created_on, started_on, completed_on, suspension, \
          blocked, priority, postpone_until, order_key, unique_key, auto_delete, retries, host, progress::text, \
-         execution_us, memory_bytes, operation_type, recurrence, recurrence_start, checkpoint, context"
+         execution_us, memory_bytes, operation_type, recurrence, recurrence_start, checkpoint, context, \
+         plugin_hash"
     };
 }
 pub(super) use columns;
@@ -35,25 +36,25 @@ const INSERT: &str = "INSERT INTO system_job (
          id, status, state, run_at, plugin, step, message, entity, record_id, owner_id, correlation_id, depth, attempt,
          crash_count, worker_id, error_code, error_text, trace, created_on, started_on, completed_on, suspension,
          blocked, priority, postpone_until, order_key, unique_key, auto_delete, retries, host, progress, execution_us,
-         memory_bytes, operation_type, recurrence, recurrence_start, checkpoint, context, modified_on)
+         memory_bytes, operation_type, recurrence, recurrence_start, checkpoint, context, plugin_hash, modified_on)
      SELECT id, status, state, run_at, plugin, step, message, entity, record_id, owner_id, correlation_id, depth, attempt,
          crash_count, worker_id, error_code, error_text, trace, created_on, started_on, completed_on, suspension,
          blocked OR (order_key IS NOT NULL AND EXISTS (
              SELECT 1 FROM system_job AS other WHERE other.order_key = new.order_key AND other.state <> 3)),
          priority, postpone_until, order_key, unique_key, auto_delete, retries, host, progress::jsonb, execution_us,
-         memory_bytes, operation_type, recurrence, recurrence_start, checkpoint, context, created_on
+         memory_bytes, operation_type, recurrence, recurrence_start, checkpoint, context, plugin_hash, created_on
      FROM unnest(
          $1::uuid[], $2::int4[], $3::int4[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[],
          $9::uuid[], $10::uuid[], $11::uuid[], $12::int8[], $13::int8[], $14::int8[], $15::uuid[], $16::int4[],
          $17::text[], $18::text[], $19::timestamptz[], $20::timestamptz[], $21::timestamptz[], $22::int4[],
          $23::bool[], $24::int4[], $25::timestamptz[], $26::text[], $27::text[], $28::bool[], $29::int8[], $30::text[],
          $31::text[], $32::int8[], $33::int8[], $34::int4[], $35::text[], $36::timestamptz[], $37::bytea[],
-         $38::bytea[]
+         $38::bytea[], $39::text[]
      ) AS new (
          id, status, state, run_at, plugin, step, message, entity, record_id, owner_id, correlation_id, depth, attempt,
          crash_count, worker_id, error_code, error_text, trace, created_on, started_on, completed_on, suspension,
          blocked, priority, postpone_until, order_key, unique_key, auto_delete, retries, host, progress, execution_us,
-         memory_bytes, operation_type, recurrence, recurrence_start, checkpoint, context)";
+         memory_bytes, operation_type, recurrence, recurrence_start, checkpoint, context, plugin_hash)";
 
 /// The one job with the unique key that waits. Locked, so that nobody begins it while it is called off.
 const WAITING_TWIN: &str = "SELECT id, suspension, run_at, postpone_until FROM system_job
@@ -134,7 +135,8 @@ async fn insert_part(cx: Jobs<'_>, jobs: &[Job]) -> Result<()> {
     let starts = each!(job => job.recurrence.as_ref().map(|recurrence| Moment(recurrence.start())));
     let checkpoints = each!(job => job.checkpoint.as_deref());
     let contexts = each!(job => job.context.as_slice());
-    let row: [Bound<'_>; 38] = [
+    let hashes = each!(job => job.plugin_hash.as_deref());
+    let row: [Bound<'_>; 39] = [
         is(&ids, Type::UUID_ARRAY),
         is(&statuses, Type::INT4_ARRAY),
         is(&states, Type::INT4_ARRAY),
@@ -173,6 +175,7 @@ async fn insert_part(cx: Jobs<'_>, jobs: &[Job]) -> Result<()> {
         is(&starts, Type::TIMESTAMPTZ_ARRAY),
         is(&checkpoints, Type::BYTEA_ARRAY),
         is(&contexts, Type::BYTEA_ARRAY),
+        is(&hashes, Type::TEXT_ARRAY),
     ];
     let types: Vec<Type> = row.iter().map(|(_, ty)| ty.clone()).collect();
     let inserted = async {
@@ -249,6 +252,7 @@ pub(super) fn decode(cx: Jobs<'_>, row: &Row) -> Result<Job> {
     };
     job.checkpoint = cx.get(row, 35)?;
     job.context = cx.get(row, 36)?;
+    job.plugin_hash = cx.get(row, 37)?;
     Ok(job)
 }
 

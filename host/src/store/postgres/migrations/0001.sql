@@ -73,6 +73,7 @@ CREATE TABLE system_job (
     postpone_until timestamptz,
     plugin         text COLLATE "C" NOT NULL,
     step           text COLLATE "C" NOT NULL,
+    plugin_hash    text COLLATE "C", -- SHA-256 of the plugin when the job was queued, in hex
     message        text COLLATE "C" NOT NULL,
     entity         text COLLATE "C", -- with record_id: the record that the message was about
     record_id      uuid,
@@ -147,6 +148,7 @@ CREATE VIEW e_asyncoperation AS SELECT
     state AS c_statecode, status AS c_statuscode,
     plugin || '/' || step AS c_name,
     plugin AS c_pluginname,
+    plugin_hash AS c_pluginhash,
     step AS c_stepname,
     message AS c_messagename,
     entity AS c_primaryentitytype,

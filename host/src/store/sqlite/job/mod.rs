@@ -28,7 +28,7 @@ macro_rules! columns {
         "id, status, run_at, plugin, step, message, entity, record_id, owner_id, correlation_id, depth, attempt, \
          crash_count, worker_id, error_code, error_text, trace, created_on, started_on, completed_on, suspension, \
          blocked, priority, postpone_until, order_key, unique_key, auto_delete, retries, host, progress, execution_us, \
-         memory_bytes, operation_type, recurrence, recurrence_start, checkpoint, context"
+         memory_bytes, operation_type, recurrence, recurrence_start, checkpoint, context, plugin_hash"
     };
 }
 use columns;
@@ -39,7 +39,7 @@ const INSERT: &str = concat!(
     columns!(),
     ", state, modified_on) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,
         ?22 OR (?25 IS NOT NULL AND EXISTS (SELECT 1 FROM system_job WHERE order_key = ?25 AND state <> 3)),
-        ?23,?24,?25,?26,?27,?28,?29,?30,?31,?32,?33,?34,?35,?36,?37,?38,?18)"
+        ?23,?24,?25,?26,?27,?28,?29,?30,?31,?32,?33,?34,?35,?36,?37,?38,?39,?18)"
 );
 
 /// The one job with the unique key that waits.
@@ -79,7 +79,7 @@ pub(super) fn insert(connection: &Connection, jobs: &[Job]) -> Result<()> {
         let regarding = job.regarding.as_ref();
         let error = job.error.as_ref();
         let recurrence = job.recurrence.as_ref();
-        let row: [&dyn ToSql; 38] = [
+        let row: [&dyn ToSql; 39] = [
             &job.id.as_bytes(),
             &job.status.number(),
             &job.run_at.0,
@@ -117,6 +117,7 @@ pub(super) fn insert(connection: &Connection, jobs: &[Job]) -> Result<()> {
             &recurrence.map(|recurrence| recurrence.start().0),
             &job.checkpoint,
             &job.context,
+            &job.plugin_hash,
             &job.status.state().number(),
         ];
         statement.execute(row.as_slice()).map_err(|error| not_queued(connection, job, error))?;
@@ -336,6 +337,7 @@ fn decode(row: &Row<'_>) -> rusqlite::Result<Job> {
     };
     job.checkpoint = row.get(35)?;
     job.context = row.get(36)?;
+    job.plugin_hash = row.get(37)?;
     Ok(job)
 }
 

@@ -13,6 +13,7 @@ CREATE TABLE system_job_4 (
     postpone_until INTEGER,
     plugin         TEXT NOT NULL,
     step           TEXT NOT NULL,
+    plugin_hash    TEXT, -- SHA-256 of the plugin when the job was queued, in hex
     message        TEXT NOT NULL,
     entity         TEXT, -- with record_id: the record that the message was about
     record_id      BLOB,
@@ -94,6 +95,7 @@ CREATE VIEW e_asyncoperation AS SELECT
     state AS c_statecode, status AS c_statuscode,
     (plugin || '/' || step) COLLATE NOCASE AS c_name,
     plugin COLLATE NOCASE AS c_pluginname,
+    plugin_hash COLLATE NOCASE AS c_pluginhash,
     step COLLATE NOCASE AS c_stepname,
     message COLLATE NOCASE AS c_messagename,
     entity COLLATE NOCASE AS c_primaryentitytype,
