@@ -126,7 +126,8 @@ async fn a_full_host_says_so_when_the_time_is_up_and_works_again_afterwards() {
     let hasty = || Request::create(inner("b")).within(Duration::from_millis(20));
     let error = world.host.execute(hasty()).await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Saturated, code::HOST_NOT_AVAILABLE));
-    assert!(error.is_retryable() && error.message().contains("all 1 places"), "{error}");
+    assert!(error.is_retryable() && error.retry_after().is_some(), "{error:?}");
+    assert!(error.message().contains("all 1 places"), "{error}");
     release.notify_one();
     running.await.unwrap().unwrap();
     world.host.execute(hasty()).await.unwrap();

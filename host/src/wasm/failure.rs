@@ -182,8 +182,9 @@ fn stack_overflow() -> Error {
 
 /// Whether a function is part of the standard library, the panic machinery or the bindings.
 pub(super) fn is_machinery(function: &str, file: Option<&str>) -> bool {
-    // Where the compiler of Rust says that its own library is: what is inlined from there has no path in its name.
-    const LIBRARY: &str = "/rustc/";
+    // Where the compiler of Rust says that its own library is, whose inlined functions have no path in their names, and the
+    // C library below it.
+    const LIBRARIES: [&str; 2] = ["/rustc/", "wasisdk://"];
     const PREFIXES: [&str; 12] = [
         "std::",
         "core::",
@@ -199,12 +200,26 @@ pub(super) fn is_machinery(function: &str, file: Option<&str>) -> bool {
         "stagegate:plugin/",
     ];
     PREFIXES.iter().any(|prefix| function.starts_with(prefix))
-        || file.is_some_and(|file| file.starts_with(LIBRARY))
+        || file.is_some_and(|file| LIBRARIES.iter().any(|library| file.starts_with(library)))
 }
+
+/// Characters of a name in a frame at most: a component may call its functions what it likes.
+const NAME_MAX: usize = 300;
+/// Frames that are kept at most, those that are inlined in others among them.
+const FRAMES_MAX: usize = 64;
 
 /// The name of a function as people write it, without the hash that makes a symbol unique.
 pub(super) fn readable(symbol: &str) -> String {
-    format!("{:#}", rustc_demangle::demangle(symbol))
+    // What is longer is no name of a compiler's.
+    let symbol = symbol.char_indices().nth(4 * NAME_MAX).map_or(symbol, |(end, _)| symbol.split_at(end).0);
+    short(&format!("{:#}", rustc_demangle::demangle(symbol)))
+}
+
+fn short(name: &str) -> String {
+    match name.char_indices().nth(NAME_MAX) {
+        Some((end, _)) => format!("{}…", name.split_at(end).0),
+        None => name.to_owned(),
+    }
 }
 
 /// The guest's stack, innermost first, with readable names.
@@ -221,11 +236,12 @@ fn frames(trap: &wasmtime::Error) -> Vec<Frame> {
             let own = frame.func_name().filter(|_| index + 1 == symbols.len());
             let Some(name) = own.or(symbol.name()) else { continue };
             let mut shown = Frame::new(readable(name));
-            shown.file = symbol.file().map(str::to_owned);
+            shown.file = symbol.file().map(short);
             shown.line = symbol.line();
             frames.push(shown);
         }
     }
+    frames.truncate(FRAMES_MAX);
     frames
 }
 
@@ -233,4 +249,27 @@ fn frames(trap: &wasmtime::Error) -> Vec<Frame> {
 fn is_recursion(frames: &[Frame]) -> bool {
     const OFTEN: usize = 8;
     frames.iter().any(|frame| frames.iter().filter(|other| other.function == frame.function).count() >= OFTEN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_readable_and_bounded() {
+        for (symbol, expected) in
+            [("_ZN5guest4spin17h0123456789abcdefE", "guest::spin"), ("spin", "spin"), ("ünïcode", "ünïcode")]
+        {
+            assert_eq!(readable(symbol), expected);
+        }
+        for symbol in ["x".repeat(1 << 20), "ü".repeat(1 << 20), format!("_ZN{}E", "1x".repeat(1 << 10))] {
+            assert!(readable(&symbol).chars().count() <= NAME_MAX + 1, "{} bytes", symbol.len());
+        }
+    }
+
+    #[test]
+    fn a_trap_that_has_no_name_here_keeps_wasmtimes() {
+        assert_eq!(trap_code(Trap::CastFailure), TrapCode::Other("cast-failure".into()));
+        assert_eq!(trap_code(Trap::AtomicWaitNonSharedMemory).name(), "atomic-wait-non-shared-memory");
+    }
 }
