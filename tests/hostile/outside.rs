@@ -19,5 +19,9 @@ pub(super) const ATTACKS: &[Attack] = &[
     ),
     Attack::step("processes", "starts a process and a thread", Must::HaveNoEffect),
     Attack::step("standard_input", "waits for input", Must::HaveNoEffect),
-    Attack::step("clocks", "measures time as finely as it can: the clocks go in milliseconds", Must::HaveNoEffect),
+    Attack::step(
+        "clocks",
+        "measures time as finely as it can: the clocks go in milliseconds",
+        Must::HaveNoEffect,
+    ),
 ];

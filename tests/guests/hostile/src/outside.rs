@@ -97,7 +97,10 @@ pub(crate) fn clocks(ctx: &mut Create<Record>) -> Result {
     let calls = (0..1000).filter(|_| ctx.now().to_string().is_empty()).count();
     let wall = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
     let (spent, rest) = (start.elapsed(), wall.subsec_nanos());
-    ensure!(spent.subsec_nanos() % 1_000_000 == 0 && rest % 1_000_000 == 0, "a fine clock: {spent:?}, {rest}");
+    ensure!(
+        spent.subsec_nanos() % 1_000_000 == 0 && rest % 1_000_000 == 0,
+        "a fine clock: {spent:?}, {rest}"
+    );
     trace!("{calls} {spent:?}");
     Ok(())
 }
