@@ -66,8 +66,7 @@ pub(super) fn engine(options: Options<'_>, surroundings: &mut Surroundings) -> R
 
 /// The operator's keys: each the text of one, or a file that has it.
 fn trust(arguments: &TrustArguments) -> Result<Trust, Failure> {
-    let mut trust = Trust::default();
-    trust.require_signatures = arguments.require_signatures;
+    let mut trust = Trust { require_signatures: arguments.require_signatures, ..Trust::default() };
     for key in &arguments.keys {
         let text = if Path::new(key).is_file() { std::fs::read_to_string(key) } else { Ok(key.clone()) };
         let parsed = text.map_err(|error| error.to_string());

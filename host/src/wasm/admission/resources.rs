@@ -206,7 +206,8 @@ impl Open {
                     // An export is an item of its own, with the next index.
                     match export.kind {
                         ComponentExternalKind::Module => {
-                            self.modules.push(Some(of(&self.modules, export.index)))
+                            let same = of(&self.modules, export.index);
+                            self.modules.push(Some(same));
                         }
                         ComponentExternalKind::Component => {
                             self.components.push(Some(of(&self.components, export.index)));
