@@ -1,6 +1,6 @@
 //! Values that cross into a guest and back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use arbitrary::{Arbitrary as _, Result, Unstructured};
@@ -112,9 +112,11 @@ fn arbitrary_value(bytes: &mut Unstructured<'_>, attribute_type: &AttributeType)
         AttributeType::DateTime => Value::DateTime(DateTime(bytes.arbitrary()?)),
         AttributeType::UniqueIdentifier => Value::UniqueIdentifier(uuid(bytes)?),
         AttributeType::Choice { .. } => Value::Choice(i32::arbitrary(bytes)? % 16),
+        // A set: written in order, each once.
         AttributeType::Choices { .. } => {
             let some: Vec<u8> = bytes.arbitrary()?;
-            Value::Choices(some.iter().map(|option| i32::from(*option % 16)).collect())
+            let some: BTreeSet<i32> = some.iter().map(|option| i32::from(*option % 16)).collect();
+            Value::Choices(some.into_iter().collect())
         }
         // What it points to does not exist, which is an error of its own; none is as good.
         AttributeType::Lookup { .. } => Value::Null,

@@ -31,7 +31,11 @@ pub(super) const ATTACKS: &[Attack] = &[
         || with(&component(THREE_MEMORIES)),
         Must::Fail(OutOfMemory),
     ),
-    Attack::wat("many_memories", "has 17 memories", Must::BeRefused("exceeds the per-instance limit")),
+    Attack::wat(
+        "many_memories",
+        "has 17 memories",
+        Must::BeRefused("needs 17 memories, and a sandbox has 4"),
+    ),
     Attack::wat("memory_too_large", "begins with 4 GiB", Must::BeRefused("is the limit of a plugin")),
     Attack::wat(
         "memory_of_64_bits",
@@ -47,8 +51,8 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack::wat(
         "table_too_large",
         "begins with a table of ten million elements",
-        Must::BeRefused("exceeds the limit"),
+        Must::BeRefused("needs 10000000 table elements"),
     ),
-    Attack::wat("many_tables", "has 100 tables", Must::BeRefused("exceeds the per-instance limit")),
+    Attack::wat("many_tables", "has 100 tables", Must::BeRefused("needs 100 tables, and a sandbox has 40")),
     Attack::wat("read_out_of_bounds", "reads behind its memory", Must::Fail(Trapped)),
 ];

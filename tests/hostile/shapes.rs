@@ -14,7 +14,7 @@ const MODULE: [u8; 8] = *b"\0asm\x01\0\0\0";
 const CORE_MODULE_SECTION: u8 = 1;
 const COMPONENT_SECTION: u8 = 4;
 
-const DIFFERS: Must = Must::BeRefused("does not fit the contract");
+const DIFFERS: Must = Must::BeRefused("in another shape than what this host offers");
 
 pub(super) const ATTACKS: &[Attack] = &[
     Attack::made(
@@ -62,7 +62,7 @@ pub(super) const ATTACKS: &[Attack] = &[
                 )],
             )
         },
-        Must::BeRefused("expected `record` found `tuple`"),
+        Must::BeRefused("+ execute: func(step: string) -> result<_, fault>"),
     ),
     Attack::made(
         "declaration_that_is_none",
@@ -111,7 +111,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         "thousands_of_instances",
         "instantiates a module 10,000 times",
         || with(&component(&instances(10_000))),
-        Must::BeRefused("count exceeds limit"),
+        Must::BeRefused("needs 10001 core instances, and a sandbox has 64"),
     ),
     Attack::wat(
         "gc_types",
@@ -127,7 +127,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         "function_too_large",
         "has a function of 8 MB",
         || with(&in_module(&large_function())),
-        Must::BeRefused("exceeds limit"),
+        Must::BeRefused("and 1048576 is the most that this host compiles"),
     ),
     Attack::made(
         "too_many_locals",
