@@ -25,70 +25,83 @@ const PURPOSE: &str = "stagegate 2026-11-28 the random numbers of a guest withou
 
 /// The same for what is derived for [`PURPOSE`].
 static KEY: LazyLock<[u8; blake3::KEY_LEN]> = LazyLock::new(|| blake3::derive_key(PURPOSE, &[]));
-/// Where one stream ends and the next begins: more bytes than a guest can read in its life.
-const STREAM_BYTES: u64 = 1 << 48;
-
-/// What a run's random numbers follow from.
-pub(super) struct Seed(blake3::OutputReader);
+/// What a run's random numbers follow from. Most runs ask for none, so nothing but this is made ahead.
+#[derive(Clone, Copy)]
+pub(super) struct Seed([u8; blake3::KEY_LEN]);
 
 impl Seed {
     /// Of a step in a message.
     pub(super) fn of(execution: &Execution, step: &Step) -> Self {
-        let context = &execution.context;
-        let mut hasher = blake3::Hasher::new_keyed(&KEY);
-        hasher.update(context.request_id.as_bytes());
-        hasher.update(&[step.definition.stage.number()]);
-        hasher.update(&execution.attempt().to_le_bytes());
-        hasher.update(step.key.plugin.as_bytes()).update(&[0]).update(step.key.step.as_bytes());
-        Self(hasher.finalize_xof())
+        let (context, key) = (&execution.context, &step.key);
+        let mut from = Vec::with_capacity(64);
+        from.extend_from_slice(context.request_id.as_bytes());
+        from.push(step.definition.stage.number());
+        from.extend_from_slice(&execution.attempt().to_le_bytes());
+        from.extend_from_slice(key.plugin.as_bytes());
+        from.push(0);
+        from.extend_from_slice(key.step.as_bytes());
+        Self(*blake3::keyed_hash(&KEY, &from).as_bytes())
     }
 
     /// Of a plugin that declares its steps.
     pub(super) fn of_declaration() -> Self {
-        Self(blake3::Hasher::new_keyed(&KEY).finalize_xof())
+        Self(*blake3::keyed_hash(&KEY, &[]).as_bytes())
     }
 
-    fn stream(&self, number: u64) -> Stream {
-        let mut stream = self.0.clone();
-        stream.set_position(number * STREAM_BYTES);
-        Stream(stream)
+    fn stream(self, number: u8) -> Stream {
+        Stream { seed: self, number, bytes: None }
+    }
+
+    /// A number that nobody takes for a secret.
+    fn number(self) -> u128 {
+        self.0.first_chunk().copied().map_or(0, u128::from_le_bytes)
     }
 }
 
 /// Gives a guest what it has of random numbers and clocks.
 pub(super) fn give(wasi: &mut WasiCtxBuilder, seed: &Seed, clock: &Arc<dyn Clock>, granted: &Granted) {
     if !granted.random {
-        let mut first = [0; 16];
-        seed.stream(0).0.fill(&mut first);
         wasi.secure_random(seed.stream(1))
             .insecure_random(seed.stream(2))
-            .insecure_random_seed(u128::from_le_bytes(first));
+            .insecure_random_seed(seed.number());
     }
     if !granted.clocks {
         wasi.wall_clock(CoarseWall(Arc::clone(clock))).monotonic_clock(CoarseMonotonic(Instant::now()));
     }
 }
 
-/// Bytes that follow from a seed alone.
-struct Stream(blake3::OutputReader);
+/// Bytes that follow from a seed alone, one of several such.
+struct Stream {
+    seed: Seed,
+    number: u8,
+    bytes: Option<blake3::OutputReader>,
+}
+
+impl Stream {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        let Self { seed, number, bytes: reader } = self;
+        let from = || blake3::Hasher::new_keyed(&seed.0).update(&[*number]).finalize_xof();
+        reader.get_or_insert_with(from).fill(bytes);
+    }
+}
 
 impl TryRng for Stream {
     type Error = Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
         let mut bytes = [0; 4];
-        self.0.fill(&mut bytes);
+        self.fill(&mut bytes);
         Ok(u32::from_le_bytes(bytes))
     }
 
     fn try_next_u64(&mut self) -> Result<u64, Infallible> {
         let mut bytes = [0; 8];
-        self.0.fill(&mut bytes);
+        self.fill(&mut bytes);
         Ok(u64::from_le_bytes(bytes))
     }
 
     fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
-        self.0.fill(bytes);
+        self.fill(bytes);
         Ok(())
     }
 }
@@ -130,7 +143,7 @@ mod tests {
         let number = |number| Seed::of_declaration().stream(number).try_next_u64().unwrap();
         assert_eq!(number(1), number(1));
         assert_ne!(number(1), number(2));
-        let other = Seed(blake3::Hasher::new_keyed(&KEY).update(b"x").finalize_xof());
+        let other = Seed(*blake3::keyed_hash(&KEY, b"x").as_bytes());
         assert_ne!(other.stream(1).try_next_u64().unwrap(), number(1));
     }
 
