@@ -1,6 +1,5 @@
 //! A file that claims to be a plugin.
 
-use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use arbitrary::{Arbitrary as _, Unstructured};
@@ -23,13 +22,13 @@ pub(super) fn run(bytes: &[u8]) {
     }) else {
         return;
     };
-    let path = folder().join(format!("{:?}.wasm", std::thread::current().id()));
-    std::fs::write(&path, component).expect("a file in the folder of the fuzzer");
-    if let Err(error) = inspect(&path) {
+    let file = tempfile::Builder::new().suffix(".wasm").tempfile().expect("a file");
+    std::fs::write(file.path(), component).expect("a file that can be written");
+    if let Err(error) = inspect(file.path()) {
         is_refusal(&error, &[ErrorKind::InvalidPlugin]);
     }
     // Loading runs code of the guest where there is no section to read, so it can fail as a guest can.
-    if let Err(error) = runtime().block_on(engine().load(&path)) {
+    if let Err(error) = runtime().block_on(engine().load(file.path())) {
         use ErrorKind::{
             Exited, InvalidPlugin, OutOfMemory, Panicked, Rejected, StackOverflow, Timeout, Trapped,
         };
@@ -69,10 +68,4 @@ fn engine() -> &'static Engine {
         settings.concurrency = 1;
         Engine::new(settings).expect("an engine")
     })
-}
-
-fn folder() -> &'static PathBuf {
-    static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
-    static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| FOLDER.get_or_init(|| tempfile::tempdir().expect("a folder")).path().to_owned())
 }

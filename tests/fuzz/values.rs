@@ -13,7 +13,7 @@ use stagegate::{
 use super::{is_refusal, runtime};
 use crate::{GUEST_ECHO, World, load};
 
-/// Characters of the texts: more than a text of the contract takes in one piece of the guest's memory.
+/// Characters of the texts: about as many as an input of libFuzzer has.
 const TEXT_MAX: u32 = 4000;
 const OPTIONS: std::ops::Range<i32> = 0..8;
 
