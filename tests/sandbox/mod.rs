@@ -13,7 +13,7 @@ mod failures;
 mod hostile;
 mod http;
 mod leaks;
-mod problems;
+pub(crate) mod problems;
 mod quotas;
 mod trust;
 

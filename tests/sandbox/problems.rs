@@ -29,7 +29,7 @@ fn kinds(admission: &Admission) -> Vec<ProblemKind> {
 }
 
 /// A component of a world in WIT, whose functions trap.
-pub(super) fn component(wit: &str) -> Vec<u8> {
+pub(crate) fn component(wit: &str) -> Vec<u8> {
     let mut resolve = Resolve::default();
     let package = resolve.push_source("guest.wit", wit).unwrap();
     let world = resolve.select_world(&[package], None).unwrap();

@@ -13,7 +13,7 @@ use crate::jobs::{BACKGROUND_WORKERS_DEFAULT, WORKERS_DEFAULT};
 use super::database::{DatabaseArguments, Named};
 use super::jobs::args::JobsArguments;
 pub(super) use value::positive_duration;
-use value::{depth, memory_size, user};
+use value::{compile_memory, depth, memory_size, user};
 
 /// System jobs that may run at once: each has a sandbox at hand for every level of nesting.
 const WORKERS_MAX: u32 = 1000;
@@ -132,6 +132,9 @@ pub(super) struct RunArguments {
     #[arg(long, value_name = "FOLDER")]
     pub(super) coredump: Option<PathBuf>,
 
+    #[command(flatten)]
+    pub(super) compile: CompileArguments,
+
     /// Compile anew, and keep no compiled code. Default: kept in the user's cache directory.
     #[arg(long)]
     pub(super) no_cache: bool,
@@ -152,6 +155,18 @@ pub(super) struct TrustArguments {
     /// Refuse plugins that no trusted key has signed. Default: those with a wrong signature alone are refused.
     #[arg(long, requires = "keys")]
     pub(super) require_signatures: bool,
+}
+
+/// What one plugin may take to be compiled, which a process of its own does.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(super) struct CompileArguments {
+    /// The time that one plugin may take to be compiled, with a unit. Default: 2m.
+    #[arg(long, value_name = "DURATION", value_parser = positive_duration)]
+    pub(super) compile_timeout: Option<Duration>,
+
+    /// The memory that one plugin may take to be compiled, in MiB or with a unit. Default: 4 GiB.
+    #[arg(long, value_name = "SIZE", value_parser = compile_memory)]
+    pub(super) compile_memory: Option<u64>,
 }
 
 /// Limits of message requests and of the steps in them.
@@ -191,6 +206,9 @@ pub(super) struct InspectArguments {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
 
+    #[command(flatten)]
+    pub(super) compile: CompileArguments,
+
     /// Compile anew, and keep no compiled code. Default: kept in the user's cache directory.
     #[arg(long)]
     pub(super) no_cache: bool,
@@ -227,6 +245,9 @@ pub(super) struct TestArguments {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
 
+    #[command(flatten)]
+    pub(super) compile: CompileArguments,
+
     /// Compile anew, and keep no compiled code. Default: kept in the user's cache directory.
     #[arg(long)]
     pub(super) no_cache: bool,
@@ -255,6 +276,9 @@ pub(super) struct DescribedArguments {
     /// What the report looks like.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
+
+    #[command(flatten)]
+    pub(super) compile: CompileArguments,
 
     /// Compile anew, and keep no compiled code. Default: kept in the user's cache directory.
     #[arg(long)]

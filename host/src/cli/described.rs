@@ -55,7 +55,8 @@ pub(super) async fn host(
 ) -> Result<HostBuilder, Failure> {
     let manifests = manifests(&arguments.plugins, &arguments.manifests)?;
     let trust = Some(&arguments.trust);
-    let options = load::Options { no_cache: arguments.no_cache, trust, ..limits };
+    let DescribedArguments { no_cache, compile, .. } = *arguments;
+    let options = load::Options { no_cache, trust, compile, ..limits };
     let engine = load::engine(options, surroundings)?;
     let plugins = load::plugins(&engine, &arguments.plugins, surroundings).await?;
     let manifests = manifests.of(&plugins)?;

@@ -22,7 +22,8 @@ pub(super) async fn run(
     let manifests = described::operator(&arguments.manifests)?;
     let path = build::component(&arguments.path, surroundings)?;
     let trust = Some(&arguments.trust);
-    let options = load::Options { no_cache: arguments.no_cache, trust, ..Default::default() };
+    let InspectArguments { no_cache, compile, .. } = *arguments;
+    let options = load::Options { no_cache, trust, compile, ..Default::default() };
     let engine = load::engine(options, surroundings)?;
     let progress = surroundings.errors.progress(&format!("loading {}", path.display()));
     let Admitted { admission, plugin } = engine.admit(&path).await?;

@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::args::{LimitArguments, TrustArguments};
+use anstyle::{AnsiColor, Style};
+
+use super::args::{CompileArguments, LimitArguments, TrustArguments};
 use super::build;
 use super::failure::Failure;
 use super::report::PluginReport;
 use super::surroundings::Surroundings;
-use crate::wasm::{Engine, Plugin, Profiler, Program, Settings, Source, Trust, TrustedKey};
+use crate::wasm::{Compiler, Engine, Plugin, ProblemKind, Profiler, Settings, Source, Trust, TrustedKey};
 
 /// Requests that run at once: those of the program's own, and the asynchronous service's.
 pub(super) const CONCURRENCY: u32 = 8;
@@ -27,6 +29,8 @@ pub(super) struct Options<'a> {
     pub(super) core_dumps: Option<PathBuf>,
     /// Whose plugins are loaded; everybody's if that is not said.
     pub(super) trust: Option<&'a TrustArguments>,
+    /// What a plugin may take to be compiled.
+    pub(super) compile: CompileArguments,
 }
 
 impl Options<'_> {
@@ -48,7 +52,8 @@ pub(super) fn engine(options: Options<'_>, surroundings: &mut Surroundings) -> R
         settings.depth_limit = depth;
     }
     settings.trust = options.trust.map(trust).transpose()?.unwrap_or_default();
-    settings.compiler.program = surroundings.tools.compiler.clone().map(compiler);
+    settings.compiler.program.clone_from(&surroundings.tools.compiler);
+    limit(&mut settings.compiler, options.compile);
     if !options.no_cache {
         settings.cache = surroundings.cache_directory.clone().or_else(user_cache);
     }
@@ -78,9 +83,10 @@ fn trust(arguments: &TrustArguments) -> Result<Trust, Failure> {
     Ok(trust)
 }
 
-/// This program, told to compile.
-fn compiler(path: PathBuf) -> Program {
-    Program { path, arguments: vec!["compile-child".into()] }
+fn limit(compiler: &mut Compiler, arguments: CompileArguments) {
+    let CompileArguments { compile_timeout, compile_memory } = arguments;
+    compiler.time = compile_timeout.unwrap_or(compiler.time);
+    compiler.memory_bytes = compile_memory.unwrap_or(compiler.memory_bytes);
 }
 
 fn user_cache() -> Option<PathBuf> {
@@ -137,7 +143,20 @@ pub(super) async fn component(
     let progress = surroundings.errors.progress(&format!("loading {}", path.display()));
     let plugin = engine.load(path).await?;
     progress.done(&mut surroundings.errors, &how(&plugin));
+    warn(&plugin, surroundings);
     Ok(plugin)
+}
+
+/// Says what speaks against a signature that is not required.
+fn warn(plugin: &Plugin, surroundings: &mut Surroundings) {
+    let yellow = Style::new().bold().fg_color(Some(AnsiColor::Yellow.into()));
+    let report = plugin.report();
+    // What else there is to warn of is about steps, which manifests may mend.
+    let problems = report.admission.problems.iter().filter(|problem| problem.kind == ProblemKind::Signature);
+    for problem in problems {
+        let path = report.path.display();
+        surroundings.errors.line(format_args!("{yellow}warning{yellow:#}: {path} {problem}"));
+    }
 }
 
 /// What was done to load a plugin.

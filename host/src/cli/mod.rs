@@ -33,6 +33,7 @@ mod value;
 mod worker;
 
 use std::ffi::OsString;
+use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -108,9 +109,15 @@ pub async fn run(args: impl IntoIterator<Item = OsString>, surroundings: &mut Su
     })
 }
 
-/// Compiles for the host that started this process, which reads every word on the error stream as a reason.
+/// Compiles for the host that started this process, which reads every word on the error stream as a reason. Machine code
+/// goes past the surroundings, whose output is text.
 fn compile_child(surroundings: &mut Surroundings) -> Exit {
-    match crate::wasm::compile_child(std::io::stdin().lock(), std::io::stdout().lock()) {
+    let mut input: Box<dyn Read + Send> = Box::new(std::io::empty());
+    // Somebody at a terminal has no order to give, and is told so at once.
+    if !surroundings.output.is_terminal() {
+        std::mem::swap(&mut input, &mut surroundings.input);
+    }
+    match crate::wasm::compile_child(input, std::io::stdout().lock()) {
         Ok(()) => Exit::Done,
         Err(error) => {
             surroundings.errors.line(error);

@@ -39,6 +39,7 @@ pub(super) async fn run(arguments: &RunArguments, surroundings: &mut Surrounding
     let options = load::Options {
         no_cache: arguments.no_cache,
         trust: Some(&arguments.trust),
+        compile: arguments.compile,
         profiler: profile.as_ref().map(|profile| profile.profiler.clone()),
         core_dumps: arguments.coredump.clone(),
         ..load::Options::of(&arguments.limits)

@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::database::VARIABLE;
 use super::report::text::{Width, duration};
+use crate::wasm::Program;
 
 /// Streams, tools and folders of one run of the program.
 pub struct Surroundings {
@@ -58,10 +59,16 @@ impl Surroundings {
             second_interrupt: Box::pin(stop_signal()),
             database: std::env::var_os(VARIABLE),
             logs: true,
-            tools: Tools { compiler: std::env::current_exe().ok(), ..Tools::of_process() },
+            tools: Tools { compiler: own_compiler(), ..Tools::of_process() },
             cache_directory: None,
         }
     }
+}
+
+/// This program, told to compile.
+fn own_compiler() -> Option<Program> {
+    let path = std::env::current_exe().ok()?;
+    Some(Program { path, arguments: vec!["compile-child".into()] })
 }
 
 /// Waits for an interrupt from the keyboard, or for the operating system's wish that the program end. From the first poll
@@ -112,6 +119,11 @@ impl Output {
     /// Whether what was written can be written over: on a terminal that takes escape sequences.
     pub(super) fn redraws(&self) -> bool {
         self.terminal && self.colour
+    }
+
+    /// Whether somebody looks at it.
+    pub(super) fn is_terminal(&self) -> bool {
+        self.terminal
     }
 
     /// How wide a page may be.
@@ -193,9 +205,9 @@ pub struct Tools {
     pub rustc: OsString,
     /// What adds a missing target.
     pub rustup: OsString,
-    /// The `stagegate` program, which compiles components in a process of its own, within limits. None: this process does,
+    /// What compiles components in a process of its own, within limits: `stagegate compile-child`. None: this process does,
     /// without them.
-    pub compiler: Option<PathBuf>,
+    pub compiler: Option<Program>,
 }
 
 impl Tools {

@@ -86,7 +86,8 @@ impl Trust {
     /// Fails if no plugin at all could be loaded.
     pub(super) fn check(&self) -> Result<()> {
         if self.require_signatures && self.keys.is_empty() {
-            let text = "signatures are required, and no key is trusted that could make one; trust a key";
+            let text = "signatures are required, and no key is trusted that could make one; trust a key (`--trusted-key`, \
+                        `Trust::keys`)";
             return Err(Error::new(ErrorKind::InvalidPlugin, text));
         }
         Ok(())
@@ -141,7 +142,9 @@ impl Trust {
         if self.keys.is_empty() || (!refuses && *signature == Signature::Missing) {
             return None;
         }
-        let way_out = format!("have it signed by {keys} (`minisign -S -m`), or trust another key");
+        let way_out = format!(
+            "have it signed by {keys} (`minisign -S -m`), or trust another key (`--trusted-key`, `Settings::trust`)"
+        );
         let problem = Problem::new(ProblemKind::Signature, message, way_out);
         Some(if refuses { problem } else { problem.warning() })
     }

@@ -32,6 +32,23 @@ pub(super) fn user(text: &str) -> Result<Uuid, String> {
 }
 
 pub(super) fn memory_size(text: &str) -> Result<u64, String> {
+    match bytes(text)? {
+        bytes if (65_536..=1 << 32).contains(&bytes) => Ok(bytes),
+        _ => Err("it must be between 64 KiB, one page of WebAssembly, and 4 GiB".to_owned()),
+    }
+}
+
+/// With less the compiler's threads cannot even start.
+const COMPILE_MEMORY_MIN: u64 = 32 << 20;
+
+pub(super) fn compile_memory(text: &str) -> Result<u64, String> {
+    match bytes(text)? {
+        bytes if bytes >= COMPILE_MEMORY_MIN => Ok(bytes),
+        _ => Err("it must be at least 32 MiB, which the compiler takes itself".to_owned()),
+    }
+}
+
+fn bytes(text: &str) -> Result<u64, String> {
     let text = text.trim();
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
@@ -41,11 +58,8 @@ pub(super) fn memory_size(text: &str) -> Result<u64, String> {
         "gib" | "g" => 1 << 30,
         _ => return Err("write whole MiB, or a whole number with KiB, MiB or GiB".to_owned()),
     };
-    match number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)) {
-        Some(bytes) if (65_536..=1 << 32).contains(&bytes) => Ok(bytes),
-        Some(_) => Err("it must be between 64 KiB, one page of WebAssembly, and 4 GiB".to_owned()),
-        None => Err("write whole MiB, or a whole number with KiB, MiB or GiB".to_owned()),
-    }
+    let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
+    bytes.ok_or_else(|| "write whole MiB, or a whole number with KiB, MiB or GiB".to_owned())
 }
 
 #[cfg(test)]
@@ -70,6 +84,10 @@ mod tests {
         assert_eq!(memory_size("1g"), Ok(1 << 30));
         for wrong in ["0", "1KiB", "5GiB", "64MB", "x", "", "99999999999999999999"] {
             assert!(memory_size(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(compile_memory("8GiB"), Ok(8 << 30));
+        for wrong in ["0", "31", "64MB", "x"] {
+            assert!(compile_memory(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -161,8 +161,8 @@ async fn load_plugins(
     if paths.is_empty() {
         return Ok(plugins);
     }
-    let engine =
-        load::engine(load::Options { no_cache: arguments.no_cache, ..Default::default() }, surroundings)?;
+    let TestArguments { no_cache, compile, .. } = *arguments;
+    let engine = load::engine(load::Options { no_cache, compile, ..Default::default() }, surroundings)?;
     let mut loaded: BTreeMap<PathBuf, Plugin> = BTreeMap::new();
     for path in paths {
         let canonical = path.canonicalize().unwrap_or_else(|_| path.clone());

@@ -25,7 +25,9 @@ pub fn compile_child(input: impl Read, mut output: impl Write) -> Result<()> {
     let mut line = String::new();
     input.by_ref().take(ORDER_BYTES_MAX).read_line(&mut line).map_err(broken)?;
     let order: Order = serde_json::from_str(&line).map_err(|error| {
-        failed("no order of a host: this is what a host starts to compile a plugin").with_source(error)
+        let message = "no order of a host: this is what a host starts to compile a plugin; `stagegate inspect PATH` has one \
+                       compiled and shows what comes of it";
+        failed(message).with_source(error)
     })?;
     let engine = wasmtime::Engine::new(&code_config(order.has_places))
         .map_err(|error| failed(&format!("{error:#}")))?;

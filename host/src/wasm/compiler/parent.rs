@@ -48,7 +48,7 @@ pub(super) fn compile(
             let path = program.path.display();
             problem(
                 &format!("cannot be compiled: the program that compiles, {path}, cannot be started: {error}"),
-                "name one that can be, or none",
+                "name one that can be, or none (`Settings::compiler.program`)",
             )
         })?;
     let answer = converse(&mut child, &order, component, compiler.time);
@@ -146,7 +146,7 @@ fn failure(compiler: &Compiler, status: Option<ExitStatus>, words: &str) -> Prob
         let most = compiler.memory_bytes >> 20;
         return problem(
             &format!("needs more than {most} MiB of memory to be compiled"),
-            "make it smaller, or give the compiler more",
+            "make it smaller, or give the compiler more (`--compile-memory`, `Settings::compiler.memory_bytes`)",
         );
     }
     match (signal, status.and_then(|status| status.code())) {
@@ -170,6 +170,6 @@ fn too_long(compiler: &Compiler) -> Problem {
     let time = compiler.time;
     problem(
         &format!("takes longer than {time:?} to be compiled"),
-        "split its large functions, or give the compiler more time",
+        "split its large functions, or give the compiler more time (`--compile-timeout`, `Settings::compiler.time`)",
     )
 }
