@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use stagegate::cli::Exit;
+use stagegate::cli::{self, Exit};
+use stagegate_tests::GUEST_CAPABILITIES;
 
 use super::program::{Program, Ran};
 
@@ -378,4 +379,123 @@ fn the_schema_in_the_docs_is_that_of_the_code() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/scenario.schema.json");
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(kept == ran.output, "write it anew: cargo run -- test --schema > docs/scenario.schema.json");
+}
+
+/// A file with cases in which the plugin that reaches for what it is granted finds `note`, one for each.
+fn reaching(grants: &str, notes: &[(&str, &str)]) -> String {
+    let cases = notes.iter().enumerate().map(|(index, (note, expected))| {
+        format!(
+            r#"{{
+      "name": "{note}",
+      "requests": [
+        {{
+          "message": "Create",
+          "target": {{ "entity": "probe", "id": "$p{index}", "attributes": {{ "note": "{note}" }} }},
+          "expect": {{ "records": {{ "probe": {{ "$p{index}": {{ "note": "{expected}" }} }} }} }}
+        }}
+      ]
+    }}"#
+        )
+    });
+    format!(
+        r#"{{
+  "given": {{
+    "plugins": [{{ "path": {GUEST_CAPABILITIES:?}{grants} }}],
+    "manifests": ["only-reach.toml"],
+    "entities": [{{ "logical_name": "probe", "attributes": [{{ "name": "note", "type": "string", "max_length": 500 }}] }}]
+  }},
+  "cases": [{}]
+}}"#,
+        cases.collect::<Vec<_>>().join(", ")
+    )
+}
+
+/// A manifest that leaves one step of the plugin.
+fn only_reach(program: &Program) {
+    let text = "enabled = false\n[[step]]\nname = 'reach'\nenabled = true\n";
+    program.file("only-reach.toml", format!("plugin = 'guest-capabilities'\n{text}"));
+}
+
+#[test]
+fn a_scenario_grants_its_plugins_what_they_ask_for() {
+    let program = Program::new();
+    only_reach(&program);
+    program.file("key.txt", "hush\n");
+    let grants = r#", "grants": {
+      "secrets": { "key": { "file": "key.txt" } },
+      "configuration": { "region": "eu" },
+      "environment": ["STAGEGATE_IS_NOT_SET"]
+    }"#;
+    let notes = [
+        ("secret key", "hush"),
+        ("configuration region", "eu"),
+        ("environment STAGEGATE_IS_NOT_SET", "not set"),
+    ];
+    let ran = test(&program, &reaching(grants, &notes), &[]);
+    assert_eq!(ran.exit, Exit::Done, "{}\n{}", ran.output, ran.errors);
+    assert!(ran.output.contains("3 passed"), "{}", ran.output);
+    // The same without the grants.
+    let ran = test(&program, &reaching("", &notes), &[]);
+    assert_eq!(ran.exit, Exit::RequestFailed, "{}", ran.output);
+    assert!(ran.output.contains("0 passed, 3 failed"), "{}", ran.output);
+    assert!(ran.output.contains("is not granted the secret `key`; it asks for it"), "{}", ran.output);
+
+    // A manifest says anew what it has of a kind, and leaves the other kinds.
+    let more = "plugin = 'guest-capabilities'\n[grants.configuration]\nregion = 'us'\n";
+    program.file("more.toml", more);
+    let file = reaching(grants, &[("secret key", "hush"), ("configuration region", "us")]);
+    let file = file.replace(r#"["only-reach.toml"]"#, r#"["only-reach.toml", "more.toml"]"#);
+    assert_eq!(test(&program, &file, &[]).exit, Exit::Done);
+}
+
+#[test]
+fn what_cannot_be_granted_in_a_scenario_has_its_place() {
+    let program = Program::new();
+    only_reach(&program);
+    let broken = |grants: &str, parts: &[&str]| {
+        let file = reaching(&format!(",\n      \"grants\": {grants}"), &[("secret key", "")]);
+        let ran = test(&program, &file, &[]);
+        ran.unusable(parts);
+        assert!(!ran.errors.contains("hush"), "{}", ran.errors);
+        // Without the plugin its form is judged all the same.
+        cli::check_scenario("some.scenario.json", file.into_bytes()).unwrap_err()
+    };
+    let place = "some.scenario.json:4:17: at given.plugins[0].grants: ";
+    let asked = "this grants `guest-capabilities` the environment variable `HOME`, which it does not ask for; it asks for HTTP";
+    broken(r#"{ "environment": ["HOME"] }"#, &[place, asked]);
+    for (grants, problem) in [
+        (r#"{ "randm": true }"#, "unknown field `randm`"),
+        (r#"{ "secrets": { "key": "hush" } }"#, "its text has no place in a manifest or a scenario"),
+        (r#"{ "secrets": { "key": { "file": "hush", "environment": "hush" } } }"#, "its text has no place"),
+        (r#"{ "http": [{ "origin": "example.com", "methods": ["GET"] }] }"#, "it has no scheme"),
+        (r#"{ "background": "soon" }"#, "is no duration"),
+        ("7", "expected an object"),
+    ] {
+        let said = broken(grants, &["some.scenario.json:4:", "at given.plugins[0].grants", problem]);
+        assert!(said.starts_with("some.scenario.json:4:") && said.contains(problem), "{said}");
+    }
+
+    let missing = r#", "grants": { "secrets": { "key": { "file": "missing.txt" } } }"#;
+    let ran = test(&program, &reaching(missing, &[("secret key", "")]), &[]);
+    assert_eq!(ran.exit, Exit::RequestFailed, "{}", ran.output);
+    let path = program.path("missing.txt");
+    let expected = format!("`guest-capabilities`, cannot be read from `{}`", path.display());
+    assert!(
+        ran.output.contains("the case cannot begin: ") && ran.output.contains(&expected),
+        "{}",
+        ran.output
+    );
+}
+
+#[test]
+fn a_case_may_show_that_a_plugin_is_granted_too_much() {
+    let text = format!(
+        r#"{{ "cases": [{{
+            "name": "HOME is none of its business",
+            "given": {{ "plugins": [{{ "path": {GUEST_CAPABILITIES:?}, "grants": {{ "environment": ["HOME"] }} }}] }},
+            "refused": {{ "kind": "invalid-registration", "message": "`HOME`, which it does not ask for" }}
+        }}] }}"#
+    );
+    let ran = test(&Program::new(), &text, &[]);
+    assert_eq!(ran.exit, Exit::Done, "{}\n{}", ran.output, ran.errors);
 }

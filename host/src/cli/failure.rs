@@ -52,6 +52,14 @@ impl Failure {
         self
     }
 
+    /// Shows nothing of the line that it is about, where a secret may stand.
+    pub(super) fn without_line(mut self) -> Self {
+        if let Some(place) = &mut self.place {
+            place.text.clear();
+        }
+        self
+    }
+
     /// Adds what a tool said.
     pub(super) fn with_output(mut self, output: String) -> Self {
         self.output = Some(output);

@@ -14,6 +14,7 @@ use super::script::Scripted;
 use crate::cli::failure::Failure;
 use crate::cli::label::{Id, Labels};
 use crate::cli::requests::{Fault, RawRequest, Reader, Source, decode, each, object};
+use crate::model::capability::Grants;
 use crate::model::registration::Manifest;
 use crate::model::{DateTime, Definitions, Entity, Error, Request};
 use crate::wasm::Plugin;
@@ -44,6 +45,8 @@ pub(super) struct Case {
     pub(super) broken: Option<Error>,
     /// Its plugins, in the order of registration.
     pub(super) plugins: Vec<Plugin>,
+    /// What it grants them itself, by their names; a manifest may say otherwise.
+    pub(super) grants: Vec<(String, Grants)>,
     /// What changes their registration, in this order.
     pub(super) manifests: Vec<Manifest>,
     /// Its scripted steps, registered after those of the plugins.
@@ -110,6 +113,7 @@ impl<'s> File<'s> {
             definitions: Vec::new(),
             broken: None,
             plugins: Vec::new(),
+            grants: Vec::new(),
             manifests: Vec::new(),
             steps: Vec::new(),
             records: Vec::new(),

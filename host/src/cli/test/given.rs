@@ -8,36 +8,67 @@ use serde_json::value::RawValue;
 use super::case::{Case, File};
 use super::raw::{RawGiven, RawPlugin};
 use crate::cli::described;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Place};
 use crate::cli::label::Id;
 use crate::cli::requests::{Defined, Pairs, Reader, decode, each, object, place};
 use crate::cli::sample;
 use crate::cli::session::with_messages_of;
-use crate::model::{DateTime, Definitions, Entity, Schema};
+use crate::model::capability::Grants;
+use crate::model::{DateTime, Definitions, Entity, Schema, registration};
 use crate::wasm::Plugin;
+
+/// A plugin as a file names it.
+struct Named {
+    path: PathBuf,
+    grants: Option<(Grants, Place)>,
+}
+
+/// Grants a plugin of a case what the case says. Too much of it is the case's own matter if it is to be refused.
+fn grant(case: &mut Case, plugin: &Plugin, grants: Grants, place: Place) -> Result<(), Failure> {
+    let (name, declaration) = (plugin.name(), plugin.declaration());
+    match registration::excess(name, declaration, &grants) {
+        Some(excess) if case.refused.is_none() => {
+            Err(Failure::new(format!("this grants {excess}")).at(place))
+        }
+        _ => {
+            case.grants.push((name.to_owned(), grants));
+            Ok(())
+        }
+    }
+}
 
 impl<'s> File<'s> {
     /// The paths of all plugins, as seen from the file's folder.
     pub(super) fn plugin_paths(&self) -> Result<Vec<PathBuf>, Failure> {
-        let mut paths = self.paths(&self.given, "given")?;
+        let mut plugins = self.plugins(&self.given, "given")?;
         for (index, (_, given)) in self.cases.iter().enumerate() {
-            paths.extend(self.paths(given, &format!("cases[{index}].given"))?);
+            plugins.extend(self.plugins(given, &format!("cases[{index}].given"))?);
         }
-        Ok(paths)
+        Ok(plugins.into_iter().map(|plugin| plugin.path).collect())
     }
 
-    fn paths(&self, given: &RawGiven<'s>, path: &str) -> Result<Vec<PathBuf>, Failure> {
+    fn plugins(&self, given: &RawGiven<'s>, path: &str) -> Result<Vec<Named>, Failure> {
         each(&given.plugins, &format!("{path}.plugins"), |raw, path| {
             let plugin: RawPlugin<'s> = object(self.source, raw.get(), path)?;
-            self.find(plugin.path, "plugin", &format!("{path}.path"))
+            let grants = plugin.grants.map(|raw| self.grants(raw, &format!("{path}.grants"))).transpose()?;
+            Ok(Named { path: self.find(plugin.path, "plugin", &format!("{path}.path"))?, grants })
         })
+    }
+
+    /// Grants, and where they stand.
+    fn grants(&self, raw: &'s RawValue, path: &str) -> Result<(Grants, Place), Failure> {
+        let grants: Grants = object(self.source, raw.get(), path).map_err(Failure::without_line)?;
+        Ok((grants.seen_from(self.folder()), place(self.source, raw.get(), path)))
+    }
+
+    fn folder(&self) -> &Path {
+        Path::new(&self.source.name).parent().unwrap_or_else(|| Path::new(""))
     }
 
     /// A file or folder that is there, seen from the scenario file's folder.
     fn find(&self, raw: &'s RawValue, what: &str, path: &str) -> Result<PathBuf, Failure> {
         let named: String = decode(self.source, raw.get(), path)?;
-        let folder = Path::new(&self.source.name).parent().unwrap_or_else(|| Path::new(""));
-        let found = folder.join(&named);
+        let found = self.folder().join(&named);
         if found.exists() {
             return Ok(found);
         }
@@ -56,12 +87,17 @@ impl<'s> File<'s> {
     ) -> Result<(), Failure> {
         let (mut paths, mut named) = (Vec::new(), Vec::new());
         for (given, path) in parts {
-            paths.extend(self.paths(given, path)?);
+            for plugin in self.plugins(given, path)? {
+                if let Some(loaded) = loaded.get(&plugin.path) {
+                    case.plugins.push(loaded.clone());
+                    plugin.grants.map_or(Ok(()), |(grants, place)| grant(case, loaded, grants, place))?;
+                }
+                paths.push(plugin.path);
+            }
             named.extend(each(&given.manifests, &format!("{path}.manifests"), |raw, path| {
                 self.find(raw, "manifest", path)
             })?);
         }
-        case.plugins = paths.iter().filter_map(|path| loaded.get(path)).cloned().collect();
         case.manifests = described::manifests(&paths, &named)?.of(&case.plugins)?;
         Ok(())
     }

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::cli::label::Id;
 use crate::cli::requests::{Fault, Pairs, RawRequest};
+use crate::model::capability::Grants;
 use crate::model::{EntityDefinition, MessageDefinition, RelationshipDefinition, StepDefinition};
 
 /// A scenario file.
@@ -100,6 +101,10 @@ pub(super) struct RawPlugin<'s> {
     #[serde(borrow)]
     #[schemars(with = "String")]
     pub(super) path: &'s RawValue,
+    /// What it is granted: what an operator's manifest has in `[grants]`, with paths as seen from the file's folder.
+    #[serde(borrow, default)]
+    #[schemars(with = "Option<Grants>")]
+    pub(super) grants: Option<&'s RawValue>,
 }
 
 /// What a scripted step does.

@@ -108,6 +108,9 @@ impl World {
         for step in &case.steps {
             builder = builder.native_step(&step.plugin, step.definition.clone(), step.native());
         }
+        for (plugin, grants) in &case.grants {
+            builder = builder.grant(plugin, grants.clone());
+        }
         for manifest in &case.manifests {
             builder = builder.manifest(manifest.clone());
         }

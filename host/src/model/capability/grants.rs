@@ -1,7 +1,7 @@
 //! What an operator grants.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
@@ -27,16 +27,29 @@ use crate::model::registration::Secret;
 /// # }
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "cli", schemars(description = "What a plugin is granted: at most what it asks for."))]
 #[serde(deny_unknown_fields, default)]
 pub struct Grants {
+    /// Calls by HTTP.
+    #[cfg_attr(feature = "cli", schemars(with = "Option<Vec<RawHttpGrant>>"))]
     pub(crate) http: Option<Vec<HttpGrant>>,
+    /// Environment variables of the host, by name.
     pub(crate) environment: Option<Vec<String>>,
+    /// Secrets, by name.
+    #[cfg_attr(feature = "cli", schemars(with = "Option<BTreeMap<String, SecretPlace>>"))]
     pub(crate) secrets: Option<BTreeMap<String, SecretSource>>,
+    /// Values of configuration, by key.
     pub(crate) configuration: Option<BTreeMap<String, String>>,
+    /// Random numbers that nobody can foresee.
     pub(crate) random: Option<bool>,
+    /// The real clocks.
     pub(crate) clocks: Option<bool>,
+    /// MiB of memory above the limit of every plugin.
     pub(crate) memory: Option<u32>,
+    /// The longest time of one run of a background step, with a unit.
     #[serde(with = "duration::option")]
+    #[cfg_attr(feature = "cli", schemars(with = "Option<String>"))]
     pub(crate) background: Option<Duration>,
     /// Where a manifest has them, from 1; 0 for those that are no text.
     #[serde(skip)]
@@ -167,6 +180,19 @@ impl Grants {
         }
     }
 
+    /// These, with the paths of files as seen from a folder.
+    #[must_use]
+    pub(crate) fn seen_from(mut self, folder: &Path) -> Self {
+        let authorities = self.http.iter_mut().flatten().filter_map(|grant| grant.authorities.as_mut());
+        let secrets = self.secrets.iter_mut().flat_map(BTreeMap::values_mut);
+        let secrets = secrets.filter_map(|source| match source {
+            SecretSource::File(path) => Some(path),
+            SecretSource::Environment(_) | SecretSource::Text(_) => None,
+        });
+        authorities.chain(secrets).for_each(|path| *path = folder.join(&*path));
+        self
+    }
+
     /// What of this nobody asked for, in words: the first of it. None if there is nothing.
     #[must_use]
     pub(crate) fn excess(&self, asks: &Asks) -> Option<String> {
@@ -214,7 +240,7 @@ impl<'de> Deserialize<'de> for SecretSource {
         let wrong = || {
             // Without what is there: it may be the secret.
             let problem = "a secret is `{ file = \"path\" }` or `{ environment = \"NAME\" }`; its text has no place in a \
-                           manifest";
+                           manifest or a scenario";
             de::Error::custom(problem)
         };
         let toml::Value::Table(table) = toml::Value::deserialize(deserializer)? else { return Err(wrong()) };
@@ -232,14 +258,34 @@ impl<'de> Deserialize<'de> for SecretSource {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "cli", schemars(rename = "HttpGrant", description = "What may be called by HTTP."))]
 #[serde(deny_unknown_fields)]
 struct RawHttpGrant {
+    /// Scheme, host and, where it is not the usual one, port.
+    #[cfg_attr(feature = "cli", schemars(with = "String"))]
     origin: HttpOrigin,
+    /// In capitals.
     #[serde(deserialize_with = "methods")]
     methods: Vec<String>,
+    /// Whether the host's name may stand for an address that is not public.
     #[serde(default)]
     private: bool,
+    /// A file in PEM with the authorities whose certificates count there.
     authorities: Option<PathBuf>,
+}
+
+/// How a [`SecretSource`] is written.
+#[cfg(feature = "cli")]
+#[derive(schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "SecretSource", description = "Where the text of a secret is.")]
+#[expect(dead_code, reason = "for its schema alone")]
+enum SecretPlace {
+    /// In a file.
+    File(String),
+    /// In an environment variable of the host.
+    Environment(String),
 }
 
 impl<'de> Deserialize<'de> for HttpGrant {

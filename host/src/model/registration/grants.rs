@@ -25,11 +25,8 @@ pub fn granted(
         let Some((_, declaration)) = plugins.iter().find(|(name, _)| *name == plugin) else {
             return Err(format!("`{plugin}`, which is not loaded{}", nearest(plugin, names.iter().copied())));
         };
-        if let Some(excess) = grants.excess(&declaration.asks) {
-            return Err(format!(
-                "`{plugin}` {excess}, which it does not ask for; {}",
-                asked(&declaration.asks)
-            ));
+        if let Some(excess) = excess(plugin, declaration, grants) {
+            return Err(excess);
         }
         let place = all.entry(plugin.to_owned()).or_default();
         *place = std::mem::take(place).then(grants.clone());
@@ -46,6 +43,12 @@ pub fn granted(
         add(plugin, grants).map_err(|problem| manifest.refused(grants.line, &format!("grants {problem}")))?;
     }
     Ok(all)
+}
+
+/// What of these grants a plugin does not ask for, as the end of a sentence that begins with who grants it.
+pub(crate) fn excess(plugin: &str, declaration: &Declaration, grants: &Grants) -> Option<String> {
+    let excess = grants.excess(&declaration.asks)?;
+    Some(format!("`{plugin}` {excess}, which it does not ask for; {}", asked(&declaration.asks)))
 }
 
 /// What a plugin asks for, in words.
