@@ -8,9 +8,12 @@ use stagegate::model::registration::Secret;
 use stagegate::model::trace::Event;
 use stagegate::store::JobSelect;
 use stagegate::{
-    DateTime, Entity, ErrorKind, FixedClock, HostBuilder, Manifest, Request, Stage, StepDefinition, Value,
+    DateTime, Entity, Error, ErrorKind, FixedClock, HostBuilder, Manifest, Request, Stage, StepDefinition,
+    Value,
 };
-use stagegate_tests::{GUEST_CAPABILITIES, GUEST_KEEPER, PATIENCE, World, entity, load, probe, string, text};
+use stagegate_tests::{
+    GUEST_CAPABILITIES, GUEST_KEEPER, GUEST_MISBEHAVING, PATIENCE, World, entity, load, probe, string, text,
+};
 
 use super::with;
 
@@ -184,16 +187,46 @@ async fn clocks_are_coarse_unless_granted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_is_bounded_by_the_limit_and_the_grant() {
     // The tests' limit is 32 MiB.
-    for (grants, mebibytes, fits) in [
-        (Grants::new(), 24, true),
-        (Grants::new(), 48, false),
-        (Grants::new().memory(64), 48, true),
-        (Grants::new().memory(64), 100, false),
+    for (grants, mebibytes, way_out) in [
+        (Grants::new(), 24, None),
+        (
+            Grants::new(),
+            48,
+            Some(
+                "asks for 64 MiB above the limit of every plugin, of which none is granted; its operator can grant",
+            ),
+        ),
+        (Grants::new().memory(16), 48, Some("of which 16 MiB is granted; its operator can grant all of it")),
+        (Grants::new().memory(64), 48, None),
+        (
+            Grants::new().memory(64),
+            100,
+            Some("and all of it is granted; let it ask for more, or raise the limit"),
+        ),
     ] {
         let world = world("large", |host| host.grant(PLUGIN, grants)).await;
         let request = Request::create(probe("a").with("amount", Value::Integer(mebibytes)));
-        let kind = world.host.execute(request).await.err().map(|error| error.kind());
-        assert_eq!(kind, (!fits).then_some(ErrorKind::OutOfMemory), "{mebibytes} MiB");
+        let error = world.host.execute(request).await.err();
+        let kind = error.as_ref().map(Error::kind);
+        assert_eq!(kind, way_out.map(|_| ErrorKind::OutOfMemory), "{mebibytes} MiB");
+        let message = error.map(|error| error.message().to_owned()).unwrap_or_default();
+        assert!(message.contains(way_out.unwrap_or_default()), "{message}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plugin_that_asks_for_no_more_memory_is_told_how_to() {
+    let plugin = load(GUEST_MISBEHAVING).await;
+    let world = World::new(|host| with(host, &plugin, "allocate", "probe", Stage::PreOperation)).await;
+    let error = world.create("a").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::OutOfMemory);
+    for part in [
+        "32 MiB is the limit",
+        "its declaration asks for none above the limit of every plugin: add `memory(MIB)` to `asks(..)`",
+        "(`memory = MIB` in `[grants]` of a manifest)",
+        "(`--memory`, `Limits::memory_bytes`)",
+    ] {
+        assert!(error.message().contains(part), "{part:?} is not in {error}");
     }
 }
 

@@ -63,8 +63,7 @@ fn classify(
         return over_quota(quota);
     }
     if let Some(exhausted) = exhausted(trap, code, state, limits) {
-        return Error::new(ErrorKind::OutOfMemory, format!("the plugin ran out of its limits: {exhausted}"))
-            .with_cause(Cause::Exhausted(exhausted));
+        return out_of_memory(exhausted, state);
     }
     let error = match code {
         Some(Trap::Interrupt) => return timed_out(deadline, state.place.computing()),
@@ -118,6 +117,24 @@ fn exhausted(
     };
     let limit = u64::try_from(limit).unwrap_or(u64::MAX);
     Some(Exhausted { resource, limit, peak: None, asked: None })
+}
+
+fn out_of_memory(exhausted: Exhausted, state: &State) -> Error {
+    let way_out = match exhausted.resource {
+        // Nothing is granted yet to a plugin that declares its steps.
+        Resource::Memory if state.active.is_none() => "allocate less".into(),
+        Resource::Memory => state.granted.more_memory(),
+        Resource::TableElements => "raise the limit of the engine (`Limits::table_elements`)".into(),
+        Resource::Handles => {
+            "let go of those that it is done with, or raise the limit of the engine (`Limits::handles`)"
+                .into()
+        }
+        Resource::CallBytes => {
+            "pass less at once, or raise the limit of the engine (`Limits::call_bytes`)".into()
+        }
+    };
+    let message = format!("the plugin ran out of its limits: {exhausted}; {way_out}");
+    Error::new(ErrorKind::OutOfMemory, message).with_cause(Cause::Exhausted(exhausted))
 }
 
 fn trap_code(trap: Trap) -> TrapCode {

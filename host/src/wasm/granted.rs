@@ -56,6 +56,28 @@ impl Granted {
         })
     }
 
+    /// The way out of a run that needs more memory than it may have.
+    pub(super) fn more_memory(&self) -> String {
+        const RAISE: &str = "raise the limit of every plugin (`--memory`, `Limits::memory_bytes`)";
+        let asked = u64::from(self.asks.memory);
+        let granted = u64::try_from(self.memory_bytes >> 20).unwrap_or(u64::MAX);
+        if asked == 0 {
+            return format!(
+                "its declaration asks for none above the limit of every plugin: add `memory(MIB)` to `asks(..)` of the \
+                 plugin, and have its operator grant it (`memory = MIB` in `[grants]` of a manifest), or {RAISE}"
+            );
+        }
+        let declared = format!("its declaration asks for {asked} MiB above the limit of every plugin");
+        if granted < asked {
+            let granted = if granted == 0 { "none".to_owned() } else { format!("{granted} MiB") };
+            return format!(
+                "{declared}, of which {granted} is granted; its operator can grant all of it in a manifest: `memory = \
+                 {asked}` in `[grants]`"
+            );
+        }
+        format!("{declared}, and all of it is granted; let it ask for more, or {RAISE}")
+    }
+
     fn lacks(&self, kind: &str, what: &str, name: &str, asked: &[String], grant: &str) -> Error {
         let way_out = if asked.iter().any(|asked| asked == name) {
             format!("it asks for it, so its operator can grant it in a manifest: `{grant}` in `[grants]`")

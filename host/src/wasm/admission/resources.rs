@@ -66,7 +66,8 @@ impl Resources {
             problems.push(Problem::new(
                 ProblemKind::Resources,
                 format!("starts with {needs} KiB of memory, and {most} KiB is the limit of a plugin"),
-                "raise the limit (`--memory`), or build it with less static data",
+                "raise the limit (`--memory`, `Limits::memory_bytes`), have it ask for more (`memory(MIB)` in `asks(..)`), or \
+                 build it with less static data",
             ));
         }
         problems
