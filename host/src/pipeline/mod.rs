@@ -460,7 +460,9 @@ impl Pipeline {
         execution.context.user = step.definition.run_as.unwrap_or(caller);
 
         let span = tracing::debug_span!("step", plugin = step.key.plugin, step = step.key.step, stage = %step.definition.stage);
-        let ran = match past(execution.deadline).and_then(|()| self.supervisor.enter(step)) {
+        let began = Instant::now();
+        let entered = past_at(execution.deadline, began).and_then(|()| self.supervisor.enter(step, began));
+        let ran = match entered {
             Err(error) => Ran {
                 result: Err(error),
                 lines: Vec::new(),
@@ -630,8 +632,13 @@ fn open_scope(execution: &Execution) -> Result<Arc<Scope>> {
 
 /// An error if the deadline has passed.
 fn past(deadline: Option<Deadline>) -> Result<()> {
+    past_at(deadline, Instant::now())
+}
+
+/// The same at that moment.
+fn past_at(deadline: Option<Deadline>, now: Instant) -> Result<()> {
     match deadline {
-        Some(deadline) if deadline.is_past() => {
+        Some(deadline) if now >= deadline.at => {
             Err(timed_out(deadline, Timeout::new(Phase::Pipeline, Duration::ZERO)))
         }
         _ => Ok(()),

@@ -12,6 +12,7 @@ use crate::model::{
 };
 use crate::pipeline::execution::Side;
 use crate::pipeline::runner::Runner;
+use crate::pipeline::supervision::HeldMeter;
 
 /// Steps that one host takes at most: each request of a message walks the steps of that message.
 pub const STEPS_MAX: usize = 10_000;
@@ -34,6 +35,8 @@ pub struct Step {
     pub sequence: u32,
     /// What runs it.
     pub runner: Arc<dyn Runner>,
+    /// What counts what its plugin uses.
+    pub(crate) meter: HeldMeter,
 }
 
 impl Step {
@@ -83,7 +86,14 @@ impl Registry {
             return Err(refused(plugin, &definition, code::STEP_NOT_ALLOWED, &problem));
         }
         let sequence = u32::try_from(self.by_key.len()).unwrap_or(u32::MAX);
-        let step = Arc::new(Step { key: key.clone(), definition, secure_configuration, sequence, runner });
+        let step = Arc::new(Step {
+            key: key.clone(),
+            definition,
+            secure_configuration,
+            sequence,
+            runner,
+            meter: HeldMeter::default(),
+        });
         self.by_key.insert(key, Arc::clone(&step));
         let steps = self.by_message.entry(step.definition.message.clone()).or_default();
         steps.push(step);

@@ -58,15 +58,21 @@ impl Seed {
     }
 }
 
-/// Gives a guest what it has of random numbers and clocks.
-pub(super) fn give(wasi: &mut WasiCtxBuilder, seed: &Seed, clock: &Arc<dyn Clock>, granted: &Granted) {
+/// Gives a guest whose run began at `began` what it has of random numbers and clocks.
+pub(super) fn give(
+    wasi: &mut WasiCtxBuilder,
+    seed: Seed,
+    clock: &Arc<dyn Clock>,
+    granted: &Granted,
+    began: Instant,
+) {
     if !granted.random {
         wasi.secure_random(seed.stream(1))
             .insecure_random(seed.stream(2))
             .insecure_random_seed(seed.number());
     }
     if !granted.clocks {
-        wasi.wall_clock(CoarseWall(Arc::clone(clock))).monotonic_clock(CoarseMonotonic(Instant::now()));
+        wasi.wall_clock(CoarseWall(Arc::clone(clock))).monotonic_clock(CoarseMonotonic(began));
     }
 }
 

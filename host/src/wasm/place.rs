@@ -21,16 +21,21 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// A run begins.
-    pub(super) fn new() -> Self {
+    /// A run that began at that moment.
+    pub(super) fn new(began: Instant) -> Self {
         Self {
-            started: Instant::now(),
+            started: began,
             called: None,
             call: None,
             last_call: Duration::ZERO,
             overran: None,
             host_calls: Duration::ZERO,
         }
+    }
+
+    /// When the run began.
+    pub(super) fn began(&self) -> Instant {
+        self.started
     }
 
     /// It has started, and its step is called.
@@ -90,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_place_tells_what_has_the_time() {
-        let mut place = Place::new();
+        let mut place = Place::new(Instant::now());
         assert_eq!((place.computing().phase, place.waiting().phase), (Phase::Starting, Phase::Starting));
         place.started();
         assert_eq!((place.computing().phase, place.waiting().phase), (Phase::Computing, Phase::Wasi));

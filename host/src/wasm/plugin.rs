@@ -218,7 +218,7 @@ impl Runner for Plugin {
             limits: &self.inner.limits,
             clock: Arc::clone(&self.clock),
             granted: Arc::clone(self.granted()),
-            step: Arc::clone(step),
+            step,
             organization,
             profiler: self.inner.profiler.as_ref(),
             core_dumps: self.inner.core_dumps.as_deref(),

@@ -24,7 +24,7 @@ use crate::wasm::ambient::{self, Seed};
 use crate::wasm::core_dump::CoreDumps;
 use crate::wasm::failure;
 use crate::wasm::granted::Granted;
-use crate::wasm::http::Outgoing;
+use crate::wasm::http::{HttpLimits, Outgoing};
 use crate::wasm::limits::{Limiter, Limits, Lines};
 use crate::wasm::output::Tail;
 use crate::wasm::place::Place;
@@ -76,48 +76,67 @@ impl State {
 pub(super) struct Sandbox {
     pub(super) limiter: Limiter,
     pub(super) output: Tail,
-    wasi: WasiCtx,
+    /// Made when the guest first comes to WASI: many a run never does.
+    wasi: Option<WasiCtx>,
     http: WasiHttpCtx,
-    outgoing: Outgoing,
+    http_limits: HttpLimits,
+    /// Made when the guest first comes to HTTP: most never do.
+    outgoing: Option<Outgoing>,
     table: ResourceTable,
 }
 
 impl Sandbox {
-    /// A sandbox with no files, no environment, no arguments and no sockets, and with what is granted of the rest.
-    /// `memory` counts what all sandboxes of the plugin have.
-    fn new(
-        limits: &Limits,
-        memory: Option<Arc<MemoryMeter>>,
-        seed: &Seed,
-        clock: &Arc<dyn Clock>,
-        granted: &Granted,
-        outgoing: Outgoing,
-    ) -> Self {
-        let output = Tail::new(limits.output_bytes);
+    /// A sandbox with what is granted. `memory` counts what all sandboxes of the plugin have.
+    fn new(limits: &Limits, memory: Option<Arc<MemoryMeter>>, granted: &Granted) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
-        let mut wasi = WasiCtxBuilder::new();
-        wasi.stdout(output.clone())
-            .stderr(output.clone())
-            .allow_tcp(false)
-            .allow_udp(false)
-            .allow_ip_name_lookup(false);
-        ambient::give(&mut wasi, seed, clock, granted);
-        let limiter = Limiter::new(limits, memory).with_more_memory(granted.memory_bytes);
-        Self { limiter, output, wasi: wasi.build(), http: WasiHttpCtx::new(), outgoing, table }
+        Self {
+            limiter: Limiter::new(limits, memory).with_more_memory(granted.memory_bytes),
+            output: Tail::new(limits.output_bytes),
+            wasi: None,
+            http: WasiHttpCtx::new(),
+            http_limits: limits.http.clone(),
+            outgoing: None,
+            table,
+        }
     }
+}
+
+/// No files, no environment, no arguments and no sockets, and what is granted of the rest.
+fn wasi(output: &Tail, seed: Seed, clock: &Arc<dyn Clock>, granted: &Granted, began: Instant) -> WasiCtx {
+    let mut wasi = WasiCtxBuilder::new();
+    wasi.stdout(output.clone())
+        .stderr(output.clone())
+        .allow_tcp(false)
+        .allow_udp(false)
+        .allow_ip_name_lookup(false);
+    ambient::give(&mut wasi, seed, clock, granted, began);
+    wasi.build()
 }
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.sandbox.wasi, table: &mut self.sandbox.table }
+        let Self { active, clock, granted, place, sandbox, .. } = self;
+        let Sandbox { wasi: made, output, table, .. } = sandbox;
+        let ctx = made.get_or_insert_with(|| {
+            let seed = active.as_ref().map(|active| Seed::of(&active.execution, &active.step));
+            wasi(output, seed.unwrap_or_else(Seed::of_declaration), clock, granted, place.began())
+        });
+        WasiCtxView { ctx, table }
     }
 }
 
 impl WasiHttpView for State {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        let Sandbox { http, outgoing, table, .. } = &mut self.sandbox;
-        WasiHttpCtxView { ctx: http, table, hooks: outgoing }
+        let Self { active, granted, deadline, sandbox, .. } = self;
+        let Sandbox { http, http_limits, outgoing, table, .. } = sandbox;
+        let hooks = outgoing.get_or_insert_with(|| {
+            let step = active.as_ref().map(|active| Arc::clone(&active.step));
+            let scope = active.as_ref().and_then(|active| active.execution.scope.as_ref());
+            let fate = scope.map(|scope| scope.fate());
+            Outgoing::new(Arc::clone(granted), http_limits, *deadline, step, fate)
+        });
+        WasiHttpCtxView { ctx: http, table, hooks }
     }
 }
 
@@ -127,7 +146,7 @@ pub(super) struct Run<'a> {
     pub(super) limits: &'a Limits,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) granted: Arc<Granted>,
-    pub(super) step: Arc<Step>,
+    pub(super) step: &'a Arc<Step>,
     pub(super) organization: Arc<dyn Organization>,
     pub(super) profiler: Option<&'a Profiler>,
     pub(super) core_dumps: Option<&'a CoreDumps>,
@@ -135,23 +154,20 @@ pub(super) struct Run<'a> {
 
 impl Run<'_> {
     /// Runs the step. Dropping the future stops the guest: its store goes, and with it all that it had.
-    pub(super) async fn step(self, execution: Execution) -> Ran {
+    pub(super) async fn step(self, mut execution: Execution) -> Ran {
+        let began = Instant::now();
         let deadline = execution.deadline.unwrap_or_else(far_future);
-        let memory = execution.memory.clone();
+        let memory = execution.memory.take();
         let levels = STAGGER_LEVELS.saturating_sub(execution.context.depth);
         let (limits, granted) = (self.limits, self.granted);
-        let fate = execution.scope.as_ref().map(|scope| scope.fate());
-        let step = Some(Arc::clone(&self.step));
-        let outgoing = Outgoing::new(Arc::clone(&granted), &limits.http, deadline, step, fate);
-        let seed = Seed::of(&execution, &self.step);
-        let sandbox = Sandbox::new(limits, memory, &seed, &self.clock, &granted, outgoing);
+        let sandbox = Sandbox::new(limits, memory, &granted);
         let state = State {
-            active: Some(Active { execution, step: Arc::clone(&self.step), organization: self.organization }),
+            active: Some(Active { execution, step: Arc::clone(self.step), organization: self.organization }),
             clock: self.clock,
             deadline,
             call_bound: deadline.at + STAGGER * (levels + 1),
             lines: Lines::new(self.limits.trace_bytes),
-            place: Place::new(),
+            place: Place::new(began),
             last_refusal: None,
             granted,
             sandbox,
@@ -172,7 +188,8 @@ impl Run<'_> {
         };
         let state = store.into_data();
         let memory_bytes = u64::try_from(state.sandbox.limiter.memory_bytes_peak).unwrap_or(u64::MAX);
-        let host_calls = state.place.host_calls + state.sandbox.outgoing.waited();
+        let http_calls = state.sandbox.outgoing.as_ref().map(Outgoing::waited).unwrap_or_default();
+        let host_calls = state.place.host_calls + http_calls;
         let last_call = state.place.last_call();
         let result = match outcome {
             Err(_elapsed) => Err(timed_out(deadline, state.place.waiting())),
@@ -196,17 +213,17 @@ impl Run<'_> {
 
 /// Asks a plugin that has no custom section what it declares, in a sandbox like any other.
 pub(super) async fn declare(world: &WorldPre<State>, limits: &Limits, time: Duration) -> Result<Declaration> {
-    let deadline = Deadline { at: Instant::now() + time, limit: time };
+    let began = Instant::now();
+    let deadline = Deadline { at: began + time, limit: time };
     let (granted, clock): (Arc<Granted>, Arc<dyn Clock>) = (Arc::default(), Arc::new(SystemClock));
-    let outgoing = Outgoing::new(Arc::clone(&granted), &limits.http, deadline, None, None);
-    let sandbox = Sandbox::new(limits, None, &Seed::of_declaration(), &clock, &granted, outgoing);
+    let sandbox = Sandbox::new(limits, None, &granted);
     let state = State {
         active: None,
         clock,
         deadline,
         call_bound: deadline.at,
         lines: Lines::new(limits.trace_bytes),
-        place: Place::new(),
+        place: Place::new(began),
         last_refusal: None,
         granted,
         sandbox,

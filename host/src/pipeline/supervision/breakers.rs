@@ -36,18 +36,24 @@ pub(super) struct Ticket {
     began: DateTime,
 }
 
+impl Ticket {
+    /// Of a step without a breaker. Whatever failure there is when it ends came after it began, so nobody needs to know when
+    /// that was.
+    const NEW: Self = Self { pass: None, began: DateTime(i64::MIN) };
+}
+
 impl Breakers {
     pub(super) fn new(settings: Option<BreakerSettings>, clock: Arc<dyn Clock>) -> Self {
         Self { settings, clock, steps: Mutex::default(), count: AtomicUsize::new(0) }
     }
 
     pub(super) fn enter(&self, step: &Step) -> Result<Ticket> {
-        let began = self.clock.now();
         if self.count.load(Ordering::Acquire) == 0 {
-            return Ok(Ticket { pass: None, began });
+            return Ok(Ticket::NEW);
         }
         let mut steps = self.lock();
-        let Some(kept) = steps.get_mut(&step.key) else { return Ok(Ticket { pass: None, began }) };
+        let Some(kept) = steps.get_mut(&step.key) else { return Ok(Ticket::NEW) };
+        let began = self.clock.now();
         match kept.breaker.enter(began) {
             Entry::Goes(pass) => Ok(Ticket { pass: Some(pass), began }),
             Entry::Disabled { until } => Err(disabled(kept, until, began)),

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use super::MemoryMeter;
@@ -16,6 +16,16 @@ pub(super) struct Meters {
     started: Instant,
     quotas: HashMap<String, Quota>,
     meters: RwLock<HashMap<String, Arc<Meter>>>,
+}
+
+/// The meter of a step's plugin, which the step keeps: a step is registered with one host, and its runs need not look it up.
+#[derive(Default)]
+pub struct HeldMeter(OnceLock<Arc<Meter>>);
+
+impl HeldMeter {
+    pub(super) fn of(&self, meters: &Meters, plugin: &str) -> &Arc<Meter> {
+        self.0.get_or_init(|| meters.of(plugin))
+    }
 }
 
 /// The meter of one plugin.

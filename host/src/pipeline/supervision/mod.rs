@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use breakers::{Breakers, Ticket};
 pub use memory::MemoryMeter;
+pub use meters::HeldMeter;
 use meters::{Meter, Meters};
 
 use crate::model::breaker::{BreakerSettings, End, OpenBreaker};
@@ -50,17 +51,17 @@ impl Supervisor {
         }
     }
 
-    /// A run of a step wants to begin. Fails at once if the step is disabled, or its plugin has used up its time.
-    pub(super) fn enter(&self, step: &Arc<Step>) -> Result<Watched<'_>> {
+    /// A run of a step wants to begin now. Fails at once if the step is disabled, or its plugin has used up its time.
+    pub(super) fn enter<'a>(&'a self, step: &'a Step, now: Instant) -> Result<Watched<'a>> {
         if step.runner.is_native() {
             return Ok(Watched { supervisor: self, watch: None });
         }
-        let meter = self.meters.of(&step.key.plugin);
+        let meter = step.meter.of(&self.meters, &step.key.plugin);
         // The quota first: a trial is not to be wasted on it.
         let entered = meter.enter(&step.key.plugin).and_then(|()| self.breakers.enter(step));
         match entered {
             Ok(ticket) => {
-                let watch = Watch { step: Arc::clone(step), meter, ticket, began: Instant::now() };
+                let watch = Watch { step, meter, ticket, began: now };
                 Ok(Watched { supervisor: self, watch: Some(watch) })
             }
             Err(error) => {
@@ -141,12 +142,12 @@ impl Supervisor {
 /// A run of a step that has begun.
 pub(super) struct Watched<'a> {
     supervisor: &'a Supervisor,
-    watch: Option<Watch>,
+    watch: Option<Watch<'a>>,
 }
 
-struct Watch {
-    step: Arc<Step>,
-    meter: Arc<Meter>,
+struct Watch<'a> {
+    step: &'a Step,
+    meter: &'a Meter,
     ticket: Ticket,
     began: Instant,
 }
@@ -163,7 +164,7 @@ impl Watched<'_> {
         let took = began.elapsed();
         meter.note(ran.result.as_ref().err().map(Error::kind), took.saturating_sub(ran.host_calls));
         let end = self.supervisor.judge(ran, took);
-        self.supervisor.breakers.end(&step, ticket, end, ran.result.as_ref().err())
+        self.supervisor.breakers.end(step, ticket, end, ran.result.as_ref().err())
     }
 }
 
@@ -172,7 +173,7 @@ impl Drop for Watched<'_> {
     fn drop(&mut self) {
         if let Some(Watch { step, meter, ticket, began }) = self.watch.take() {
             meter.note_time(began.elapsed());
-            self.supervisor.breakers.end(&step, ticket, End::Unknown, None);
+            self.supervisor.breakers.end(step, ticket, End::Unknown, None);
         }
     }
 }
