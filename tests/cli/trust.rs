@@ -116,6 +116,10 @@ fn one_that_was_changed_after_it_was_signed_is_refused_by_every_command() {
     let expected = format!("has a signature that is wrong: by the key {id}, it is not of this content");
     let database = signed.program.path("data.db").display().to_string();
     let plugin = signed.plugin.display().to_string();
+    let scenario =
+        format!(r#"{{"given": {{"plugins": [{{"path": {plugin:?}}}]}}, "cases": [{{"name": "x"}}]}}"#);
+    let scenario = signed.program.file("x.scenario.json", scenario).display().to_string();
+    signed.program.run(["test", &scenario, "--trusted-key", &key]).unusable(&[&expected]);
     let trusted = ["--plugin", &plugin, "--trusted-key", &key];
     // Whatever loads a plugin, also one that runs none.
     for command in

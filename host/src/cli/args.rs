@@ -246,6 +246,9 @@ pub(super) struct TestArguments {
     pub(super) format: Format,
 
     #[command(flatten)]
+    pub(super) trust: TrustArguments,
+
+    #[command(flatten)]
     pub(super) compile: CompileArguments,
 
     /// Compile anew, and keep no compiled code. Default: kept in the user's cache directory.

@@ -162,7 +162,9 @@ async fn load_plugins(
         return Ok(plugins);
     }
     let TestArguments { no_cache, compile, .. } = *arguments;
-    let engine = load::engine(load::Options { no_cache, compile, ..Default::default() }, surroundings)?;
+    let trust = Some(&arguments.trust);
+    let engine =
+        load::engine(load::Options { no_cache, trust, compile, ..Default::default() }, surroundings)?;
     let mut loaded: BTreeMap<PathBuf, Plugin> = BTreeMap::new();
     for path in paths {
         let canonical = path.canonicalize().unwrap_or_else(|_| path.clone());
