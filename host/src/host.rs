@@ -6,6 +6,7 @@ mod registration;
 mod supervision;
 mod usage;
 
+#[cfg(feature = "sqlite")]
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -78,6 +78,7 @@ pub(super) fn settlement(job: &Job, outcome: Outcome) -> Settlement {
         attempt: job.attempt,
         worker: job.worker.expect("it is locked"),
         outcome,
+        auto_delete: job.auto_delete,
         error: None,
         trace: Vec::new(),
         ended_on: at(900),

@@ -77,17 +77,7 @@ fn exchanges(runtime: &Runtime, store: Arc<SqliteStore>) -> Alternative<'_> {
 }
 
 fn released(job: &Job, worker: Uuid) -> Settlement {
-    Settlement {
-        id: job.id,
-        attempt: job.attempt,
-        worker,
-        outcome: Outcome::Released,
-        error: None,
-        trace: Vec::new(),
-        ended_on: DateTime(NOW),
-        execution_time: std::time::Duration::ZERO,
-        memory_bytes: 0,
-    }
+    Settlement::new(job.id, job.attempt, worker, Outcome::Released, DateTime(NOW))
 }
 
 /// Jobs of one step: ready ones, others behind one key, and others that are put off. The first of the key is put off too,

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::lease::Lease;
 use super::limits::Limits;
-use super::pool::Pool;
+use super::pool::{self, Pool};
 use super::runs::{Run, Runs};
 use super::{Settings, Signals};
 use crate::model::DateTime;
@@ -25,9 +25,8 @@ use crate::pipeline::registry::Registry;
 use crate::store::{Exchanged, Lane};
 use trade::{Sent, Trade};
 
-/// Ends that are settled at the latest when there are so many, and how long the first of them waits for others to come,
-/// while there are jobs at hand that have not begun.
-const SETTLE_MAX: usize = 128;
+/// How long the first job that has ended waits for others, while there are jobs at hand that have not begun, and fewer have
+/// ended than half of what is claimed ahead at most.
 const SETTLE_WITHIN: Duration = Duration::from_millis(5);
 /// How often old jobs are looked for.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
@@ -45,6 +44,8 @@ pub(super) struct Dispatcher {
     settings: Arc<Settings>,
     signals: Arc<Signals>,
     pools: [Pool; 2],
+    /// Ends that are settled at the latest when there are so many.
+    settle_max: usize,
     /// The steps as they were when it last looked.
     registry: Arc<Registry>,
     lanes: Lanes,
@@ -64,11 +65,14 @@ pub(super) struct Dispatcher {
 impl Dispatcher {
     pub(super) fn new(pipeline: Arc<Pipeline>, settings: Settings, signals: Arc<Signals>) -> Self {
         let (worker, settings, registry) = (Uuid::now_v7(), Arc::new(settings), pipeline.registry.get());
+        let is_shared = pipeline.store.lease().is_some();
+        let ahead_max = if is_shared { pool::AHEAD_MAX_SHARED } else { pool::AHEAD_MAX };
         Self {
             worker,
             host: gethostname::gethostname().to_string_lossy().into_owned(),
-            pools: [Pool::new(settings.workers), Pool::new(settings.background_workers)],
-            lanes: Lanes::new(&registry, pipeline.store.lease().is_some()),
+            pools: [settings.workers, settings.background_workers].map(|size| Pool::new(size, ahead_max)),
+            settle_max: usize::try_from(ahead_max / 2).unwrap_or(usize::MAX),
+            lanes: Lanes::new(&registry, is_shared),
             limits: Limits::new(&registry),
             registry,
             runs: Runs::new(worker, &pipeline, &settings),
@@ -176,7 +180,8 @@ impl Dispatcher {
     /// When to settle what has ended: at once, unless jobs are at hand that will soon have ended too.
     fn settle_at(&self) -> Option<Instant> {
         let first = self.ended_since.filter(|_| !self.finished.is_empty())?;
-        let more = self.pools.iter().any(|pool| !pool.waiting.is_empty()) && self.finished.len() < SETTLE_MAX;
+        let more =
+            self.pools.iter().any(|pool| !pool.waiting.is_empty()) && self.finished.len() < self.settle_max;
         Some(if more { first + SETTLE_WITHIN } else { first })
     }
 
@@ -197,8 +202,9 @@ impl Dispatcher {
         for (run, settlement) in ended {
             self.limits.ended(&run.step);
             if let Some(pool) = self.pools.get_mut(run.pool) {
-                pool.ended();
-                pool.looks |= settlement.is_none();
+                pool.ended(settlement.as_ref().map_or(Duration::ZERO, |ended| ended.execution_time));
+                // It makes room, and may let the next of its key or its step go, which are of the same pool.
+                pool.looks = true;
             }
             if let Some(settlement) = settlement {
                 self.settle(settlement);

@@ -125,6 +125,7 @@ async fn attempt(
     job: &Job,
 ) -> Settlement {
     let released = settlement(handle.run, Outcome::Released, pipeline.clock.now());
+    let released = Settlement { auto_delete: job.auto_delete, ..released };
     // Only a host that is going down closes the admission; its jobs are handed back.
     let Ok(_place) = settings.admission.acquire().await else {
         return Settlement { outcome: Outcome::Unclaimed, ..released };
@@ -133,7 +134,8 @@ async fn attempt(
     let run = tokio::select! {
         biased;
         () = handle.stopped.notified() => return released,
-        run = pipeline.run_job(job, settings.observer.is_some(), system_job) => run,
+        // Boxed, since it is large and the task that it is in is moved.
+        run = Box::pin(pipeline.run_job(job, settings.observer.is_some(), system_job)) => run,
     };
     let held_back = run.result.as_ref().err().and_then(|error| Supervisor::held_back(&job.step, error));
     if let Some(outcome) = held_back {

@@ -30,7 +30,8 @@ pub const SHARED_BYTES_MAX: usize = 1 << 20;
 /// Shared variables by name.
 pub type SharedVariables = BTreeMap<String, Value>;
 
-/// The facts about a message execution, as its steps see them. Cloning shares the records.
+/// The facts about a message execution, as its steps see them. Cloning shares the records. What is not there is not written:
+/// a job that waits carries its context through every write of its row.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Context {
     /// The message.
@@ -42,14 +43,19 @@ pub struct Context {
     /// 1 for a request from outside.
     pub depth: u32,
     /// The entity that the message is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entity: Option<String>,
     /// The record that the message is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<Uuid>,
     /// The entity on the other side of an Associate or a Disassociate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secondary_entity: Option<String>,
     /// Who the step acts as.
+    #[serde(default, skip_serializing_if = "Uuid::is_nil")]
     pub user: Uuid,
     /// Who started the work.
+    #[serde(default, skip_serializing_if = "Uuid::is_nil")]
     pub initiating_user: Uuid,
     /// The same for everything that one request leads to.
     pub correlation_id: Uuid,
@@ -57,28 +63,52 @@ pub struct Context {
     pub correlated_since: DateTime,
     /// How many levels of a cascade are between this request and the step, or the caller from outside, that began it; 0
     /// for a request that they issued.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub cascade: u32,
     /// This execution.
     pub request_id: Uuid,
     /// The system job that runs the step, for an asynchronous one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<OperationContext>,
     /// Whether the step's writes can be rolled back with the message.
+    #[serde(default, skip_serializing_if = "is_false")]
     pub is_in_transaction: bool,
     /// The input parameters.
+    #[serde(default, skip_serializing_if = "Parameters::is_empty")]
     pub input: Parameters,
     /// The output parameters, from PostOperation on.
+    #[serde(default, skip_serializing_if = "Parameters::is_empty")]
     pub output: Parameters,
     /// The shared variables.
+    #[serde(default, skip_serializing_if = "is_empty")]
     pub shared: Arc<SharedVariables>,
     /// The record before the core operation, with every attribute that some step's image asks for; of a bulk message
     /// each of its records.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pre_images: Vec<Option<Arc<Entity>>>,
     /// The record after it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub post_images: Vec<Option<Arc<Entity>>>,
     /// In a Delete, the children before the cascade, by relationship; of a bulk message those of each of its records.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub children: BTreeMap<String, Vec<Arc<Vec<Entity>>>>,
     /// The context that this one came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<Arc<Context>>,
+}
+
+fn is_empty(shared: &Arc<SharedVariables>) -> bool {
+    shared.is_empty()
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// The system job behind an asynchronous run.

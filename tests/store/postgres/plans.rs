@@ -14,6 +14,8 @@ use crate::store::support::*;
 
 /// So many that the planner reads the whole table only by mistake.
 const JOBS: u128 = 4000;
+/// The rows that were read in passing over the whole table.
+const READ: &str = "seq_tup_read";
 /// Jobs of one transaction.
 const BULK: u128 = 500;
 
@@ -38,7 +40,7 @@ async fn what_is_done_to_jobs_does_not_read_them_all() {
         enqueue(&store, jobs.collect()).await;
     }
     close(&server, store).await;
-    let before = read(&server).await;
+    let before = count(&server, READ).await;
     let store = database.open();
     for turn in 1..=3 {
         work(&store, turn).await;
@@ -46,7 +48,25 @@ async fn what_is_done_to_jobs_does_not_read_them_all() {
         store.recover_jobs(id(90 + turn), at(950)).await.expect("recovered");
     }
     close(&server, store).await;
-    assert_eq!(read(&server).await, before, "rows that were read without an index");
+    assert_eq!(count(&server, READ).await, before, "rows that were read without an index");
+}
+
+/// That is most of what a job costs: see the migration.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(
+    not(postgres),
+    ignore = "no PostgreSQL: apt-get install postgresql, or set STAGEGATE_TEST_POSTGRES"
+)]
+async fn a_claim_writes_to_no_index() {
+    let server = Server::shared().database();
+    let database = on(server.url(), server.url(), Box::new(()));
+    let store = database.open();
+    enqueue(&store, (0..BULK).map(|number| job(number, 0)).collect()).await;
+    let claimed = claim(&store, 70, 300, 900).await;
+    assert_eq!(claimed.len(), 300);
+    close(&server, store).await;
+    assert_eq!(count(&server, "n_tup_upd").await, 300);
+    assert_eq!(count(&server, "n_tup_hot_upd").await, 300);
 }
 
 /// Everything that the service and its operators do, on some jobs.
@@ -88,10 +108,10 @@ async fn close(server: &TestDatabase, store: Arc<dyn Store>) {
     while block_in_place(|| Server::shared().execute(&sessions)) != "0" {}
 }
 
-/// The jobs that were read in passing over the table.
-async fn read(server: &TestDatabase) -> i64 {
+/// What the server counts of the table of the jobs.
+async fn count(server: &TestDatabase, what: &str) -> i64 {
     let (client, connection) = tokio_postgres::connect(&server.url(), NoTls).await.expect("it connects");
     tokio::spawn(connection);
-    let sql = "SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'system_job'";
-    client.query_one(sql, &[]).await.expect("it is counted").get(0)
+    let sql = format!("SELECT {what} FROM pg_stat_user_tables WHERE relname = 'system_job'");
+    client.query_one(&sql, &[]).await.expect("it is counted").get(0)
 }

@@ -27,10 +27,6 @@ impl Dispatcher {
         if self.lease.is_over() {
             return Vec::new();
         }
-        // What ends makes room, and may let the next of its key or its step go.
-        if !self.finished.is_empty() {
-            self.look();
-        }
         self.follow_registry();
         let mut limits = self.limits.now();
         for (step, room) in self.pipeline.supervisor.room(self.registry.iter()) {
@@ -194,6 +190,7 @@ impl Dispatcher {
     fn take_waiting(&mut self, id: Uuid) -> Option<Job> {
         let job = self.pools.iter_mut().find_map(|pool| {
             let place = pool.waiting.iter().position(|job| job.id == id)?;
+            pool.looks = true;
             pool.waiting.remove(place)
         })?;
         self.limits.ended(&job.step);

@@ -22,6 +22,8 @@ pub struct Settlement {
     pub worker: Uuid,
     /// How it ended.
     pub outcome: Outcome,
+    /// Whether the job is deleted if it has succeeded: its own [`auto_delete`](super::Job::auto_delete).
+    pub auto_delete: bool,
     /// Why it failed.
     pub error: Option<JobError>,
     /// What it traced.
@@ -43,6 +45,7 @@ impl Settlement {
             attempt,
             worker,
             outcome,
+            auto_delete: false,
             error: None,
             trace: Vec::new(),
             ended_on,

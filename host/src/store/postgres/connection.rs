@@ -216,12 +216,13 @@ fn settings(options: &Options, purpose: Purpose) -> String {
     // one without an index is dear.
     //
     // A plan that was made while there were few jobs is kept, and would read all of them when there are many. Each statement
-    // of the jobs has an index.
-    let scans = if purpose == Purpose::Jobs { "off" } else { "on" };
+    // of the jobs has an index. And each has one plan, whatever its parameters: to make another takes as long as to run it.
+    let (scans, plans) =
+        if purpose == Purpose::Jobs { ("off", "force_generic_plan") } else { ("on", "auto") };
     format!(
         "SELECT set_config(name, wanted.value, false) FROM pg_settings JOIN (VALUES
              ('client_connection_check_interval', '2000'), ('idle_in_transaction_session_timeout', '{idle}'),
-             ('enable_seqscan', '{scans}'), ('jit', 'off'),
+             ('enable_seqscan', '{scans}'), ('plan_cache_mode', '{plans}'), ('jit', 'off'),
              ('tcp_keepalives_idle', '10'), ('tcp_keepalives_interval', '5'), ('tcp_keepalives_count', '3')
          ) AS wanted (name, value) USING (name)"
     )

@@ -4,17 +4,17 @@
 //! and merges the heads by priority and age: so a hundred thousand jobs of a step that is paused, or that has as many
 //! running as it may, cost as much as one. What another host is claiming at the same moment is passed over.
 
-use futures_util::future::{join_all, join4};
+use futures_util::future::{join_all, join5};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use super::row::{columns, decode, status};
+use super::row::{claimed_columns, decode_claimed, status};
 use super::{Jobs, is};
 use crate::model::error::Result;
 use crate::model::job::{RETRY_DELAY_MAX, Suspension};
 use crate::model::step::StepKey;
-use crate::model::{DateTime, Job};
+use crate::model::{DateTime, Job, JobStatus};
 use crate::store::postgres::connection::{Bound, Driven, Ready};
 use crate::store::postgres::session::types;
 use crate::store::postgres::value::Moment;
@@ -73,7 +73,7 @@ const CLAIM: &str = concat!(
                  WHERE paused.plugin = steps.plugin AND paused.step IN ('', steps.step))
      ), suspect AS (
          SELECT sequence FROM system_job AS job
-         WHERE $11 AND state = 0 AND NOT blocked AND crash_count > 0
+         WHERE $11 AND state = 0 AND NOT blocked AND crash_count > 0 AND worker_id IS NULL
              AND EXISTS (SELECT 1 FROM unnest($8::text[], $9::text[]) AS lane (plugin, step)
                  WHERE lane.plugin = job.plugin AND lane.step = job.step) = $10
              AND NOT EXISTS (SELECT 1 FROM paused_step AS paused
@@ -82,23 +82,37 @@ const CLAIM: &str = concat!(
      ), heads AS (
          SELECT head.sequence FROM open, LATERAL (
              SELECT sequence, priority, run_at FROM system_job
-             WHERE state = 0 AND NOT blocked AND crash_count = 0
+             WHERE state = 0 AND NOT blocked AND crash_count = 0 AND worker_id IS NULL
                  AND plugin = open.plugin AND step = open.step
              ORDER BY priority, run_at, sequence LIMIT open.most FOR UPDATE SKIP LOCKED) AS head
          ORDER BY head.priority, head.run_at, head.sequence LIMIT $4 - (SELECT count(*) FROM suspect)
+     ), these AS MATERIALIZED (
+         SELECT ARRAY(SELECT sequence FROM heads UNION ALL SELECT sequence FROM suspect) AS jobs
+     ), noted AS (
+         UPDATE worker SET held = held || these.jobs FROM these WHERE id = $1 AND these.jobs <> '{}'
      )
      UPDATE system_job AS job
-     SET state = 2, status = 20, attempt = attempt + 1, worker_id = $1, host = $2, started_on = $3, modified_on = $3,
+     SET status = 20, attempt = attempt + 1, worker_id = $1, host = $2, started_on = $3, modified_on = $3,
          version = version + 1
-     WHERE sequence = ANY(ARRAY(SELECT sequence FROM heads UNION ALL SELECT sequence FROM suspect)) RETURNING ",
-    columns!()
+     WHERE sequence = ANY((SELECT jobs FROM these)::int8[]) RETURNING ",
+    claimed_columns!()
 );
 
-const STOPPING: &str = "SELECT id, status FROM system_job
-     WHERE state = 2 AND status IN (21, 22) AND worker_id = $1 ORDER BY sequence";
+/// Whatever the worker has locked is among what it holds: so it is found without an index that each claim had to change.
+const LET_GO: &str =
+    "UPDATE worker SET held = ARRAY(SELECT unnest(held) EXCEPT ALL SELECT unnest($2::int8[]))
+     WHERE id = $1";
+
+const STOPPING: &str = "SELECT id, status FROM system_job WHERE stopping = $1 ORDER BY sequence";
 
 /// What of an exchange comes after its settlements.
-pub(super) async fn claim(cx: Jobs<'_>, exchange: &Exchange, exchanged: &mut Exchanged) -> Result<()> {
+/// `let_go` are the sequences of the jobs that the worker had and has not any more.
+pub(super) async fn claim(
+    cx: Jobs<'_>,
+    exchange: &Exchange,
+    let_go: &[i64],
+    exchanged: &mut Exchanged,
+) -> Result<()> {
     let claims: Vec<Wanted> = exchange.claims.iter().map(Wanted::of).collect();
     let (now, worker) = (Moment(exchange.now), exchange.worker);
     let longest = i64::try_from(RETRY_DELAY_MAX.as_millis()).unwrap_or(i64::MAX);
@@ -113,6 +127,7 @@ pub(super) async fn claim(cx: Jobs<'_>, exchange: &Exchange, exchanged: &mut Exc
     ];
     let next = [is(&retry, Type::INT4), is(&postponed, Type::INT4)];
     let stopping = [is(&worker, Type::UUID)];
+    let let_go = [is(&worker, Type::UUID), is(&let_go, Type::INT8_ARRAY)];
     let some = claims.iter().filter(|claim| claim.limit > 0);
     let wanted: Vec<Vec<Bound<'_>>> =
         some.map(|claim| claim.bound(&exchange.worker, &exchange.host, &now)).collect();
@@ -121,18 +136,21 @@ pub(super) async fn claim(cx: Jobs<'_>, exchange: &Exchange, exchanged: &mut Exc
         let resume = connection.ready(RESUME_DUE, &types(&due)).await?;
         let next_due = connection.ready(NEXT_DUE, &types(&next)).await?;
         let stop = connection.ready(STOPPING, &types(&stopping)).await?;
+        let letting_go = connection.ready(LET_GO, &types(&let_go)).await?;
         let mut claiming: Vec<(Ready<'_>, &[Bound<'_>])> = Vec::with_capacity(wanted.len());
         for bound in &wanted {
             claiming.push((connection.ready(CLAIM, &types(bound)).await?, bound.as_slice()));
         }
         // In this order, one after another, in one round trip.
-        let (resumed, claimed, stopping, next) = join4(
+        let (released, resumed, claimed, stopping, next) = join5(
+            connection.send(&letting_go, &let_go),
             connection.send(&resume, &due),
             join_all(claiming.iter().map(|(ready, bound)| connection.send(ready, bound))),
             connection.send(&stop, &stopping),
             connection.send(&next_due, &next),
         )
         .await;
+        released?;
         resumed?;
         Ok((claimed.into_iter().collect::<Driven<Vec<_>>>()?, stopping?, next?))
     };
@@ -140,7 +158,7 @@ pub(super) async fn claim(cx: Jobs<'_>, exchange: &Exchange, exchanged: &mut Exc
     let mut claimed = claimed.into_iter();
     for claim in &claims {
         let rows = if claim.limit == 0 { None } else { claimed.next() };
-        exchanged.claimed.push(jobs(cx, &rows.unwrap_or_default())?);
+        exchanged.claimed.push(jobs(cx, &rows.unwrap_or_default(), exchange)?);
     }
     for row in &stopping {
         exchanged.stopping.push((cx.get(row, 0)?, status(cx, row, 1)?));
@@ -151,8 +169,16 @@ pub(super) async fn claim(cx: Jobs<'_>, exchange: &Exchange, exchanged: &mut Exc
     Ok(())
 }
 
-fn jobs(cx: Jobs<'_>, rows: &[Row]) -> Result<Vec<Job>> {
-    let mut jobs: Vec<Job> = rows.iter().map(|row| decode(cx, row)).collect::<Result<_>>()?;
+fn jobs(cx: Jobs<'_>, rows: &[Row], exchange: &Exchange) -> Result<Vec<Job>> {
+    let claimed = |row| {
+        let mut job = decode_claimed(cx, row)?;
+        job.status = JobStatus::InProgress;
+        job.worker = Some(exchange.worker);
+        job.host = Some(exchange.host.clone());
+        job.started_on = Some(exchange.now);
+        Ok(job)
+    };
+    let mut jobs: Vec<Job> = rows.iter().map(claimed).collect::<Result<_>>()?;
     // RETURNING has no order of its own.
     jobs.sort_by_key(|job| (job.priority, job.run_at, job.id));
     Ok(jobs)

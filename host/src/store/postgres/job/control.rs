@@ -8,7 +8,7 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::keys::{KeyKind, has_head, lock_keys, next_in_order, superseded_by};
-use super::row::status;
+use super::row::{status, stored};
 use super::settle::{RENEW, milliseconds};
 use super::{Jobs, is};
 use crate::model::error::Result;
@@ -30,9 +30,9 @@ const STANDING: &str = "SELECT id, status, suspension, postpone_until, order_key
 const MOVE: &str = "UPDATE system_job
      SET state = $2, status = $3, suspension = $4, postpone_until = $5, completed_on = $6, modified_on = $7,
          blocked = $8, version = version + 1,
-         run_at = CASE $2 WHEN 0 THEN $7 ELSE run_at END,
-         crash_count = CASE $2 WHEN 0 THEN 0 ELSE crash_count END,
-         retries = CASE $2 WHEN 0 THEN 0 ELSE retries END
+         run_at = CASE $3 WHEN 0 THEN $7 ELSE run_at END,
+         crash_count = CASE $3 WHEN 0 THEN 0 ELSE crash_count END,
+         retries = CASE $3 WHEN 0 THEN 0 ELSE retries END
      WHERE id = $1";
 
 const SUPERSEDE: &str = "UPDATE system_job
@@ -46,19 +46,16 @@ const DELETE: &str = "DELETE FROM system_job WHERE id = ANY($1) AND state = 3";
 pub(super) const DEAD: &str =
     "SELECT id FROM worker WHERE lease_until < clock_timestamp() AND id <> $1 FOR UPDATE SKIP LOCKED";
 
-/// As [`DEAD`], with those that have no lease at all and yet hold jobs.
-const GONE: &str = "SELECT DISTINCT worker_id FROM system_job
-     WHERE state = 2 AND worker_id <> $1 AND worker_id NOT IN (SELECT id FROM worker)";
-
 const BURY: &str = "DELETE FROM worker WHERE id = ANY($1)";
 
 const ORPHANS: &str = "SELECT id, order_key, unique_key FROM system_job
-     WHERE state = 2 AND worker_id = ANY($1) ORDER BY id FOR UPDATE";
+     WHERE sequence = ANY(ARRAY(SELECT unnest(held) FROM worker WHERE id = ANY($1))) AND worker_id = ANY($1)
+     ORDER BY id FOR UPDATE";
 
 /// One that is unique and has a newer one behind it cannot go back to waiting.
 const ORPHANS_SUPERSEDED: &str = "SELECT old.id, new.id FROM system_job AS old JOIN system_job AS new
-     ON new.unique_key = old.unique_key AND new.state < 2
-     WHERE old.state = 2 AND old.worker_id = ANY($1) AND old.unique_key IS NOT NULL";
+     ON new.waiting_key = old.unique_key
+     WHERE old.id = ANY($1) AND old.unique_key IS NOT NULL";
 
 /// A job goes behind those that are waiting: one that kills its host must not be the first to run again.
 const RECOVER: &str = "UPDATE system_job
@@ -72,7 +69,7 @@ const RECOVER: &str = "UPDATE system_job
          run_at = greatest(run_at, $2),
          error_code = CASE WHEN crash_count + 1 >= $3 THEN $7 ELSE error_code END,
          error_text = CASE WHEN crash_count + 1 >= $3 THEN $8 ELSE error_text END
-     WHERE state = 2 AND worker_id = ANY($1) RETURNING order_key, state";
+     WHERE id = ANY($1) AND worker_id IS NOT NULL RETURNING order_key, state";
 
 const PRUNE: &str = "DELETE FROM system_job WHERE sequence = ANY(ARRAY(
      SELECT sequence FROM system_job WHERE state = 3 AND completed_on < $1 AND status <> 31
@@ -146,7 +143,7 @@ async fn move_to(
         }
         blocked = has_head(cx, found.order_key.as_deref()).await?;
     }
-    let (state_number, status_number) = (state.number(), to.status.number());
+    let (state_number, status_number) = (stored(state), to.status.number());
     let suspension = to.suspension.map(Suspension::number);
     let postpone_until = to.postpone_until.map(Moment);
     let completed_on = (state == JobState::Completed).then_some(Moment(now));
@@ -219,13 +216,9 @@ pub(in crate::store::postgres) async fn recover(
     let (host, lease) = (String::new(), milliseconds(lease));
     let renew = [is(&worker, Type::UUID), is(&host, Type::TEXT), is(&lease, Type::FLOAT8)];
     cx.rows(RENEW, &renew).await?;
-    let mut gone: Vec<Uuid> = Vec::new();
-    for sql in [DEAD, GONE] {
-        for row in cx.rows(sql, &[is(&worker, Type::UUID)]).await? {
-            gone.push(cx.get(&row, 0)?);
-        }
-    }
-    take_over(cx, &gone, now).await
+    let dead = cx.rows(DEAD, &[is(&worker, Type::UUID)]).await?;
+    let dead: Vec<Uuid> = dead.iter().map(|row| cx.get(row, 0)).collect::<Result<_>>()?;
+    take_over(cx, &dead, now).await
 }
 
 /// Hands back what hosts hold whose lease is over, and returns how many jobs.
@@ -235,13 +228,16 @@ pub(super) async fn take_over(cx: Jobs<'_>, workers: &[Uuid], now: DateTime) -> 
     }
     let of_them = is(&workers, Type::UUID_ARRAY);
     let orphans = cx.rows(ORPHANS, std::slice::from_ref(&of_them)).await?;
-    let mut keys: Vec<(KeyKind, &str)> = Vec::new();
+    let (mut ids, mut keys): (Vec<Uuid>, Vec<(KeyKind, &str)>) =
+        (Vec::with_capacity(orphans.len()), Vec::new());
     for row in &orphans {
+        ids.push(cx.get(row, 0)?);
         keys.extend(cx.get::<Option<&str>>(row, 1)?.map(|key| (KeyKind::Order, key)));
         keys.extend(cx.get::<Option<&str>>(row, 2)?.map(|key| (KeyKind::Unique, key)));
     }
     lock_keys(cx, keys).await?;
-    for row in cx.rows(ORPHANS_SUPERSEDED, std::slice::from_ref(&of_them)).await? {
+    let these = is(&ids, Type::UUID_ARRAY);
+    for row in cx.rows(ORPHANS_SUPERSEDED, std::slice::from_ref(&these)).await? {
         supersede(cx, cx.get(&row, 0)?, cx.get(&row, 1)?, now).await?;
     }
     let (now, why) = (Moment(now), crashed());
@@ -249,7 +245,7 @@ pub(super) async fn take_over(cx: Jobs<'_>, workers: &[Uuid], now: DateTime) -> 
         (Suspension::Crashed.number(), Suspension::Paused.number(), Suspension::Postponed.number());
     let most = i64::from(CRASHES_MAX);
     let row = [
-        of_them.clone(),
+        these,
         is(&now, Type::TIMESTAMPTZ),
         is(&most, Type::INT8),
         is(&crashed, Type::INT4),

@@ -35,7 +35,7 @@ const NEXT_IN_ORDER: &str = "UPDATE system_job SET blocked = false
 const HAS_HEAD: &str = "SELECT EXISTS (
          SELECT 1 FROM system_job WHERE order_key = $1 AND state <> 3 AND NOT blocked)";
 
-const NEWER: &str = "SELECT id FROM system_job WHERE unique_key = $1 AND state < 2";
+const NEWER: &str = "SELECT id FROM system_job WHERE waiting_key = $1";
 
 /// Keeps others from changing which jobs with these keys may go.
 pub(super) async fn lock_keys(cx: Jobs<'_>, keys: impl IntoIterator<Item = (KeyKind, &str)>) -> Result<()> {

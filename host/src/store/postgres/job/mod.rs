@@ -46,10 +46,19 @@ const COUNTS: &str = "SELECT plugin, step, status, suspension, count(*), min(cre
      GROUP BY plugin, step, status, suspension ORDER BY plugin, step, status, suspension NULLS FIRST";
 
 /// A step is paused by its name or with its whole plugin.
-const IDLE: &str = "SELECT NOT EXISTS (SELECT 1 FROM system_job WHERE state = 2)
-     AND NOT EXISTS (SELECT 1 FROM system_job AS job WHERE state = 0 AND NOT blocked AND NOT EXISTS (
-         SELECT 1 FROM paused_step AS paused
-         WHERE paused.plugin = job.plugin AND paused.step IN ('', job.step)))";
+const IDLE: &str = "SELECT NOT EXISTS (
+         SELECT 1 FROM system_job
+         WHERE sequence = ANY(ARRAY(SELECT unnest(held) FROM worker)) AND worker_id IS NOT NULL)
+     AND NOT EXISTS (
+         SELECT 1 FROM system_job AS job
+         WHERE state = 0 AND NOT blocked AND crash_count = 0 AND worker_id IS NULL AND NOT EXISTS (
+             SELECT 1 FROM paused_step AS paused
+             WHERE paused.plugin = job.plugin AND paused.step IN ('', job.step)))
+     AND NOT EXISTS (
+         SELECT 1 FROM system_job AS job
+         WHERE state = 0 AND NOT blocked AND crash_count > 0 AND worker_id IS NULL AND NOT EXISTS (
+             SELECT 1 FROM paused_step AS paused
+             WHERE paused.plugin = job.plugin AND paused.step IN ('', job.step)))";
 
 /// What the verbs of the jobs need: where they are, and how their errors are told.
 #[derive(Clone, Copy)]
@@ -107,7 +116,7 @@ pub(super) async fn exchange(
     lease: Duration,
 ) -> Result<Exchanged> {
     let jobs = Jobs::new(transaction, connection, "settle and claim system jobs");
-    let Settled { lapsed, dead, jobs: settled } = settle::settle(jobs, exchange, lease).await?;
+    let Settled { lapsed, dead, jobs: settled, let_go } = settle::settle(jobs, exchange, lease).await?;
     let taken_over = control::take_over(jobs, &dead, exchange.now).await?;
     if taken_over > 0 {
         tracing::warn!(jobs = taken_over, "took over the jobs of hosts whose lease was over");
@@ -116,7 +125,7 @@ pub(super) async fn exchange(
     if let Some(held) = &exchange.held {
         exchanged.lost = settle::compare(jobs, exchange, held).await?;
     }
-    claim::claim(jobs, exchange, &mut exchanged).await?;
+    claim::claim(jobs, exchange, &let_go, &mut exchanged).await?;
     Ok(exchanged)
 }
 

@@ -12,20 +12,30 @@ use super::{Jobs, control, is};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::job::{JobError, JobKind, Recurrence, Suspension};
 use crate::model::step::StepKey;
-use crate::model::{EntityReference, Job, JobStatus};
+use crate::model::{EntityReference, Job, JobState, JobStatus};
 use crate::store::postgres::connection::{Bound, Connection};
 use crate::store::postgres::error::violated_constraint;
 use crate::store::postgres::session::PostgresTransaction;
 use crate::store::postgres::value::Moment;
 
+/// The columns of a job that a claim does not know already, in the order in which [`decode_claimed`] reads them.
+macro_rules! claimed_columns {
+    () => {
+        "id, plugin, step, created_on, run_at, message, entity, record_id, owner_id, correlation_id, depth, attempt, \
+         crash_count, error_code, error_text, trace, priority, order_key, unique_key, auto_delete, retries, \
+         progress::text, execution_us, memory_bytes, operation_type, recurrence, recurrence_start, checkpoint, \
+         context, plugin_hash"
+    };
+}
+pub(super) use claimed_columns;
+
 /// The columns of a job, in the order in which [`decode`] reads them.
 macro_rules! columns {
     () => {
-        "id, status, run_at, plugin, step, message, entity, record_id, owner_id, correlation_id, depth, attempt, \
-         crash_count, worker_id, error_code, error_text, trace, created_on, started_on, completed_on, suspension, \
-         blocked, priority, postpone_until, order_key, unique_key, auto_delete, retries, host, progress::text, \
-         execution_us, memory_bytes, operation_type, recurrence, recurrence_start, checkpoint, context, \
-         plugin_hash"
+        concat!(
+            $crate::store::postgres::job::row::claimed_columns!(),
+            ", status, worker_id, host, started_on, completed_on, suspension, blocked, postpone_until"
+        )
     };
 }
 pub(super) use columns;
@@ -58,7 +68,7 @@ const INSERT: &str = "INSERT INTO system_job (
 
 /// The one job with the unique key that waits. Locked, so that nobody begins it while it is called off.
 const WAITING_TWIN: &str = "SELECT id, suspension, run_at, postpone_until FROM system_job
-     WHERE unique_key = $1 AND state < 2 FOR UPDATE";
+     WHERE waiting_key = $1 FOR UPDATE";
 
 pub(in crate::store::postgres) async fn insert(
     transaction: &PostgresTransaction,
@@ -99,7 +109,7 @@ async fn insert_part(cx: Jobs<'_>, jobs: &[Job]) -> Result<()> {
     }
     let ids = each!(job => job.id);
     let statuses = each!(job => job.status.number());
-    let states = each!(job => job.status.state().number());
+    let states = each!(job => stored(job.status.state()));
     let run_at = each!(job => Moment(job.run_at));
     let plugins = each!(job => job.step.plugin.as_str());
     let steps = each!(job => job.step.step.as_str());
@@ -203,14 +213,28 @@ async fn take_place(cx: Jobs<'_>, job: &Job, key: &str) -> Result<Option<Job>> {
     Ok(Some(job.clone().in_place_of(run_at, suspension, postpone_until.map(|moment| moment.0))))
 }
 
+/// A job from all its columns.
 pub(super) fn decode(cx: Jobs<'_>, row: &Row) -> Result<Job> {
     let moment = |place| Ok::<_, Error>(cx.get::<Option<Moment>>(row, place)?.map(|moment| moment.0));
+    let mut job = decode_claimed(cx, row)?;
+    job.status = status(cx, row, 30)?;
+    job.worker = cx.get(row, 31)?;
+    job.host = cx.get(row, 32)?;
+    job.started_on = moment(33)?;
+    job.completed_on = moment(34)?;
+    job.suspension = cx.get::<Option<i32>>(row, 35)?.and_then(Suspension::from_number);
+    job.blocked = cx.get(row, 36)?;
+    job.postpone_until = moment(37)?;
+    Ok(job)
+}
+
+/// A job that was ready, from the columns that are not the claim's own.
+pub(super) fn decode_claimed(cx: Jobs<'_>, row: &Row) -> Result<Job> {
     let count = |place| Ok::<_, Error>(u32::try_from(cx.get::<i32>(row, place)?).unwrap_or_default());
-    let step = StepKey { plugin: cx.get(row, 3)?, step: cx.get(row, 4)? };
-    let Moment(created_on) = cx.get(row, 17)?;
+    let step = StepKey { plugin: cx.get(row, 1)?, step: cx.get(row, 2)? };
+    let Moment(created_on) = cx.get(row, 3)?;
     let mut job = Job::new(cx.get(row, 0)?, step, created_on);
-    job.status = status(cx, row, 1)?;
-    let Moment(run_at) = cx.get(row, 2)?;
+    let Moment(run_at) = cx.get(row, 4)?;
     job.run_at = run_at;
     job.message = cx.get(row, 5)?;
     job.regarding = match (cx.get::<Option<String>>(row, 6)?, cx.get::<Option<Uuid>>(row, 7)?) {
@@ -222,38 +246,39 @@ pub(super) fn decode(cx: Jobs<'_>, row: &Row) -> Result<Job> {
     job.depth = count(10)?;
     job.attempt = u32::try_from(cx.get::<i64>(row, 11)?).unwrap_or(u32::MAX);
     job.crash_count = count(12)?;
-    job.worker = cx.get(row, 13)?;
-    job.error = match (cx.get(row, 14)?, cx.get(row, 15)?) {
+    job.error = match (cx.get(row, 13)?, cx.get(row, 14)?) {
         (Some(code), Some(message)) => Some(JobError { code, message }),
         _ => None,
     };
     // One unreadable trace must not keep the jobs beside it from being claimed.
     job.trace = cx
-        .get::<Option<String>>(row, 16)?
+        .get::<Option<String>>(row, 15)?
         .map_or_else(Vec::new, |trace| serde_json::from_str(&trace).unwrap_or_else(|_| vec![trace]));
-    job.started_on = moment(18)?;
-    job.completed_on = moment(19)?;
-    job.suspension = cx.get::<Option<i32>>(row, 20)?.and_then(Suspension::from_number);
-    job.blocked = cx.get(row, 21)?;
-    job.priority = cx.get(row, 22)?;
-    job.postpone_until = moment(23)?;
-    job.order_key = cx.get(row, 24)?;
-    job.unique_key = cx.get(row, 25)?;
-    job.auto_delete = cx.get(row, 26)?;
-    job.retries = count(27)?;
-    job.host = cx.get(row, 28)?;
-    job.progress = cx.get::<Option<String>>(row, 29)?.and_then(|text| serde_json::from_str(&text).ok());
-    job.execution_time = Duration::from_micros(cx.get::<i64>(row, 30)?.unsigned_abs());
-    job.memory_bytes = cx.get::<i64>(row, 31)?.unsigned_abs();
-    job.kind = JobKind::from_number(cx.get(row, 32)?).ok_or_else(|| unreadable("operation_type"))?;
-    job.recurrence = match (cx.get(row, 33)?, moment(34)?) {
-        (Some(rule), Some(start)) => Some(Recurrence::kept(rule, start)),
+    job.priority = cx.get(row, 16)?;
+    job.order_key = cx.get(row, 17)?;
+    job.unique_key = cx.get(row, 18)?;
+    job.auto_delete = cx.get(row, 19)?;
+    job.retries = count(20)?;
+    job.progress = cx.get::<Option<String>>(row, 21)?.and_then(|text| serde_json::from_str(&text).ok());
+    job.execution_time = Duration::from_micros(cx.get::<i64>(row, 22)?.unsigned_abs());
+    job.memory_bytes = cx.get::<i64>(row, 23)?.unsigned_abs();
+    job.kind = JobKind::from_number(cx.get(row, 24)?).ok_or_else(|| unreadable("operation_type"))?;
+    job.recurrence = match (cx.get(row, 25)?, cx.get::<Option<Moment>>(row, 26)?) {
+        (Some(rule), Some(Moment(start))) => Some(Recurrence::kept(rule, start)),
         _ => None,
     };
-    job.checkpoint = cx.get(row, 35)?;
-    job.context = cx.get(row, 36)?;
-    job.plugin_hash = cx.get(row, 37)?;
+    job.checkpoint = cx.get(row, 27)?;
+    job.context = cx.get(row, 28)?;
+    job.plugin_hash = cx.get(row, 29)?;
     Ok(job)
+}
+
+/// A state as the table has it: that a job is locked shows by its worker.
+pub(super) fn stored(state: JobState) -> i32 {
+    match state {
+        JobState::Locked => JobState::Ready.number(),
+        state => state.number(),
+    }
 }
 
 pub(super) fn status(cx: Jobs<'_>, row: &Row, place: usize) -> Result<JobStatus> {

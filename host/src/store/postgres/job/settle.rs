@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use futures_util::future::{join, join4};
+use futures_util::future::{join_all, join3};
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
@@ -15,6 +15,7 @@ use crate::model::error::Result;
 use crate::model::job::{JobError, Outcome, Place, Settlement, Suspension, superseded};
 use crate::model::{DateTime, JobState, JobStatus, code};
 use crate::store::Exchange;
+use crate::store::postgres::connection::{Bound, Driven};
 use crate::store::postgres::session::types;
 use crate::store::postgres::value::Moment;
 
@@ -24,8 +25,7 @@ pub(super) const RENEW: &str = "WITH old AS (SELECT lease_until < clock_timestam
      ON CONFLICT (id) DO UPDATE SET host = excluded.host, lease_until = excluded.lease_until
      RETURNING coalesce((SELECT over FROM old), true)";
 
-/// Nearly every job ends like this, and its end depends on nothing: one statement for all of them. Only a job that is locked
-/// has a worker. Were its state asked for too, the planner would go through all that are locked, for each of these.
+/// Nearly every job ends like this, and its end depends on nothing: one statement for all of them.
 const SUCCEED: &str = "UPDATE system_job AS job
      SET state = 3, status = 30, completed_on = done.ended_on, modified_on = done.ended_on, worker_id = NULL,
          postpone_until = NULL, error_code = NULL, error_text = NULL, trace = done.trace, checkpoint = NULL,
@@ -34,18 +34,16 @@ const SUCCEED: &str = "UPDATE system_job AS job
      FROM unnest($1::uuid[], $2::int8[], $3::uuid[], $4::timestamptz[], $5::text[], $6::int8[], $7::int8[])
          AS done (id, attempt, worker_id, ended_on, trace, execution_us, memory_bytes)
      WHERE job.id = done.id AND job.attempt = done.attempt AND job.worker_id = done.worker_id
-         AND NOT job.auto_delete
-     RETURNING job.id, job.order_key";
+     RETURNING job.id, job.order_key, job.sequence";
 
 const SUCCEED_AND_GO: &str = "DELETE FROM system_job AS job
      USING unnest($1::uuid[], $2::int8[], $3::uuid[]) AS done (id, attempt, worker_id)
      WHERE job.id = done.id AND job.attempt = done.attempt AND job.worker_id = done.worker_id
-         AND job.auto_delete
-     RETURNING job.id, job.order_key";
+     RETURNING job.id, job.order_key, job.sequence";
 
 /// Those that ended otherwise, kept from being moved by operators.
 const LOCKED: &str =
-    "SELECT id, attempt, status, postpone_until, order_key, unique_key, worker_id FROM system_job
+    "SELECT id, attempt, status, postpone_until, order_key, unique_key, worker_id, sequence FROM system_job
      WHERE id = ANY($1) AND worker_id IS NOT NULL ORDER BY id FOR UPDATE";
 
 const SETTLE: &str = "UPDATE system_job
@@ -56,7 +54,14 @@ const SETTLE: &str = "UPDATE system_job
          run_at = CASE WHEN $14 THEN $7 ELSE run_at END, attempt = attempt - $16
      WHERE id = $1";
 
-const OWN: &str = "SELECT id, attempt FROM system_job WHERE state = 2 AND worker_id = $1";
+const OWN: &str = "SELECT id, attempt FROM system_job
+     WHERE sequence = ANY(ARRAY(SELECT unnest(held) FROM worker WHERE id = $1)) AND worker_id = $1";
+
+/// Of what the worker is noted to hold, what it does hold.
+const KEEP: &str = "UPDATE worker SET held = ARRAY(
+         SELECT sequence FROM system_job AS job
+         WHERE sequence = ANY(worker.held) AND worker_id = worker.id)
+     WHERE id = $1";
 
 /// What came of the first half of an exchange.
 pub(super) struct Settled {
@@ -66,6 +71,8 @@ pub(super) struct Settled {
     pub(super) dead: Vec<Uuid>,
     /// The jobs whose settlement counted, in the order in which they ended.
     pub(super) jobs: Vec<Uuid>,
+    /// Their sequences.
+    pub(super) let_go: Vec<i64>,
 }
 
 /// Renews the lease, ends the attempts, and looks for hosts that have died.
@@ -76,16 +83,63 @@ pub(super) async fn settle(cx: Jobs<'_>, exchange: &Exchange, lease: Duration) -
         renew_and_succeed(cx, exchange, lease, &succeeded).await?;
     next_in_order(cx, &order_keys).await?;
     settled.extend(end(cx, &others).await?);
-    let in_order =
-        exchange.settlements.iter().map(|settlement| settlement.id).filter(|id| settled.remove(id));
-    Ok(Settled { lapsed, dead, jobs: in_order.collect() })
+    let in_order = exchange.settlements.iter().filter_map(|settlement| settled.remove_entry(&settlement.id));
+    let (jobs, let_go) = in_order.unzip();
+    Ok(Settled { lapsed, dead, jobs, let_go })
 }
 
 struct Succeeded {
     lapsed: bool,
     dead: Vec<Uuid>,
-    jobs: HashSet<Uuid>,
+    /// With their sequences.
+    jobs: HashMap<Uuid, i64>,
     order_keys: Vec<String>,
+}
+
+/// Successes as the statements take them: a column each.
+struct Successes {
+    ids: Vec<Uuid>,
+    attempts: Vec<i64>,
+    workers: Vec<Uuid>,
+    ended: Vec<Moment>,
+    traces: Vec<Option<String>>,
+    times: Vec<i64>,
+    memory: Vec<i64>,
+}
+
+impl Successes {
+    fn of(settlements: &[&Settlement]) -> Self {
+        Self {
+            ids: settlements.iter().map(|done| done.id).collect(),
+            attempts: settlements.iter().map(|done| i64::from(done.attempt)).collect(),
+            workers: settlements.iter().map(|done| done.worker).collect(),
+            ended: settlements.iter().map(|done| Moment(done.ended_on)).collect(),
+            traces: settlements.iter().map(|done| lines(&done.trace)).collect(),
+            times: settlements.iter().map(|done| microseconds(done.execution_time)).collect(),
+            memory: settlements.iter().map(|done| signed(done.memory_bytes)).collect(),
+        }
+    }
+
+    /// For [`SUCCEED_AND_GO`].
+    fn which(&self) -> Vec<Bound<'_>> {
+        vec![
+            is(&self.ids, Type::UUID_ARRAY),
+            is(&self.attempts, Type::INT8_ARRAY),
+            is(&self.workers, Type::UUID_ARRAY),
+        ]
+    }
+
+    /// For [`SUCCEED`].
+    fn all(&self) -> Vec<Bound<'_>> {
+        let mut columns = self.which();
+        columns.extend([
+            is(&self.ended, Type::TIMESTAMPTZ_ARRAY),
+            is(&self.traces, Type::TEXT_ARRAY),
+            is(&self.times, Type::INT8_ARRAY),
+            is(&self.memory, Type::INT8_ARRAY),
+        ]);
+        columns
+    }
 }
 
 async fn renew_and_succeed(
@@ -95,52 +149,33 @@ async fn renew_and_succeed(
     succeeded: &[&Settlement],
 ) -> Result<Succeeded> {
     let lease = milliseconds(lease);
-    let ids: Vec<Uuid> = succeeded.iter().map(|done| done.id).collect();
-    let attempts: Vec<i64> = succeeded.iter().map(|done| i64::from(done.attempt)).collect();
-    let ended: Vec<Moment> = succeeded.iter().map(|done| Moment(done.ended_on)).collect();
-    let traces: Vec<Option<String>> = succeeded.iter().map(|done| lines(&done.trace)).collect();
-    let times: Vec<i64> = succeeded.iter().map(|done| microseconds(done.execution_time)).collect();
-    let memory: Vec<i64> = succeeded.iter().map(|done| signed(done.memory_bytes)).collect();
-    let workers: Vec<Uuid> = succeeded.iter().map(|done| done.worker).collect();
+    let (going, staying): (Vec<&Settlement>, Vec<&Settlement>) =
+        succeeded.iter().copied().partition(|done| done.auto_delete);
+    let (going, staying) = (Successes::of(&going), Successes::of(&staying));
     let renew = [is(&exchange.worker, Type::UUID), is(&exchange.host, Type::TEXT), is(&lease, Type::FLOAT8)];
-    let stay = [
-        is(&ids, Type::UUID_ARRAY),
-        is(&attempts, Type::INT8_ARRAY),
-        is(&workers, Type::UUID_ARRAY),
-        is(&ended, Type::TIMESTAMPTZ_ARRAY),
-        is(&traces, Type::TEXT_ARRAY),
-        is(&times, Type::INT8_ARRAY),
-        is(&memory, Type::INT8_ARRAY),
-    ];
-    let go = [is(&ids, Type::UUID_ARRAY), is(&attempts, Type::INT8_ARRAY), is(&workers, Type::UUID_ARRAY)];
     let others = [is(&exchange.worker, Type::UUID)];
+    let ends = [(SUCCEED, staying.all()), (SUCCEED_AND_GO, going.which())];
+    let some = [!staying.ids.is_empty(), !going.ids.is_empty()];
     let together = async {
         let connection = cx.connection;
-        let ready = [
-            connection.ready(RENEW, &types(&renew)).await?,
-            connection.ready(DEAD, &types(&others)).await?,
-            connection.ready(SUCCEED, &types(&stay)).await?,
-            connection.ready(SUCCEED_AND_GO, &types(&go)).await?,
-        ];
-        let [renewing, looking, staying, going] = &ready;
-        let renewed = cx.transaction.first(connection, connection.send(renewing, &renew));
-        let dead = connection.send(looking, &others);
-        if succeeded.is_empty() {
-            let (renewed, dead) = join(renewed, dead).await;
-            return Ok((renewed?, dead?, Vec::new()));
+        let renewing = connection.ready(RENEW, &types(&renew)).await?;
+        let looking = connection.ready(DEAD, &types(&others)).await?;
+        let mut ending = Vec::with_capacity(ends.len());
+        for ((sql, columns), _) in ends.iter().zip(some).filter(|(_, some)| *some) {
+            ending.push((connection.ready(sql, &types(columns)).await?, columns));
         }
-        let all = join4(renewed, dead, connection.send(staying, &stay), connection.send(going, &go));
-        let (renewed, dead, stayed, gone) = all.await;
-        let mut rows = stayed?;
-        rows.append(&mut gone?);
-        Ok((renewed?, dead?, rows))
+        let renewed = cx.transaction.first(connection, connection.send(&renewing, &renew));
+        let dead = connection.send(&looking, &others);
+        let ended = join_all(ending.iter().map(|(ready, columns)| connection.send(ready, columns)));
+        let (renewed, dead, ended) = join3(renewed, dead, ended).await;
+        Ok((renewed?, dead?, ended.into_iter().collect::<Driven<Vec<_>>>()?))
     };
     let (renewed, dead, rows) = together.await.map_err(|error| cx.error(error))?;
     let lapsed = renewed.first().map_or(Ok(false), |row| cx.get(row, 0))?;
     let dead = dead.iter().map(|row| cx.get(row, 0)).collect::<Result<_>>()?;
-    let (mut jobs, mut order_keys) = (HashSet::with_capacity(rows.len()), Vec::new());
-    for row in &rows {
-        jobs.insert(cx.get(row, 0)?);
+    let (mut jobs, mut order_keys) = (HashMap::with_capacity(succeeded.len()), Vec::new());
+    for row in rows.iter().flatten() {
+        jobs.insert(cx.get(row, 0)?, cx.get(row, 2)?);
         order_keys.extend(cx.get::<Option<String>>(row, 1)?);
     }
     Ok(Succeeded { lapsed, dead, jobs, order_keys })
@@ -160,10 +195,12 @@ struct Locked {
     asked: Option<DateTime>,
     order_key: Option<String>,
     unique_key: Option<String>,
+    sequence: i64,
 }
 
-/// Any other end: what becomes of the job depends on what an operator asked meanwhile.
-async fn end(cx: Jobs<'_>, settlements: &[&Settlement]) -> Result<Vec<Uuid>> {
+/// Any other end: what becomes of the job depends on what an operator asked meanwhile. Those that counted, with their
+/// sequences.
+async fn end(cx: Jobs<'_>, settlements: &[&Settlement]) -> Result<Vec<(Uuid, i64)>> {
     if settlements.is_empty() {
         return Ok(Vec::new());
     }
@@ -193,7 +230,7 @@ async fn end(cx: Jobs<'_>, settlements: &[&Settlement]) -> Result<Vec<Uuid>> {
         if place.status.state() == JobState::Completed {
             ended.extend(job.order_key);
         }
-        settled.push(settlement.id);
+        settled.push((settlement.id, job.sequence));
     }
     next_in_order(cx, &ended).await?;
     Ok(settled)
@@ -209,6 +246,7 @@ async fn locked(cx: Jobs<'_>, ids: &[Uuid]) -> Result<HashMap<Uuid, Locked>> {
             asked: cx.get::<Option<Moment>>(&row, 3)?.map(|moment| moment.0),
             order_key: cx.get(&row, 4)?,
             unique_key: cx.get(&row, 5)?,
+            sequence: cx.get(&row, 7)?,
         };
         found.insert(cx.get(&row, 0)?, job);
     }
@@ -268,6 +306,7 @@ pub(super) async fn compare(cx: Jobs<'_>, exchange: &Exchange, held: &[Uuid]) ->
         }
     }
     end(cx, &others.iter().collect::<Vec<_>>()).await?;
+    cx.rows(KEEP, &[is(&exchange.worker, Type::UUID)]).await?;
     let settled = |id: &Uuid| exchange.settlements.iter().any(|settlement| settlement.id == *id);
     Ok(held.difference(&locked).filter(|id| !settled(id)).copied().collect())
 }

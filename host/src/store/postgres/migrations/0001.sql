@@ -56,15 +56,17 @@ CREATE TABLE worker (
     id          uuid PRIMARY KEY,
     host        text NOT NULL,
     started_on  timestamptz NOT NULL DEFAULT clock_timestamp(),
-    lease_until timestamptz NOT NULL
+    lease_until timestamptz NOT NULL,
+    held        int8[] NOT NULL DEFAULT '{}' -- the sequence of every job that it has locked, and perhaps of some more
 );
 
--- States and statuses are the platform's numbers.
+-- States and statuses are the platform's numbers, but that a job which is locked has the state of one that is ready, and a
+-- worker. So a claim changes nothing that an index has, and need not write to any: that is most of what a job costs.
 CREATE TABLE system_job (
     sequence       int8 GENERATED ALWAYS AS IDENTITY, -- the order of queueing
     id             uuid CONSTRAINT p_system_job PRIMARY KEY,
     operation_type int4 NOT NULL, -- 1 a step, 54 a request
-    state          int4 NOT NULL,
+    state          int4 NOT NULL, -- 0 ready or locked, 1 suspended, 3 completed
     status         int4 NOT NULL,
     suspension     int4,  -- why it is Suspended: 1 retry, 2 postponed, 3 paused, 4 crashed
     blocked        boolean NOT NULL, -- behind an earlier job with its order_key
@@ -82,11 +84,14 @@ CREATE TABLE system_job (
     depth          int4 NOT NULL,
     order_key      text COLLATE "C",
     unique_key     text COLLATE "C",
+    -- Its unique key as long as it waits: for an index that a claim changes only where there is such a key.
+    waiting_key    text COLLATE "C"
+        GENERATED ALWAYS AS (CASE WHEN worker_id IS NULL AND state <> 3 THEN unique_key END) STORED,
     auto_delete    boolean NOT NULL,
     attempt        int8 NOT NULL,
     retries        int4 NOT NULL,
     crash_count    int4 NOT NULL,
-    worker_id      uuid, -- who has it locked
+    worker_id      uuid, -- who has it locked; one that is not locked has none
     host           text COLLATE "C",
     error_code     int4,
     error_text     text COLLATE "C",
@@ -102,17 +107,20 @@ CREATE TABLE system_job (
     memory_bytes   int8 NOT NULL, -- at its largest, of all attempts
     version        int8 NOT NULL DEFAULT 1,
     checkpoint     bytea,
-    context        bytea NOT NULL
+    context        bytea NOT NULL,
+    -- Who is to stop it, for an index of these alone.
+    stopping       uuid GENERATED ALWAYS AS (CASE WHEN status IN (21, 22) THEN worker_id END) STORED
 ) WITH (
-    -- Rows change two or three times and then rest: room beside them keeps that on their page, and dead entries at the head
-    -- of the index of what is ready are what slows claims down, so they are to go early.
-    fillfactor = 80, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0
+    -- A claim takes whole pages of jobs at once, and the indexes stay as they are only where every one of them finds room
+    -- on its page for what it becomes. And dead entries at the head of the index of what is ready are what slows claims
+    -- down, so they are to go early.
+    fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0
 );
 
 CREATE UNIQUE INDEX system_job_sequence ON system_job (sequence ASC);
 -- Each is partial, so that a job costs a claim nothing but where it can be claimed: not while it waits for a moment, for
--- an operator, or behind another job, and not when it is over. By step first, so that a step that is paused, or has as
--- many jobs running as it may, is passed over as a whole.
+-- an operator, or behind another job, and not when it is over; those that run are passed over. By step first, so that a
+-- step that is paused, or has as many jobs running as it may, is passed over as a whole.
 CREATE INDEX system_job_ready ON system_job (plugin ASC, step, priority, run_at, sequence)
     WHERE state = 0 AND NOT blocked AND crash_count = 0;
 -- Those under which a host died.
@@ -120,7 +128,7 @@ CREATE INDEX system_job_suspect ON system_job (crash_count ASC, run_at, sequence
     WHERE state = 0 AND NOT blocked AND crash_count > 0;
 CREATE INDEX system_job_later ON system_job (suspension, postpone_until)
     WHERE state = 1 AND postpone_until IS NOT NULL;
-CREATE INDEX system_job_locked ON system_job (worker_id, status) WHERE state = 2;
+CREATE INDEX system_job_stopping ON system_job (stopping) WHERE stopping IS NOT NULL;
 CREATE INDEX system_job_completed ON system_job (completed_on ASC) WHERE state = 3;
 CREATE INDEX system_job_correlation ON system_job (correlation_id);
 -- The order of a key, and the rule that one of its jobs at most may run.
@@ -128,8 +136,7 @@ CREATE INDEX system_job_order ON system_job (order_key, sequence) WHERE order_ke
 CREATE UNIQUE INDEX system_job_head ON system_job (order_key)
     WHERE order_key IS NOT NULL AND state <> 3 AND NOT blocked;
 -- The rule that one job of a unique key at most waits.
-CREATE UNIQUE INDEX system_job_unique ON system_job (unique_key)
-    WHERE unique_key IS NOT NULL AND state < 2;
+CREATE UNIQUE INDEX system_job_unique ON system_job (waiting_key) WHERE waiting_key IS NOT NULL;
 
 -- What an operator has paused: a step, or with an empty step a whole plugin.
 CREATE TABLE paused_step (
@@ -145,7 +152,7 @@ CREATE VIEW e_asyncoperation AS SELECT
     created_on AS createdon, owner_id AS createdby, modified_on AS modifiedon, owner_id AS modifiedby,
     version AS versionnumber,
     owner_id AS c_ownerid, 'systemuser'::text COLLATE "C" AS t_ownerid,
-    state AS c_statecode, status AS c_statuscode,
+    CASE WHEN worker_id IS NULL THEN state ELSE 2 END AS c_statecode, status AS c_statuscode,
     plugin || '/' || step AS c_name,
     plugin AS c_pluginname,
     plugin_hash AS c_pluginhash,

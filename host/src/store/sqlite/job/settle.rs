@@ -19,10 +19,10 @@ const SUCCEED: &str = "UPDATE system_job
      SET state = 3, status = 30, completed_on = ?4, modified_on = ?4, worker_id = NULL, postpone_until = NULL,
          error_code = NULL, error_text = NULL, trace = ?5, checkpoint = NULL,
          execution_us = execution_us + ?6, memory_bytes = max(memory_bytes, ?7), version = version + 1
-     WHERE id = ?1 AND attempt = ?2 AND worker_id = ?3 AND state = 2 AND auto_delete = 0 RETURNING order_key";
+     WHERE id = ?1 AND attempt = ?2 AND worker_id = ?3 AND state = 2 RETURNING order_key";
 
 const SUCCEED_AND_GO: &str = "DELETE FROM system_job
-     WHERE id = ?1 AND attempt = ?2 AND worker_id = ?3 AND state = 2 AND auto_delete = 1 RETURNING order_key";
+     WHERE id = ?1 AND attempt = ?2 AND worker_id = ?3 AND state = 2 RETURNING order_key";
 
 const LOCKED: &str = "SELECT status, postpone_until, order_key, unique_key FROM system_job
      WHERE id = ?1 AND attempt = ?2 AND worker_id = ?3 AND state = 2";
@@ -74,26 +74,23 @@ fn succeed(connection: &Connection, settlement: &Settlement) -> Result<bool> {
     let fail = |error| not_settled(connection, error);
     let (id, worker) = (settlement.id.as_bytes(), settlement.worker.as_bytes());
     let key = |row: &Row<'_>| row.get::<_, Option<String>>(0);
-    let mut statement = connection.prepare_cached(SUCCEED).map_err(fail)?;
-    let row = (
-        id,
-        settlement.attempt,
-        worker,
-        settlement.ended_on.0,
-        lines(&settlement.trace),
-        microseconds(settlement.execution_time),
-        signed(settlement.memory_bytes),
-    );
-    let order_key = match statement.query_row(row, key).optional().map_err(fail)? {
-        Some(order_key) => order_key,
-        None => {
-            let mut statement = connection.prepare_cached(SUCCEED_AND_GO).map_err(fail)?;
-            match statement.query_row((id, settlement.attempt, worker), key).optional().map_err(fail)? {
-                Some(order_key) => order_key,
-                None => return Ok(false),
-            }
-        }
+    let order_key = if settlement.auto_delete {
+        let mut statement = connection.prepare_cached(SUCCEED_AND_GO).map_err(fail)?;
+        statement.query_row((id, settlement.attempt, worker), key).optional()
+    } else {
+        let mut statement = connection.prepare_cached(SUCCEED).map_err(fail)?;
+        let row = (
+            id,
+            settlement.attempt,
+            worker,
+            settlement.ended_on.0,
+            lines(&settlement.trace),
+            microseconds(settlement.execution_time),
+            signed(settlement.memory_bytes),
+        );
+        statement.query_row(row, key).optional()
     };
+    let Some(order_key) = order_key.map_err(fail)? else { return Ok(false) };
     next_in_order(connection, order_key.as_deref())?;
     Ok(true)
 }

@@ -62,17 +62,7 @@ fn steps(connection: &mut Connection) -> u64 {
 }
 
 fn succeeded(job: &Job, worker: Uuid) -> Settlement {
-    Settlement {
-        id: job.id,
-        attempt: job.attempt,
-        worker,
-        outcome: Outcome::Succeeded,
-        error: None,
-        trace: Vec::new(),
-        ended_on: NOW,
-        execution_time: Duration::ZERO,
-        memory_bytes: 0,
-    }
+    Settlement::new(job.id, job.attempt, worker, Outcome::Succeeded, NOW)
 }
 
 #[test]
