@@ -7,7 +7,7 @@ import { isMainThread, parentPort, Worker, workerData } from "node:worker_thread
 
 import pg from "pg";
 
-const JOBS = 20_000;
+const JOBS = 100_000;
 const WORKERS = 2;
 /** 200 bytes of JSON. */
 const PAYLOAD = { text: "x".repeat(189) };

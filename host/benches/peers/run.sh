@@ -10,7 +10,7 @@ url=$1
 cd "$(dirname "$0")"
 
 rounds=5
-peers=(raw-update raw-delete graphile_worker graphile-worker pg-boss)
+peers=(raw-update raw-delete stagegate-keep stagegate-delete graphile_worker graphile-worker pg-boss)
 
 cargo build --release --locked --quiet
 npm ci --silent
@@ -22,7 +22,7 @@ node=$(command -v node)
 
 run() {
   case $1 in
-    raw-*) "$bin" "$1" "$url" ;;
+    raw-* | stagegate-*) "$bin" "$1" "$url" ;;
     graphile_worker) "$bin" graphile-worker "$url" ;;
     *) "$node" "$1.mjs" "$url" ;;
   esac
@@ -31,6 +31,7 @@ run() {
 version() {
   case $1 in
     raw-*) echo "claim 100, one ${1#raw-} a batch" ;;
+    stagegate-*) echo "this, jobs ${1#stagegate-}" ;;
     graphile_worker) grep -A1 '^name = "graphile_worker"$' Cargo.lock | sed -n 's/^version = "\(.*\)"/crate \1/p' ;;
     *) echo "npm $("$node" -p "require('./node_modules/$1/package.json').version")" ;;
   esac
@@ -55,7 +56,7 @@ await client.connect();
 const setting = async (name) => (await client.query(`SHOW ${name}`)).rows[0][name];
 console.log(
   `PostgreSQL ${await setting("server_version")}, synchronous_commit ${await setting("synchronous_commit")}, ` +
-    `fsync ${await setting("fsync")}; Node ${process.version}; 20 000 jobs, 2 workers, 5 rounds`,
+    `fsync ${await setting("fsync")}; Node ${process.version}; 100 000 jobs, 2 workers, 5 rounds`,
 );
 await client.end();
 JS

@@ -2,10 +2,11 @@
 //! runs this once for each peer and round; it prints one number.
 //!
 //! ```text
-//! stagegate-peers raw-update|raw-delete|graphile-worker URL
+//! stagegate-peers raw-update|raw-delete|graphile-worker|stagegate-keep|stagegate-delete URL
 //! ```
 
 mod graphile;
+mod ours;
 mod raw;
 
 use std::env;
@@ -16,7 +17,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 
 /// Jobs in the table when the clock starts.
-const JOBS: usize = 20_000;
+const JOBS: usize = 100_000;
 /// Workers that share them.
 const WORKERS: usize = 2;
 /// Bytes of text in a job's payload: 200 bytes of JSON.
@@ -57,7 +58,13 @@ async fn main() -> Result<()> {
         "raw-update" => raw::measure(url, raw::UPDATE).await?,
         "raw-delete" => raw::measure(url, raw::DELETE).await?,
         "graphile-worker" => graphile::measure(url).await?,
-        other => bail!("no peer {other}: raw-update, raw-delete, graphile-worker"),
+        "stagegate-keep" => ours::measure(url, ours::End::Kept).await?,
+        "stagegate-delete" => ours::measure(url, ours::End::Deleted).await?,
+        other => {
+            bail!(
+                "no peer {other}: raw-update, raw-delete, graphile-worker, stagegate-keep, stagegate-delete"
+            )
+        }
     };
     println!("{rate:.0}");
     Ok(())
