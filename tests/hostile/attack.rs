@@ -6,10 +6,13 @@ use std::path::{Path, PathBuf};
 use stagegate::model::fault::{DETAILS_MAX, TEXT_BYTES_MAX};
 use stagegate::{Error, ErrorKind, Response};
 
+use super::compiling::Within;
 use super::component;
+use super::sites::Outside;
 use crate::GUEST_HOSTILE;
 
 /// One attack.
+#[derive(Clone, Copy)]
 pub struct Attack {
     /// Its name, and that of its step or file.
     pub name: &'static str,
@@ -23,6 +26,10 @@ pub struct Attack {
     pub nested: &'static [&'static str],
     /// A step that is run before, in a request of its own.
     pub before: Option<&'static str>,
+    /// What it may call, and what it must not, where it attacks by HTTP.
+    pub outside: Option<&'static Outside>,
+    /// The limits of the compiler, where they are not the usual ones.
+    pub within: Option<Within>,
 }
 
 /// What a hostile plugin is made of.
@@ -54,7 +61,16 @@ pub enum Must {
 impl Attack {
     /// A step of the crate.
     pub(super) const fn step(name: &'static str, tries: &'static str, must: Must) -> Self {
-        Self { name, tries, guest: Guest::Step, must, nested: &[], before: None }
+        Self {
+            name,
+            tries,
+            guest: Guest::Step,
+            must,
+            nested: &[],
+            before: None,
+            outside: None,
+            within: None,
+        }
     }
 
     /// A core module.
@@ -85,6 +101,16 @@ impl Attack {
     /// After a request that runs another step.
     pub(super) const fn after(self, step: &'static str) -> Self {
         Self { before: Some(step), ..self }
+    }
+
+    /// With servers outside.
+    pub(super) const fn outside(self, outside: &'static Outside) -> Self {
+        Self { outside: Some(outside), ..self }
+    }
+
+    /// Loaded by a compiler with such a limit.
+    pub(super) const fn within(self, within: Within) -> Self {
+        Self { within: Some(within), ..self }
     }
 
     /// The step of the plugin that is run.

@@ -6,6 +6,8 @@
 
 mod attack;
 mod boundary;
+mod calls;
+mod compiling;
 pub mod component;
 mod floods;
 mod loops;
@@ -16,11 +18,14 @@ mod resources;
 mod scene;
 mod secrets;
 mod shapes;
+mod sites;
 mod sleeps;
 mod stacks;
 
 pub use attack::{Attack, Guest, Must};
+pub use compiling::{Within, compile_bomb, engine_for};
 pub use scene::{LONG, Neighbour, SHORT, Scene, folder, run};
+pub use sites::{Allowed, At, Name, Outside, Sees, Site};
 
 /// A kind of attacks.
 pub struct Family {
@@ -31,7 +36,7 @@ pub struct Family {
 }
 
 /// All of them.
-pub const FAMILIES: [Family; 11] = [
+pub const FAMILIES: [Family; 13] = [
     Family { name: "Endless loops", attacks: loops::ATTACKS },
     Family { name: "Sleeping", attacks: sleeps::ATTACKS },
     Family { name: "Memory and tables", attacks: memory::ATTACKS },
@@ -42,5 +47,7 @@ pub const FAMILIES: [Family; 11] = [
     Family { name: "Queries", attacks: queries::ATTACKS },
     Family { name: "Secrets", attacks: secrets::ATTACKS },
     Family { name: "The world outside", attacks: outside::ATTACKS },
+    Family { name: "Outgoing HTTP", attacks: calls::ATTACKS },
     Family { name: "Shapes of components", attacks: shapes::ATTACKS },
+    Family { name: "Compiling", attacks: compiling::ATTACKS },
 ];

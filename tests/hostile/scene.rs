@@ -1,15 +1,18 @@
 //! Where an attack happens: a host with the hostile plugin, and a good one beside it.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use stagegate::wasm::{Engine, Plugin};
+use stagegate::wasm::{Engine, Plugin, Program};
 use stagegate::{
     AttributeType, Entity, EntityDefinition, Error, Host, HostBuilder, Request, Response, Stage,
     StepDefinition,
 };
 
 use super::attack::{Attack, Must};
+use super::compiling::engine_for;
+use super::sites::Sites;
 use crate::{GUEST_TOUCH, World, entity, probe, string};
 
 /// The time of a request whose guest must be stopped by it: long enough to get there, short enough to wait for.
@@ -25,6 +28,8 @@ pub struct Scene {
     /// The host and its database.
     pub world: World,
     limit: Duration,
+    sites: Option<Sites>,
+    strikes: AtomicUsize,
 }
 
 impl Scene {
@@ -36,6 +41,10 @@ impl Scene {
     /// If it cannot be built.
     pub async fn new(engine: &Engine, plugin: &Plugin, attack: &Attack) -> Self {
         let good = engine.load(GUEST_TOUCH).await.expect("the good plugin");
+        let sites = match attack.outside {
+            Some(outside) => Some(Sites::open(outside).await),
+            None => None,
+        };
         let world = World::with(definitions(), |host| {
             // Outside of the transaction, as SQLite has one writer: in it, the others would wait for the guest's time.
             let on = |step: &str, entity: &str| {
@@ -50,11 +59,14 @@ impl Scene {
             if let Some(step) = attack.before {
                 host = host.plugin_step(plugin.clone(), on(step, "before"), None);
             }
+            if let Some((sites, outside)) = sites.as_ref().zip(attack.outside) {
+                host = sites.describe(host, plugin.name(), outside);
+            }
             with_good(host, good)
         })
         .await;
         let limit = if attack.must == Must::BeStopped { SHORT } else { LONG };
-        let scene = Self { world, limit };
+        let scene = Self { world, limit, sites, strikes: AtomicUsize::new(0) };
         if attack.before.is_some() {
             scene.world.run(Request::create(Entity::new("before"))).await;
         }
@@ -68,12 +80,21 @@ impl Scene {
     /// If it cannot be built.
     pub async fn peaceful(engine: &Engine) -> Self {
         let good = engine.load(GUEST_TOUCH).await.expect("the good plugin");
-        Self { world: World::with(definitions(), |host| with_good(host, good)).await, limit: LONG }
+        let world = World::with(definitions(), |host| with_good(host, good)).await;
+        Self { world, limit: LONG, sites: None, strikes: AtomicUsize::new(0) }
     }
 
     /// Attacks once.
     pub async fn strike(&self) -> Result<Response, Error> {
+        self.strikes.fetch_add(1, Ordering::Relaxed);
+        self.sites.iter().for_each(Sites::begin_anew);
         self.world.host.execute(Request::create(probe(HOSTILE)).within(self.limit)).await
+    }
+
+    /// Whether what came of the last strike is what must, here and outside, and otherwise what was wrong.
+    pub fn judge(&self, attack: &Attack, outcome: &Result<Response, Error>) -> Result<(), String> {
+        attack.judge(outcome)?;
+        self.sites.iter().try_for_each(|sites| sites.judge(self.strikes.load(Ordering::Relaxed)))
     }
 
     /// Who issues good requests.
@@ -115,8 +136,9 @@ pub fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a folder")
 }
 
-/// Loads, strikes once and judges: what was wrong, if anything was.
-pub async fn run(attack: &Attack, engine: &Engine, folder: &Path) -> Result<(), String> {
+/// Loads, strikes once and judges: what was wrong, if anything was. `compiler` is for attacks on it.
+pub async fn run(attack: &Attack, engine: &Engine, compiler: &Program, folder: &Path) -> Result<(), String> {
+    let engine = engine_for(attack, engine, compiler);
     let plugin = match engine.load(attack.component(folder)).await {
         Ok(plugin) => plugin,
         Err(error) => return attack.judge_refusal(&error),
@@ -124,12 +146,17 @@ pub async fn run(attack: &Attack, engine: &Engine, folder: &Path) -> Result<(), 
     if let Must::BeRefused(_) = attack.must {
         return Err("it was loaded".to_owned());
     }
-    let scene = Scene::new(engine, &plugin, attack).await;
+    let scene = Scene::new(&engine, &plugin, attack).await;
     let outcome = scene.strike().await;
-    attack.judge(&outcome)?;
+    scene.judge(attack, &outcome)?;
     // What nested requests created before the transaction is theirs, and stays.
     if outcome.is_err() && scene.world.names("probe").await.iter().any(|name| name == HOSTILE) {
         return Err("its record is there".to_owned());
+    }
+    if let Some(sites) = &scene.sites {
+        sites.are_left_alone().await?;
+        // What came late counts too.
+        scene.judge(attack, &outcome)?;
     }
     scene
         .neighbour()
