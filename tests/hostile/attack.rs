@@ -3,8 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use stagegate::model::fault::{DETAILS_MAX, TEXT_BYTES_MAX};
-use stagegate::{Error, ErrorKind, Response};
+use stagegate::ErrorKind;
 
 use super::compiling::Within;
 use super::component;
@@ -24,6 +23,10 @@ pub struct Attack {
     pub must: Must,
     /// Steps of the same plugin on Create of `inner`, where the attack is in what a nested request runs.
     pub nested: &'static [&'static str],
+    /// Asynchronous steps of the same plugin on Create of `inner`: jobs that the attack queues.
+    pub queues: &'static [&'static str],
+    /// Whether its own step is an asynchronous one, and so is run as a job.
+    pub as_job: bool,
     /// A step that is run before, in a request of its own.
     pub before: Option<&'static str>,
     /// What it may call, and what it must not, where it attacks by HTTP.
@@ -56,6 +59,8 @@ pub enum Must {
     Fail(ErrorKind),
     /// The request succeeds: what the guest tried was denied to it, or did nothing.
     HaveNoEffect,
+    /// Its job waits for a moment that is not now.
+    Wait,
 }
 
 impl Attack {
@@ -67,6 +72,8 @@ impl Attack {
             guest: Guest::Step,
             must,
             nested: &[],
+            queues: &[],
+            as_job: false,
             before: None,
             outside: None,
             within: None,
@@ -96,6 +103,16 @@ impl Attack {
     /// With steps on Create of `inner`.
     pub(super) const fn nested(self, steps: &'static [&'static str]) -> Self {
         Self { nested: steps, ..self }
+    }
+
+    /// With asynchronous steps on Create of `inner`.
+    pub(super) const fn queues(self, steps: &'static [&'static str]) -> Self {
+        Self { queues: steps, ..self }
+    }
+
+    /// As a background step.
+    pub(super) const fn as_job(self) -> Self {
+        Self { as_job: true, ..self }
     }
 
     /// After a request that runs another step.
@@ -128,41 +145,6 @@ impl Attack {
             Guest::Wider(items) => write(folder, self.name, &component::of(self.name, items)),
             Guest::Made(make) => write(folder, self.name, &make()),
         }
-    }
-
-    /// Whether a plugin that could not be loaded is what must be, and otherwise what was wrong.
-    pub fn judge_refusal(&self, error: &Error) -> Result<(), String> {
-        match self.must {
-            Must::BeRefused(because) if error.kind() == ErrorKind::InvalidPlugin => {
-                // The file's name says what it tries; what counts comes after it.
-                let (_, says) = error.message().split_once(".wasm ").unwrap_or_default();
-                if says.contains(because) { Ok(()) } else { Err(format!("{error} does not say {because:?}")) }
-            }
-            _ => Err(format!("it must be loaded and {:?}: {error:?}", self.must)),
-        }
-    }
-
-    /// Whether what came of the request is what must, and otherwise what was wrong.
-    pub fn judge(&self, outcome: &Result<Response, Error>) -> Result<(), String> {
-        let kind = outcome.as_ref().err().map(Error::kind);
-        let is_as_it_must = match self.must {
-            Must::BeRefused(_) => false,
-            Must::BeStopped => kind == Some(ErrorKind::Timeout),
-            Must::Fail(must) => kind == Some(must),
-            Must::HaveNoEffect => kind.is_none(),
-        };
-        if !is_as_it_must {
-            return Err(format!("it must {:?}, and there was {outcome:?}", self.must));
-        }
-        let Err(error) = outcome else { return Ok(()) };
-        let texts = error.details().iter().flat_map(|(name, text)| [name.as_str(), text]);
-        let diagnostic = error.diagnostic().unwrap_or_default();
-        let texts = texts.chain([error.message(), &diagnostic]);
-        let (longest, details) = (texts.map(str::len).max().unwrap_or(0), error.details().len());
-        if longest > TEXT_BYTES_MAX || details > DETAILS_MAX {
-            return Err(format!("its error has {details} details and a text of {longest} bytes"));
-        }
-        Ok(())
     }
 }
 

@@ -140,11 +140,7 @@ const NAMES: Outside = Outside {
 const REDIRECT: Outside = Outside {
     sites: &[Site { answers: redirect, ..API_ONCE }, TARGET],
     names: &[],
-    grants: &[
-        API_GRANTED,
-        NAMES_GRANTED,
-        Allowed { origin: "http://169.254.169.254:18080", private: false },
-    ],
+    grants: &[API_GRANTED, NAMES_GRANTED, Allowed { origin: "http://169.254.169.254:18080", private: false }],
 };
 
 const REBINDING: Outside = Outside {
@@ -170,10 +166,7 @@ const SILENT: Outside = endless(&[Site { name: ENDLESS, answers: silent, ..API_O
 const FLOOD: Outside =
     endless(&[Site { name: ENDLESS, port: PORT, answers: hello, sees: Sees::AtMost(CALLS) }]);
 const LEFT_OPEN: Outside = Outside {
-    sites: &[
-        API_ONCE,
-        Site { name: ENDLESS, port: PORT, answers: silent, sees: Sees::AtMost(CALLS - 1) },
-    ],
+    sites: &[API_ONCE, Site { name: ENDLESS, port: PORT, answers: silent, sees: Sees::AtMost(CALLS - 1) }],
     names: &[],
     grants: &[API_GRANTED, ENDLESS_GRANTED],
 };

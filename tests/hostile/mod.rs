@@ -10,8 +10,10 @@ mod calls;
 mod compiling;
 pub mod component;
 mod floods;
+mod jobs;
 mod loops;
 mod memory;
+mod outcome;
 mod outside;
 mod queries;
 mod resources;
@@ -24,6 +26,7 @@ mod stacks;
 
 pub use attack::{Attack, Guest, Must};
 pub use compiling::{Within, compile_bomb, engine_for};
+pub use outcome::Outcome;
 pub use scene::{LONG, Neighbour, SHORT, Scene, folder, run};
 pub use sites::{Allowed, At, Name, Outside, Sees, Site};
 
@@ -36,13 +39,14 @@ pub struct Family {
 }
 
 /// All of them.
-pub const FAMILIES: [Family; 13] = [
+pub const FAMILIES: [Family; 14] = [
     Family { name: "Endless loops", attacks: loops::ATTACKS },
     Family { name: "Sleeping", attacks: sleeps::ATTACKS },
     Family { name: "Memory and tables", attacks: memory::ATTACKS },
     Family { name: "Stacks and traps", attacks: stacks::ATTACKS },
     Family { name: "Handles and resources", attacks: resources::ATTACKS },
     Family { name: "Floods", attacks: floods::ATTACKS },
+    Family { name: "Jobs", attacks: jobs::ATTACKS },
     Family { name: "Values that cross", attacks: boundary::ATTACKS },
     Family { name: "Queries", attacks: queries::ATTACKS },
     Family { name: "Secrets", attacks: secrets::ATTACKS },

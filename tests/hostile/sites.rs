@@ -81,8 +81,7 @@ impl Sites {
             servers.push((site, Server::start_at(site.port, site.answers).await));
         }
         let of_sites = servers.iter().map(|(site, server)| (site.name, server.address));
-        let names =
-            of_sites.fold(Names::default(), |names, (name, address)| names.with(name, &[address]));
+        let names = of_sites.fold(Names::default(), |names, (name, address)| names.with(name, &[address]));
         let sites = Self { servers, names: Names::default() };
         let address = |at: &At| match at {
             At::Site(name) => sites.server(name).address,

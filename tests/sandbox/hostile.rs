@@ -46,6 +46,7 @@ families! {
     stacks_and_traps: "Stacks and traps",
     handles_and_resources: "Handles and resources",
     floods: "Floods",
+    jobs: "Jobs",
     values_that_cross: "Values that cross",
     queries: "Queries",
     secrets: "Secrets",

@@ -52,10 +52,8 @@ async fn table(wanted: Vec<String>) {
     let mut settings = Settings::default();
     settings.cache = Some(components.path().join("cache"));
     let engine = Engine::new(settings).expect("an engine");
-    let compiler = Program {
-        path: std::env::current_exe().expect("this program"),
-        arguments: vec![COMPILES.into()],
-    };
+    let compiler =
+        Program { path: std::env::current_exe().expect("this program"), arguments: vec![COMPILES.into()] };
     let mut families = Vec::new();
     // Of all quiet times together: the slowest hundredth of a few seconds depends on what the disk was at.
     let mut before = Latencies::default();

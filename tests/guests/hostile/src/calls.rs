@@ -59,7 +59,9 @@ pub(crate) fn calls_of_addresses(_: &mut Create<Record>) -> Result {
         denied("GET", &format!("http://{host}:18080/"))?;
     }
     // Other spellings of what was granted at public addresses: no name, or not the granted one.
-    for host in ["127.1", "2130706433", "0x7f000001", "0177.0.0.1", "[::127.0.0.1]", "[0:0:0:0:0:ffff:7f00:1]"] {
+    for host in
+        ["127.1", "2130706433", "0x7f000001", "0177.0.0.1", "[::127.0.0.1]", "[0:0:0:0:0:ffff:7f00:1]"]
+    {
         let sent = HttpRequest::get(format!("http://{host}:18080/")).send();
         ensure!(sent.is_err(), "{host} was granted");
     }

@@ -9,6 +9,7 @@ use stagegate_sdk::prelude::*;
 mod boundary;
 mod calls;
 mod floods;
+mod jobs;
 mod loops;
 mod memory;
 mod outside;
@@ -79,6 +80,14 @@ plugin!(
     floods::caught_failures,
     floods::requests_in_requests,
     floods::random_bytes,
+    jobs::checkpoints,
+    jobs::checkpoint_too_large,
+    jobs::checkpoint_again_and_again,
+    jobs::progress,
+    jobs::put_off_for_ever,
+    jobs::thousands_of_jobs,
+    jobs::huge_jobs,
+    jobs::jobs_without_end,
     loops::spin,
     loops::spin_in_destructor,
     loops::spin_in_comparison,
