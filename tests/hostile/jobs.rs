@@ -1,6 +1,6 @@
 //! System jobs: what a step tells of its own without end, and jobs by the thousand.
 
-use stagegate::ErrorKind::InvalidRequest;
+use stagegate::ErrorKind::{DepthExceeded, InvalidRequest};
 
 use super::attack::{Attack, Must};
 
@@ -29,5 +29,12 @@ pub(super) const ATTACKS: &[Attack] = &[
         Must::Fail(InvalidRequest),
     )
     .queues(&["pass"]),
+    Attack::step(
+        "jobs_in_jobs",
+        "has each job queue two others; the last of them is told",
+        Must::Fail(DepthExceeded),
+    )
+    .as_job()
+    .queues(&["job_in_jobs"]),
     Attack::step("jobs_without_end", "queues jobs without end", Must::BeStopped).queues(&["pass"]),
 ];

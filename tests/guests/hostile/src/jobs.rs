@@ -75,3 +75,18 @@ pub(crate) fn jobs_without_end(ctx: &mut Create<Record>) -> Result {
         ctx.org().create(Record::new("inner").with("name", "one of many"))?;
     }
 }
+
+/// Queues two jobs, which do the same.
+#[step(PostOperation, async, background, entity = "probe")]
+pub(crate) fn jobs_in_jobs(ctx: &mut Create<Record>) -> Result {
+    for _ in 0..2 {
+        ctx.org().create(Record::new("inner").with("name", "one of many"))?;
+    }
+    Ok(())
+}
+
+/// One of those jobs.
+#[step(PostOperation, async, entity = "inner")]
+pub(crate) fn job_in_jobs(ctx: &mut Create<Record>) -> Result {
+    jobs_in_jobs(ctx)
+}

@@ -88,6 +88,8 @@ plugin!(
     jobs::thousands_of_jobs,
     jobs::huge_jobs,
     jobs::jobs_without_end,
+    jobs::jobs_in_jobs,
+    jobs::job_in_jobs,
     loops::spin,
     loops::spin_in_destructor,
     loops::spin_in_comparison,
