@@ -79,7 +79,7 @@ async fn a_rolled_back_request_leaves_no_job() {
     let log = Log::default();
     let world = World::new(|host| {
         let refuses = NativeStep::new(|_| async { Err(Fault::new("no")) });
-        let after = stagegate::StepDefinition::new("refuses", "Update", Stage::PostOperation).on("probe");
+        let after = StepDefinition::new("refuses", "Update", Stage::PostOperation).on("probe");
         let nests = NativeStep::new(|cx| async move {
             cx.create(probe("nested")).await?;
             Ok(())
