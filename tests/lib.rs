@@ -24,6 +24,7 @@ use stagegate::{
 pub mod fuzz;
 pub mod hostile;
 pub mod interposed;
+pub mod web;
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));
 

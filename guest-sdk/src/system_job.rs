@@ -106,7 +106,8 @@ impl SystemJob {
     /// [`Context::create_once`](crate::Context::create_once) does: a later run may meet the last ones again.
     ///
     /// Here a job is stopped that is paused or canceled, or whose host stops: the method then does not return, and a
-    /// later run goes on from this checkpoint.
+    /// later run goes on from this checkpoint. A step that saves without a pause is slowed down: the host has it wait, at
+    /// most for a second each time.
     ///
     /// # Errors
     /// If it has more than [`CHECKPOINT_BYTES_MAX`](Self::CHECKPOINT_BYTES_MAX) bytes, or the step is synchronous.
@@ -124,8 +125,8 @@ impl SystemJob {
         self.services.report_progress(percent.into(), &note.to_string())
     }
 
-    /// Has the step run again: if it returns `Ok`, its job is not over but waits until `moment` and runs the step with
-    /// the last checkpoint. The last call counts; a step that fails postpones nothing.
+    /// Has the step run again: if it returns `Ok`, its job is not over but waits until `moment`, at least for a second, and
+    /// runs the step with the last checkpoint. The last call counts; a step that fails postpones nothing.
     ///
     /// # Errors
     /// If the moment is outside of the years -9999 to 9999, or the step is synchronous.

@@ -3,13 +3,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use stagegate::model::fault::{DETAILS_MAX, TEXT_BYTES_MAX};
-use stagegate::{Error, ErrorKind, Response};
+use stagegate::ErrorKind;
 
+use super::compiling::Within;
 use super::component;
+use super::sites::Outside;
 use crate::GUEST_HOSTILE;
 
 /// One attack.
+#[derive(Clone, Copy)]
 pub struct Attack {
     /// Its name, and that of its step or file.
     pub name: &'static str,
@@ -21,8 +23,16 @@ pub struct Attack {
     pub must: Must,
     /// Steps of the same plugin on Create of `inner`, where the attack is in what a nested request runs.
     pub nested: &'static [&'static str],
+    /// Asynchronous steps of the same plugin on Create of `inner`: jobs that the attack queues.
+    pub queues: &'static [&'static str],
+    /// Whether its own step is an asynchronous one, and so is run as a job.
+    pub as_job: bool,
     /// A step that is run before, in a request of its own.
     pub before: Option<&'static str>,
+    /// What it may call, and what it must not, where it attacks by HTTP.
+    pub outside: Option<&'static Outside>,
+    /// The limits of the compiler, where they are not the usual ones.
+    pub within: Option<Within>,
 }
 
 /// What a hostile plugin is made of.
@@ -49,12 +59,25 @@ pub enum Must {
     Fail(ErrorKind),
     /// The request succeeds: what the guest tried was denied to it, or did nothing.
     HaveNoEffect,
+    /// Its job waits for a moment that is not now.
+    Wait,
 }
 
 impl Attack {
     /// A step of the crate.
     pub(super) const fn step(name: &'static str, tries: &'static str, must: Must) -> Self {
-        Self { name, tries, guest: Guest::Step, must, nested: &[], before: None }
+        Self {
+            name,
+            tries,
+            guest: Guest::Step,
+            must,
+            nested: &[],
+            queues: &[],
+            as_job: false,
+            before: None,
+            outside: None,
+            within: None,
+        }
     }
 
     /// A core module.
@@ -82,9 +105,29 @@ impl Attack {
         Self { nested: steps, ..self }
     }
 
+    /// With asynchronous steps on Create of `inner`.
+    pub(super) const fn queues(self, steps: &'static [&'static str]) -> Self {
+        Self { queues: steps, ..self }
+    }
+
+    /// As a background step.
+    pub(super) const fn as_job(self) -> Self {
+        Self { as_job: true, ..self }
+    }
+
     /// After a request that runs another step.
     pub(super) const fn after(self, step: &'static str) -> Self {
         Self { before: Some(step), ..self }
+    }
+
+    /// With servers outside.
+    pub(super) const fn outside(self, outside: &'static Outside) -> Self {
+        Self { outside: Some(outside), ..self }
+    }
+
+    /// Loaded by a compiler with such a limit.
+    pub(super) const fn within(self, within: Within) -> Self {
+        Self { within: Some(within), ..self }
     }
 
     /// The step of the plugin that is run.
@@ -102,41 +145,6 @@ impl Attack {
             Guest::Wider(items) => write(folder, self.name, &component::of(self.name, items)),
             Guest::Made(make) => write(folder, self.name, &make()),
         }
-    }
-
-    /// Whether a plugin that could not be loaded is what must be, and otherwise what was wrong.
-    pub fn judge_refusal(&self, error: &Error) -> Result<(), String> {
-        match self.must {
-            Must::BeRefused(because) if error.kind() == ErrorKind::InvalidPlugin => {
-                // The file's name says what it tries; what counts comes after it.
-                let (_, says) = error.message().split_once(".wasm ").unwrap_or_default();
-                if says.contains(because) { Ok(()) } else { Err(format!("{error} does not say {because:?}")) }
-            }
-            _ => Err(format!("it must be loaded and {:?}: {error:?}", self.must)),
-        }
-    }
-
-    /// Whether what came of the request is what must, and otherwise what was wrong.
-    pub fn judge(&self, outcome: &Result<Response, Error>) -> Result<(), String> {
-        let kind = outcome.as_ref().err().map(Error::kind);
-        let is_as_it_must = match self.must {
-            Must::BeRefused(_) => false,
-            Must::BeStopped => kind == Some(ErrorKind::Timeout),
-            Must::Fail(must) => kind == Some(must),
-            Must::HaveNoEffect => kind.is_none(),
-        };
-        if !is_as_it_must {
-            return Err(format!("it must {:?}, and there was {outcome:?}", self.must));
-        }
-        let Err(error) = outcome else { return Ok(()) };
-        let texts = error.details().iter().flat_map(|(name, text)| [name.as_str(), text]);
-        let diagnostic = error.diagnostic().unwrap_or_default();
-        let texts = texts.chain([error.message(), &diagnostic]);
-        let (longest, details) = (texts.map(str::len).max().unwrap_or(0), error.details().len());
-        if longest > TEXT_BYTES_MAX || details > DETAILS_MAX {
-            return Err(format!("its error has {details} details and a text of {longest} bytes"));
-        }
-        Ok(())
     }
 }
 

@@ -6,21 +6,29 @@
 
 mod attack;
 mod boundary;
+mod calls;
+mod compiling;
 pub mod component;
 mod floods;
+mod jobs;
 mod loops;
 mod memory;
+mod outcome;
 mod outside;
 mod queries;
 mod resources;
 mod scene;
 mod secrets;
 mod shapes;
+mod sites;
 mod sleeps;
 mod stacks;
 
 pub use attack::{Attack, Guest, Must};
+pub use compiling::{Within, compile_bomb, engine_for};
+pub use outcome::Outcome;
 pub use scene::{LONG, Neighbour, SHORT, Scene, folder, run};
+pub use sites::{Allowed, At, Name, Outside, Sees, Site};
 
 /// A kind of attacks.
 pub struct Family {
@@ -31,16 +39,19 @@ pub struct Family {
 }
 
 /// All of them.
-pub const FAMILIES: [Family; 11] = [
+pub const FAMILIES: [Family; 14] = [
     Family { name: "Endless loops", attacks: loops::ATTACKS },
     Family { name: "Sleeping", attacks: sleeps::ATTACKS },
     Family { name: "Memory and tables", attacks: memory::ATTACKS },
     Family { name: "Stacks and traps", attacks: stacks::ATTACKS },
     Family { name: "Handles and resources", attacks: resources::ATTACKS },
     Family { name: "Floods", attacks: floods::ATTACKS },
+    Family { name: "Jobs", attacks: jobs::ATTACKS },
     Family { name: "Values that cross", attacks: boundary::ATTACKS },
     Family { name: "Queries", attacks: queries::ATTACKS },
     Family { name: "Secrets", attacks: secrets::ATTACKS },
     Family { name: "The world outside", attacks: outside::ATTACKS },
+    Family { name: "Outgoing HTTP", attacks: calls::ATTACKS },
     Family { name: "Shapes of components", attacks: shapes::ATTACKS },
+    Family { name: "Compiling", attacks: compiling::ATTACKS },
 ];

@@ -126,13 +126,13 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack::made(
         "function_too_large",
         "has a function of 8 MB",
-        || with(&in_module(&large_function())),
+        || with(&in_module(&large_function(), 1)),
         Must::BeRefused("and 1048576 is the most that this host compiles"),
     ),
     Attack::made(
         "too_many_locals",
         "has a function of four billion locals",
-        || with(&in_module(&many_locals())),
+        || with(&in_module(&many_locals(), 1)),
         Must::BeRefused("too many locals"),
     ),
     Attack::made(
@@ -250,18 +250,23 @@ fn instances(count: usize) -> String {
     format!("(core module $m){}", "(core instance (instantiate $m))".repeat(count))
 }
 
-/// A component around a core module with one function, whose body is given.
-fn in_module(body: &[u8]) -> Vec<u8> {
+/// A component around a core module with so many functions, whose body is given.
+pub(super) fn in_module(body: &[u8], count: usize) -> Vec<u8> {
     const TYPES: u8 = 1;
     const FUNCTIONS: u8 = 3;
     const CODE: u8 = 10;
-    let mut code = vec![1];
-    leb(&mut code, body.len());
-    code.extend_from_slice(body);
+    let (mut functions, mut code) = (Vec::new(), Vec::new());
+    leb(&mut functions, count);
+    functions.resize(functions.len() + count, 0);
+    leb(&mut code, count);
+    for _ in 0..count {
+        leb(&mut code, body.len());
+        code.extend_from_slice(body);
+    }
     let module = [
         MODULE.to_vec(),
         section(TYPES, &[1, 0x60, 0, 0]),
-        section(FUNCTIONS, &[1, 0]),
+        section(FUNCTIONS, &functions),
         section(CODE, &code),
     ];
     [COMPONENT.to_vec(), section(CORE_MODULE_SECTION, &module.concat())].concat()

@@ -1,7 +1,10 @@
 //! Asynchronous steps: jobs in the transaction, run after the commit, their outcome kept.
 
 use stagegate::store::JobSelect;
-use stagegate::{Fault, ImageType, Job, JobStatus, NativeStep, Request, Stage, Value};
+use stagegate::{
+    EntityCollection, ErrorKind, Fault, ImageType, Job, JobStatus, NativeStep, Request, Stage,
+    StepDefinition, Value,
+};
 use stagegate_tests::{Database, Log, World, on_create, on_update, probe, string, text};
 
 async fn jobs(world: &World) -> Vec<Job> {
@@ -41,11 +44,42 @@ async fn a_job_runs_after_the_commit_and_keeps_its_outcome() {
 }
 
 #[tokio::test]
+async fn a_transaction_queues_so_much_and_no_more() {
+    let log = Log::default();
+    let world = World::new(|host| {
+        let shares = NativeStep::new(|cx| async move {
+            cx.set_shared_variable("large", string(&"x".repeat(1_000_000)))?;
+            Ok(())
+        });
+        let first = StepDefinition::new("shares", "CreateMultiple", Stage::PreOperation).on("probe");
+        host.native_step("p", first, shares).native_step(
+            "p",
+            on_create("follows", Stage::PostOperation).asynchronous(),
+            log.step("ran"),
+        )
+    })
+    .await;
+    let create = |count| {
+        let probes = (0..count).map(|number: u32| probe(&number.to_string())).collect();
+        world.host.execute(Request::create_multiple(EntityCollection::new("probe", probes)))
+    };
+    let error = create(100).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidRequest);
+    let said = "cannot queue a job for the step p/follows beside 67 others: their contexts would have more than 64 MiB";
+    assert!(error.message().contains(said), "{error}");
+    assert!(world.names("probe").await.is_empty() && jobs(&world).await.is_empty());
+
+    create(2).await.unwrap();
+    world.host.idle().await.unwrap();
+    assert_eq!(log.all(), ["ran", "ran"]);
+}
+
+#[tokio::test]
 async fn a_rolled_back_request_leaves_no_job() {
     let log = Log::default();
     let world = World::new(|host| {
         let refuses = NativeStep::new(|_| async { Err(Fault::new("no")) });
-        let after = stagegate::StepDefinition::new("refuses", "Update", Stage::PostOperation).on("probe");
+        let after = StepDefinition::new("refuses", "Update", Stage::PostOperation).on("probe");
         let nests = NativeStep::new(|cx| async move {
             cx.create(probe("nested")).await?;
             Ok(())

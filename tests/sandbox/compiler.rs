@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use stagegate::Stage;
 use stagegate::wasm::{Compiler, Engine, ProblemKind, Program, Settings, compile_child};
+use stagegate_tests::hostile::compile_bomb;
 use stagegate_tests::{GUEST_MISBEHAVING, GUEST_TOUCH, World, load};
 
 use super::with;
 
 /// Compiles as `stagegate compile-child` does. The harness writes to the standard output, so code goes where that was.
-fn program() -> Program {
+pub(super) fn program() -> Program {
     let line = "exec \"$0\" --exact sandbox::compiler::child --ignored --nocapture 3>&1 >/dev/null";
     let test = std::env::current_exe().unwrap().into_os_string();
     Program { path: "/bin/sh".into(), arguments: vec!["-c".into(), line.into(), test] }
@@ -35,32 +36,9 @@ fn engine_with(change: impl FnOnce(&mut Compiler)) -> Engine {
     Engine::new(settings).unwrap()
 }
 
-/// A plugin with a module that nothing uses and that is small and takes very long to compile: loops in loops, in each of
-/// which every variable may be another one.
 fn bomb(folder: &tempfile::TempDir) -> PathBuf {
-    const VARIABLES: usize = 2_000;
-    const LOOPS: usize = 2_000;
-    let mut body = "loop ".repeat(LOOPS);
-    for variable in 0..VARIABLES {
-        let next = (variable + 1) % VARIABLES;
-        body += &format!("local.get {next} local.set {variable} ");
-    }
-    for depth in 0..LOOPS {
-        body += &format!("local.get {depth} br_if 0 end ");
-    }
-    let module =
-        wat::parse_str(format!("(module (func (local {}) {body}))", "i32 ".repeat(VARIABLES))).unwrap();
-    let mut bytes = fs::read(GUEST_TOUCH).unwrap();
-    bytes.push(1);
-    let mut length = module.len();
-    while length > 0x7f {
-        bytes.push(u8::try_from(length & 0x7f).unwrap() | 0x80);
-        length >>= 7;
-    }
-    bytes.push(u8::try_from(length).unwrap());
-    bytes.extend(module);
     let path = folder.path().join("bomb.wasm");
-    fs::write(&path, bytes).unwrap();
+    fs::write(&path, compile_bomb()).unwrap();
     path
 }
 

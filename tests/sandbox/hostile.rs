@@ -7,12 +7,14 @@ use std::fmt::Write as _;
 use stagegate_tests::hostile::{FAMILIES, folder, run};
 use stagegate_tests::{PATIENCE, engine};
 
+use super::compiler::program;
+
 async fn withstands(family: &str) {
     let folder = folder();
     let family = FAMILIES.iter().find(|known| known.name == family).unwrap();
     let mut wrong = String::new();
     for attack in family.attacks {
-        let ran = tokio::time::timeout(2 * PATIENCE, run(attack, &engine(), folder.path())).await;
+        let ran = tokio::time::timeout(2 * PATIENCE, run(attack, &engine(), &program(), folder.path())).await;
         if let Err(problem) = ran.unwrap_or_else(|_elapsed| Err("it did not end".to_owned())) {
             writeln!(wrong, "{}: {problem}", attack.name).unwrap();
         }
@@ -44,9 +46,12 @@ families! {
     stacks_and_traps: "Stacks and traps",
     handles_and_resources: "Handles and resources",
     floods: "Floods",
+    jobs: "Jobs",
     values_that_cross: "Values that cross",
     queries: "Queries",
     secrets: "Secrets",
     the_world_outside: "The world outside",
+    outgoing_http: "Outgoing HTTP",
     shapes_of_components: "Shapes of components",
+    compiling: "Compiling",
 }

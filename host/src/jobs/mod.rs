@@ -8,6 +8,7 @@ mod dispatcher;
 mod lease;
 mod limits;
 mod outcome;
+mod pace;
 mod pool;
 mod run;
 mod runs;

@@ -1,11 +1,19 @@
-//! From the error of a run to what becomes of its job.
+//! From the end of a run to what becomes of its job.
 
 use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::model::job::{JobError, JobPolicy, Outcome, backoff};
+use crate::model::job::{JobError, JobPolicy, Outcome, POSTPONE_MIN, backoff};
 use crate::model::{DateTime, Error, ErrorKind, Job, OperationStatus};
+
+/// How a run that succeeded ends, where its step may have put it off.
+pub(super) fn of_success(postponed: Option<DateTime>, now: DateTime) -> Outcome {
+    match postponed {
+        None => Outcome::Succeeded,
+        Some(moment) => Outcome::Postponed(moment.max(later(now, POSTPONE_MIN))),
+    }
+}
 
 /// How a run that failed ends, and the error to keep.
 pub(super) fn of(error: &Error, job: &Job, policy: &JobPolicy, now: DateTime) -> (Outcome, Option<JobError>) {
@@ -77,5 +85,15 @@ mod tests {
             let tells = !matches!(outcome, Outcome::Succeeded | Outcome::Released);
             assert_eq!(kept.is_some(), tells, "{error:?}");
         }
+    }
+
+    #[test]
+    fn a_job_that_puts_itself_off_is_not_run_again_at_once() {
+        let (now, soonest) = (DateTime(7), DateTime(1007));
+        for (moment, expected) in [(DateTime::MIN, soonest), (now, soonest), (DateTime(1008), DateTime(1008))]
+        {
+            assert_eq!(of_success(Some(moment), now), Outcome::Postponed(expected));
+        }
+        assert_eq!(of_success(None, now), Outcome::Succeeded);
     }
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use tokio::sync::Notify;
 use tracing::Instrument as _;
 
+use super::pace::Pace;
 use super::{Settings, outcome};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::job::{Outcome, Progress, Report, Settlement};
@@ -22,6 +23,7 @@ pub(super) struct Handle {
     run: JobAttempt,
     checkpoint: Mutex<Option<Vec<u8>>>,
     postponed: Mutex<Option<DateTime>>,
+    pace: Pace,
     /// Whether the run is to end at its next checkpoint.
     stops: AtomicBool,
     /// Rung when it has come to it.
@@ -37,6 +39,7 @@ impl Handle {
             run,
             checkpoint: Mutex::new(job.checkpoint.clone()),
             postponed: Mutex::default(),
+            pace: Pace::default(),
             stops: AtomicBool::new(false),
             stopped: Notify::new(),
             suspect: AtomicBool::new(job.crash_count > 0),
@@ -53,8 +56,11 @@ impl Handle {
     }
 
     async fn report(&self, report: Report) -> Result<Option<JobStatus>> {
-        let now = self.pipeline.clock.now();
-        self.pipeline.store.report_job(self.run, report, now).await
+        let report = async {
+            let now = self.pipeline.clock.now();
+            self.pipeline.store.report_job(self.run, report, now).await
+        };
+        self.pace.keep(report).await
     }
 
     /// The run is over here: whoever awaits this is dropped.
@@ -147,7 +153,7 @@ async fn attempt(
     let (outcome, error) = match &run.result {
         Ok(()) => {
             let postponed = *handle.postponed.lock().unwrap_or_else(PoisonError::into_inner);
-            (postponed.map_or(Outcome::Succeeded, Outcome::Postponed), None)
+            (outcome::of_success(postponed, pipeline.clock.now()), None)
         }
         Err(error) => {
             tracing::warn!(%error, "an asynchronous step failed");

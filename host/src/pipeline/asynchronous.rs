@@ -97,10 +97,11 @@ impl Pipeline {
                 }
                 Choice::Run(step) => {
                     let job = self.job_of(&step, &execution.context)?;
+                    let id = job.id;
+                    scope.queue(job)?;
                     if let Some(record) = &execution.record {
-                        record.event(Event::Queued { job: job.id, step: step.key.clone() });
+                        record.event(Event::Queued { job: id, step: step.key.clone() });
                     }
-                    scope.queue(job);
                 }
             }
         }

@@ -74,7 +74,7 @@ impl Pipeline {
         }
         let id = job.id;
         match &origin.scope {
-            Some(scope) => scope.queue(job),
+            Some(scope) => scope.queue(job)?,
             None => self.enqueue(job).await?,
         }
         Ok(id)
@@ -144,11 +144,11 @@ impl Pipeline {
         let key = format!("{} {}", job.step, rest.parent());
         job.order_key = Some(key.clone());
         job.unique_key = Some(key);
-        let id = job.id;
+        let (id, step) = (job.id, job.step.clone());
+        scope.queue(job)?;
         if let Some(record) = &execution.record {
-            record.event(Event::Queued { job: id, step: job.step.clone() });
+            record.event(Event::Queued { job: id, step });
         }
-        scope.queue(job);
         Ok(Some(id))
     }
 

@@ -371,7 +371,8 @@ impl StepContext {
         self.finish(self.execution(|execution| execution.report_progress(progress))).await
     }
 
-    /// Has the job of an asynchronous step run again at that moment, with the last checkpoint, if the step succeeds.
+    /// Has the job of an asynchronous step run again at that moment, with the last checkpoint, if the step succeeds; at the
+    /// soonest after [`POSTPONE_MIN`](crate::model::job::POSTPONE_MIN).
     pub fn postpone_until(&self, moment: DateTime) -> Result<()> {
         self.remember(self.execution(|execution| execution.postpone_until(moment)))
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::step::StepKey;
@@ -10,12 +10,17 @@ use crate::model::{EntityReference, Job};
 use crate::pipeline::gauge::Counted;
 use crate::store::Transaction;
 
+/// Bytes of the contexts of all jobs that a transaction queues. Each job has its own, shared variables included, and they are
+/// in memory until the commit, which writes all of them while others wait: without a bound, five thousand records and a
+/// MiB of shared variables would be 5 GiB. With it, as many records have 13 KiB for each job.
+pub const QUEUED_BYTES_MAX: usize = 64 << 20;
+
 /// What all executions of one transaction share.
 pub struct Scope {
     /// The open transaction.
     pub transaction: Arc<dyn Transaction>,
     /// Effects as data: the jobs that exist if it commits.
-    jobs: Mutex<Vec<Job>>,
+    jobs: Mutex<Jobs>,
     fate: Arc<Fate>,
     /// The records whose Delete has begun: a cascade that comes back to one of them ends there.
     deleting: Mutex<BTreeSet<EntityReference>>,
@@ -23,6 +28,13 @@ pub struct Scope {
     controls: AtomicBool,
     /// Among the open transactions, until nobody has a part in this one any more.
     _counted: Counted,
+}
+
+/// Jobs, and the bytes of their contexts.
+#[derive(Default)]
+struct Jobs {
+    queued: Vec<Job>,
+    bytes: usize,
 }
 
 /// What is to be known of a transaction when it is over.
@@ -85,14 +97,35 @@ impl Scope {
         }
     }
 
-    /// Notes a job to be written at the end.
-    pub fn queue(&self, job: Job) {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).push(job);
+    /// Notes a job to be written at the end. Fails with [`ErrorKind::InvalidRequest`] if all of them have more than
+    /// [`QUEUED_BYTES_MAX`]; then this one is not there.
+    pub fn queue(&self, job: Job) -> Result<()> {
+        let mut jobs = self.jobs();
+        let bytes = jobs.bytes.saturating_add(job.context.len());
+        if bytes > QUEUED_BYTES_MAX {
+            let (count, most) = (jobs.queued.len(), QUEUED_BYTES_MAX >> 20);
+            return Err(Error::new(
+                ErrorKind::InvalidRequest,
+                format!(
+                    "the transaction cannot queue a job for the step {} beside {count} others: their contexts would have \
+                     more than {most} MiB; write fewer records at once, or keep what is large out of shared variables and \
+                     parameters",
+                    job.step
+                ),
+            ));
+        }
+        jobs.bytes = bytes;
+        jobs.queued.push(job);
+        Ok(())
     }
 
     /// The jobs noted so far.
     pub fn take_jobs(&self) -> Vec<Job> {
-        std::mem::take(&mut *self.jobs.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.jobs()).queued
+    }
+
+    fn jobs(&self) -> MutexGuard<'_, Jobs> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes that a system job is written.

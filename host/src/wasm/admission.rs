@@ -3,13 +3,14 @@
 
 mod bounds;
 mod contract;
+mod file;
 mod problem;
 mod provenance;
 mod report;
 mod resources;
+mod scan;
 mod shape;
 
-use std::io::Read;
 use std::path::Path;
 
 use serde::Serialize;
@@ -19,14 +20,13 @@ use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::step::Declaration;
 
 pub use bounds::Complexity;
+pub(super) use file::read;
 pub(super) use problem::refusal;
 pub use problem::{Problem, ProblemKind};
 pub use provenance::{Package, Provenance, Tool};
 pub use report::{Admission, CheckedStep, Compilation, Validity};
 pub use resources::Resources;
 
-/// Bytes of a component at most: well above the largest that embed a language's runtime (20 MB).
-const COMPONENT_BYTES_MAX: u64 = 64 << 20;
 /// Components and modules inside one another at most. Tools nest them two or three deep; the time to check grows with the
 /// square of the depth.
 const NESTING_MAX: usize = 32;
@@ -100,31 +100,6 @@ impl Inspection {
 /// Fails with [`ErrorKind::InvalidPlugin`] if the file is no component.
 pub fn inspect(path: &Path) -> Result<Inspection> {
     examine(path, &read(path)?)
-}
-
-/// Reads a component, if its size is one that a plugin may have.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
-    let unreadable = |error| refused(path, &format!("cannot be read: {error}")).with_source(error);
-    let metadata = std::fs::metadata(path).map_err(|error| {
-        refused(path, &format!("cannot be read: {error}; name a .wasm component")).with_source(error)
-    })?;
-    if !metadata.is_file() {
-        return Err(refused(path, "is not a file; name a .wasm component"));
-    }
-    if metadata.len() > COMPONENT_BYTES_MAX && begins_like_wasm(path) {
-        let (size, most) = (metadata.len() >> 20, COMPONENT_BYTES_MAX >> 20);
-        return Err(refused(path, &format!("has {size} MiB; a plugin has {most} MiB at most, so strip it")));
-    }
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    // The file may have grown since; and of one that is no component, the first bytes are enough to say so.
-    file.take(COMPONENT_BYTES_MAX).read_to_end(&mut bytes).map_err(unreadable)?;
-    Ok(bytes)
-}
-
-fn begins_like_wasm(path: &Path) -> bool {
-    let mut magic = [0; 4];
-    std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == *MAGIC
 }
 
 /// Looks through a component's bytes.

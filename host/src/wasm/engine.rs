@@ -155,7 +155,8 @@ impl Engine {
 
     /// Loads a component as a plugin, and says all that there is to say about it, also where it is refused.
     ///
-    /// Fails only where there is nothing to judge: the file cannot be read, or is no component.
+    /// Fails only where there is nothing to judge: the file cannot be read, is no component, or has a function that is too
+    /// large, which is found before the rest of the file is read.
     pub async fn admit(&self, path: impl AsRef<Path>) -> Result<Admitted> {
         Plugin::admit(self, path.as_ref()).await
     }

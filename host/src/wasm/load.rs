@@ -20,11 +20,16 @@ use crate::wasm::v0_1::WorldPre;
 /// What there is of a plugin before its declaration is known.
 pub(super) struct Prepared {
     pub(super) path: PathBuf,
-    pub(super) hash: Arc<str>,
     pub(super) component_bytes: u64,
     pub(super) admission: Admission,
     /// None if it is refused.
-    pub(super) world: Option<WorldPre<State>>,
+    pub(super) linked: Option<Linked>,
+}
+
+/// A component that can run.
+pub(super) struct Linked {
+    pub(super) world: WorldPre<State>,
+    pub(super) hash: Arc<str>,
 }
 
 /// All that blocks: reads, judges, compiles and links.
@@ -33,15 +38,17 @@ pub(super) fn prepare(engine: &Engine, path: PathBuf) -> Result<Prepared> {
     let inspection = admission::examine(&path, &bytes)?;
     let mut admission = Admission::of(inspection, engine.settings());
     admission.judge_signature(&engine.settings().trust, &path, &bytes);
-    let hash = Sha256::digest(&bytes).into();
+    let component_bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     if admission.is_refused() {
         // It is not compiled, so nothing is lost by looking at all of it.
         admission.judge_contract(&bytes);
+        return Ok(Prepared { path, component_bytes, admission, linked: None });
     }
-    let world = obtain(engine, &bytes, &hash, &mut admission)
-        .and_then(|component| link(engine, &component, &bytes, &mut admission));
-    let component_bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    Ok(Prepared { path, hash: hex(&hash).into(), component_bytes, admission, world })
+    let hash = Sha256::digest(&bytes).into();
+    let linked = obtain(engine, &bytes, &hash, &mut admission)
+        .and_then(|component| link(engine, &component, &bytes, &mut admission))
+        .map(|world| Linked { world, hash: hex(&hash).into() });
+    Ok(Prepared { path, component_bytes, admission, linked })
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -85,9 +92,6 @@ fn link(
 
 /// The compiled component: out of the cache, or compiled now, one at a time. None if it is refused.
 fn obtain(engine: &Engine, bytes: &[u8], hash: &[u8; 32], admission: &mut Admission) -> Option<Component> {
-    if admission.is_refused() {
-        return None;
-    }
     let started = Instant::now();
     let cache = engine.cache.as_deref().map(|cache| (cache, cache.name(&engine.wasmtime, hash)));
     let mut damaged_entry = None;

@@ -17,7 +17,7 @@ use crate::wasm::core_dump::CoreDumps;
 use crate::wasm::engine::Engine;
 use crate::wasm::granted::Granted;
 use crate::wasm::limits::Limits;
-use crate::wasm::load::{Prepared, prepare};
+use crate::wasm::load::{Linked, Prepared, prepare};
 use crate::wasm::profile::Profiler;
 use crate::wasm::run::{Run, State, declare};
 use crate::wasm::v0_1::WorldPre;
@@ -118,8 +118,8 @@ impl Plugin {
         let limits = engine.settings().limits.clone();
         let mut declaration = prepared.admission.inspection.declaration.clone();
         let declared_by = if declaration.is_some() { DeclaredBy::Section } else { DeclaredBy::Function };
-        if let (None, Some(world)) = (&declaration, &prepared.world) {
-            match declare(world, &limits, DECLARE_TIME).await {
+        if let (None, Some(linked)) = (&declaration, &prepared.linked) {
+            match declare(&linked.world, &limits, DECLARE_TIME).await {
                 Ok(declared) => {
                     prepared.admission.judge_steps(&declared);
                     declaration = Some(declared);
@@ -135,8 +135,10 @@ impl Plugin {
                 }
             }
         }
-        let Prepared { path, hash, component_bytes, admission, world } = prepared;
-        let (Some(world), Some(declaration), false) = (world, declaration, admission.is_refused()) else {
+        let Prepared { path, component_bytes, admission, linked } = prepared;
+        let (Some(Linked { world, hash }), Some(declaration), false) =
+            (linked, declaration, admission.is_refused())
+        else {
             let plugin = Err(admission::refusal(&path, &admission.problems));
             return Ok(Admitted { admission, plugin });
         };

@@ -12,12 +12,13 @@ mod load;
 mod report;
 
 use std::path::Path;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use load::Latencies;
 use report::Row;
-use stagegate::wasm::{Engine, Settings};
-use stagegate_tests::hostile::{Attack, FAMILIES, Scene, folder};
+use stagegate::wasm::{Engine, Program, Settings, compile_child};
+use stagegate_tests::hostile::{Attack, FAMILIES, Scene, engine_for, folder};
 
 /// How long the good requests run beside each attack, and before each family.
 const WARM_UP: Duration = Duration::from_millis(500);
@@ -26,11 +27,24 @@ const BEFORE: Duration = Duration::from_secs(4);
 /// How often an attack is measured beside which a neighbour seems to be slow: the machine may have been at something else.
 const TIMES: usize = 3;
 
-#[tokio::main]
-async fn main() {
+/// With this alone behind it, it compiles one component for the engine of an attack on the compiler.
+const COMPILES: &str = "compile-child";
+
+fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
+    if wanted == [COMPILES] {
+        return match compile_child(std::io::stdin().lock(), std::io::stdout()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::from(2)
+            }
+        };
+    }
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     // A task like any other, on the workers that serve the neighbour: `main` would have a thread of its own.
-    tokio::spawn(table(wanted)).await.expect("the table");
+    runtime.block_on(async { tokio::spawn(table(wanted)).await.expect("the table") });
+    ExitCode::SUCCESS
 }
 
 async fn table(wanted: Vec<String>) {
@@ -38,6 +52,8 @@ async fn table(wanted: Vec<String>) {
     let mut settings = Settings::default();
     settings.cache = Some(components.path().join("cache"));
     let engine = Engine::new(settings).expect("an engine");
+    let compiler =
+        Program { path: std::env::current_exe().expect("this program"), arguments: vec![COMPILES.into()] };
     let mut families = Vec::new();
     // Of all quiet times together: the slowest hundredth of a few seconds depends on what the disk was at.
     let mut before = Latencies::default();
@@ -52,10 +68,11 @@ async fn table(wanted: Vec<String>) {
         before.add(load::beside(&quiet, BEFORE, std::future::pending()).await);
         let mut rows = Vec::new();
         for attack in attacks {
-            let mut row = measure(attack, &engine, components.path()).await;
+            let loads = engine_for(attack, &engine, &compiler);
+            let mut row = measure(attack, &loads, components.path()).await;
             for _ in 1..TIMES {
                 if row.misses(&before) {
-                    row.add(measure(attack, &engine, components.path()).await);
+                    row.add(measure(attack, &loads, components.path()).await);
                 }
             }
             eprintln!("{}", report::line(&row, &before));
@@ -94,7 +111,7 @@ async fn measure<'a>(attack: &'a Attack, engine: &Engine, components: &Path) -> 
                     let began = Instant::now();
                     let outcome = scene.strike().await;
                     ends.push(began.elapsed());
-                    note(&mut problem, attack.judge(&outcome));
+                    note(&mut problem, scene.judge(attack, &outcome));
                 }
             };
             load::beside(&scene, BESIDE, attacks).await

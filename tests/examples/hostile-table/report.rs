@@ -34,6 +34,7 @@ impl Row<'_> {
             Must::BeStopped => "stopped at the deadline".to_owned(),
             Must::Fail(kind) => format!("fails: {}", kind.name()),
             Must::HaveNoEffect => "no effect".to_owned(),
+            Must::Wait => "waits, as long as it must".to_owned(),
         };
         match &self.problem {
             None => outcome,

@@ -8,9 +8,9 @@ use stagegate::store::Store;
 use stagegate::store::sqlite::{Options, SqliteStore};
 use stagegate::{Error, ErrorKind, Request, Stage};
 use stagegate_tests::interposed::{Interposed, Moment};
+use stagegate_tests::web::{Answer, Names, Server, response};
 use stagegate_tests::{GUEST_CAPABILITIES, PATIENCE, World, load, probe, string};
 
-use super::server::{Answer, Names, Server, response};
 use super::{API, PLUGIN, api, hello, rule, told, with, world};
 
 /// A world that calls this server. Its guests have room for the largest response that there may be.

@@ -1,16 +1,17 @@
 //! Outgoing HTTP: what is granted reaches its server, and nothing else leaves the host.
 
 mod bounds;
-mod server;
+mod certificates;
 
 use std::net::IpAddr;
 
 use stagegate::model::capability::{Grants, HttpGrant, HttpRule};
 use stagegate::{Request, Stage};
+use stagegate_tests::web::{Answer, Names, Server, response};
 use stagegate_tests::{GUEST_CAPABILITIES, World, load, probe, string, text};
 
 use super::with;
-use server::{Answer, Names, Server, certificate, response};
+use certificates::certificate;
 
 const PLUGIN: &str = "guest-capabilities";
 const API: &str = "http://api.stagegate.test:18080";

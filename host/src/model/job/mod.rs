@@ -31,6 +31,9 @@ pub use status::{JobKind, JobState, JobStatus, Suspension};
 pub const CHECKPOINT_BYTES_MAX: usize = 1 << 20;
 /// The bytes of a progress note at most: it is for one line of a list.
 pub const NOTE_BYTES_MAX: usize = 1000;
+/// How soon a job is run again that its step has put off, at the soonest: a step that does so each time and asks for no
+/// time in between would be a loop, of a place and of commits, for as long as there is a host.
+pub const POSTPONE_MIN: Duration = Duration::from_secs(1);
 /// How often the host may die under a job: after that the job waits for somebody to look, since it may be the cause.
 pub const CRASHES_MAX: u32 = 3;
 

@@ -36,7 +36,7 @@ pub struct Complexity {
 }
 
 impl Complexity {
-    /// What is too much.
+    /// What is too much. A function that is too large is found before, while the file is read.
     pub(super) fn problems(&self, resources: &Resources) -> Vec<Problem> {
         let bounds = [
             (
@@ -45,7 +45,6 @@ impl Complexity {
                 "functions",
                 "remove what is not used (`wasm-opt`, link-time optimization)",
             ),
-            (self.largest_function_bytes, FUNCTION_BYTES_MAX, "bytes in one function", "split the function"),
             (self.types, TYPES_MAX, "types", "remove what is not used"),
             (self.nesting, NESTING_MAX, "levels of nested components", "compose it of fewer"),
             (

@@ -7,7 +7,9 @@
 use stagegate_sdk::prelude::*;
 
 mod boundary;
+mod calls;
 mod floods;
+mod jobs;
 mod loops;
 mod memory;
 mod outside;
@@ -57,6 +59,19 @@ plugin!(
     boundary::batches_in_batches,
     boundary::thousands_of_variables,
     boundary::huge_variables,
+    calls::calls_not_granted,
+    calls::calls_of_addresses,
+    calls::calls_of_names,
+    calls::calls_by_redirect,
+    calls::calls_by_rebinding,
+    calls::requests_in_headers,
+    calls::response_without_end,
+    calls::head_without_end,
+    calls::response_in_drops,
+    calls::call_without_answer,
+    calls::calls_without_end,
+    calls::calls_left_open,
+    calls::calls_at_once,
     floods::host_calls,
     floods::traces,
     floods::output,
@@ -65,6 +80,16 @@ plugin!(
     floods::caught_failures,
     floods::requests_in_requests,
     floods::random_bytes,
+    jobs::checkpoints,
+    jobs::checkpoint_too_large,
+    jobs::checkpoint_again_and_again,
+    jobs::progress,
+    jobs::put_off_for_ever,
+    jobs::thousands_of_jobs,
+    jobs::huge_jobs,
+    jobs::jobs_without_end,
+    jobs::jobs_in_jobs,
+    jobs::job_in_jobs,
     loops::spin,
     loops::spin_in_destructor,
     loops::spin_in_comparison,
@@ -118,4 +143,13 @@ plugin!(
     stacks::recurse_through_requests,
     stacks::recurse_at_every_depth,
     stacks::call_from_the_bottom,
+    // Granted by the rows of `calls` alone.
+    asks(
+        http(GET, "http://*.stagegate.test:18080"),
+        http(GET, "http://127.0.0.1:18080"),
+        http(GET, "http://10.0.0.1:18080"),
+        http(GET, "http://169.254.169.254:18080"),
+        http(GET, "http://[::1]:18080"),
+        http(GET, "http://[::ffff:127.0.0.1]:18080"),
+    )
 );
