@@ -1,7 +1,7 @@
 //! What an operator grants.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
@@ -181,8 +181,9 @@ impl Grants {
     }
 
     /// These, with the paths of files as seen from a folder.
+    #[cfg(feature = "cli")]
     #[must_use]
-    pub(crate) fn seen_from(mut self, folder: &Path) -> Self {
+    pub(crate) fn seen_from(mut self, folder: &std::path::Path) -> Self {
         let authorities = self.http.iter_mut().flatten().filter_map(|grant| grant.authorities.as_mut());
         let secrets = self.secrets.iter_mut().flat_map(BTreeMap::values_mut);
         let secrets = secrets.filter_map(|source| match source {

@@ -24,6 +24,7 @@ use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::step::StepKey;
 
 pub use diff::{Diff, FieldChange, SecretChange, StepDiff, Update, diff};
+#[cfg(feature = "cli")]
 pub(crate) use grants::excess;
 pub use grants::granted;
 pub use lint::{Lint, Rule, lints};

@@ -112,9 +112,9 @@ CREATE TABLE system_job (
     stopping       uuid GENERATED ALWAYS AS (CASE WHEN status IN (21, 22) THEN worker_id END) STORED
 ) WITH (
     -- A claim takes whole pages of jobs at once, and the indexes stay as they are only where every one of them finds room
-    -- on its page for what it becomes. And dead entries at the head of the index of what is ready are what slows claims
-    -- down, so they are to go early.
-    fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0
+    -- on its page for what it becomes, a sixth larger at most. And dead entries at the head of the index of what is ready are
+    -- what slows claims down, so they are to go early.
+    fillfactor = 45, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0
 );
 
 CREATE UNIQUE INDEX system_job_sequence ON system_job (sequence ASC);
