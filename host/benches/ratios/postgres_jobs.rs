@@ -30,9 +30,10 @@ const BULK: usize = 500;
 /// Jobs of a claim, of the statements alone.
 const BATCH: i64 = 100;
 
-const CLAIM: &str = "UPDATE system_job AS job SET state = 2, status = 20, attempt = attempt + 1, worker_id = $1,
+const CLAIM: &str = "UPDATE system_job AS job SET status = 20, attempt = attempt + 1, worker_id = $1,
          host = 'floor', started_on = $2, modified_on = $2, version = version + 1
-     FROM (SELECT sequence FROM system_job WHERE state = 0 AND NOT blocked AND crash_count = 0
+     FROM (SELECT sequence FROM system_job
+         WHERE state = 0 AND NOT blocked AND crash_count = 0 AND worker_id IS NULL
          ORDER BY plugin, step, priority, run_at, sequence LIMIT $3 FOR UPDATE SKIP LOCKED) AS claimed
      WHERE job.sequence = claimed.sequence
      RETURNING id, attempt, context, status, run_at, plugin, step, message, entity, record_id, owner_id, correlation_id,
@@ -42,7 +43,7 @@ const SETTLE: &str =
     "UPDATE system_job AS job SET state = 3, status = 30, completed_on = $4, modified_on = $4,
          worker_id = NULL, execution_us = execution_us + 1, version = version + 1
      FROM unnest($1::uuid[], $2::int8[]) AS done (id, attempt)
-     WHERE job.id = done.id AND job.attempt = done.attempt AND job.worker_id = $3 AND job.state = 2";
+     WHERE job.id = done.id AND job.attempt = done.attempt AND job.worker_id = $3";
 
 pub(crate) fn measure(effort: Effort, report: &mut Report, runtime: &Runtime, server: &Server) {
     for commit in ["on", "off"] {
@@ -121,10 +122,16 @@ impl<'a> Queue<'a> {
 
     /// Puts the jobs back to where they were.
     async fn reset(&self) {
-        let script = "TRUNCATE system_job; TRUNCATE worker;
-             INSERT INTO system_job OVERRIDING SYSTEM VALUE SELECT * FROM template_job";
         let client = self.client().await;
-        client.batch_execute(script).await.unwrap();
+        // All but those that the server makes.
+        let columns = "SELECT string_agg(column_name::text, ', ') FROM information_schema.columns
+             WHERE table_schema = current_schema() AND table_name = 'system_job' AND is_generated = 'NEVER'";
+        let columns: String = client.query_one(columns, &[]).await.unwrap().get(0);
+        let script = format!(
+            "TRUNCATE system_job; TRUNCATE worker;
+             INSERT INTO system_job ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM template_job"
+        );
+        client.batch_execute(&script).await.unwrap();
         client.batch_execute("VACUUM ANALYZE system_job").await.unwrap();
         client.batch_execute("CHECKPOINT").await.ok();
     }
