@@ -45,7 +45,8 @@ const BY_CORRELATION: &str =
 const COUNTS: &str = "SELECT plugin, step, status, suspension, count(*), min(created_on) FROM system_job
      GROUP BY plugin, step, status, suspension ORDER BY plugin, step, status, suspension NULLS FIRST";
 
-/// A step is paused by its name or with its whole plugin.
+/// A step is paused by its name or with its whole plugin. Jobs that are ready are in one of two indexes, by whether a host has
+/// died under them: each is asked for itself.
 const IDLE: &str = "SELECT NOT EXISTS (
          SELECT 1 FROM system_job
          WHERE sequence = ANY(ARRAY(SELECT unnest(held) FROM worker)) AND worker_id IS NOT NULL)
