@@ -2,10 +2,11 @@
 
 use stagegate::store::JobSelect;
 use stagegate::{
-    EntityCollection, ErrorKind, Fault, ImageType, Job, JobStatus, NativeStep, Request, Stage,
-    StepDefinition, Value,
+    DateTime, Decimal, EntityCollection, EntityReference, ErrorKind, Fault, ImageType, Job, JobStatus,
+    NativeStep, Request, Stage, StepDefinition, Value,
 };
 use stagegate_tests::{Database, Log, World, on_create, on_update, probe, string, text};
+use uuid::Uuid;
 
 async fn jobs(world: &World) -> Vec<Job> {
     world.host.jobs(JobSelect::Newest(100)).await.unwrap()
@@ -152,12 +153,68 @@ async fn a_job_has_the_context_of_when_it_was_queued() {
 }
 
 #[tokio::test]
+async fn a_job_has_values_of_every_type_as_they_were() {
+    let id = Uuid::from_u128(1 << 127);
+    let values = [
+        Value::Null,
+        Value::Boolean(false),
+        Value::Integer(i32::MIN),
+        Value::BigInteger(i64::MAX),
+        Value::Double(f64::MIN_POSITIVE),
+        Value::Double(-1e300),
+        Value::Decimal(Decimal::MAX),
+        Value::Money("-0.0001".parse().unwrap()),
+        string(""),
+        string("\0 \u{10FFFF} \" \\"),
+        Value::DateTime(DateTime::MIN),
+        Value::DateTime(DateTime(-1)),
+        Value::UniqueIdentifier(id),
+        Value::Choice(-1),
+        Value::Choices(vec![3, i32::MAX]),
+        Value::EntityReference(EntityReference::new("probe", id)),
+    ];
+    let (shared, expected) = (values.clone(), values.clone());
+    let log = Log::default();
+    let seen = log.clone();
+    let world = World::new(|host| {
+        let shares = NativeStep::new(move |cx| {
+            let shared = shared.clone();
+            async move {
+                for (number, value) in shared.into_iter().enumerate() {
+                    cx.set_shared_variable(number.to_string(), value)?;
+                }
+                Ok(())
+            }
+        });
+        let follows = NativeStep::new(move |cx| {
+            let (seen, expected) = (seen.clone(), expected.clone());
+            async move {
+                for (number, value) in expected.into_iter().enumerate() {
+                    let found = cx.shared_variable(&number.to_string())?;
+                    seen.note(format!("{} {value}", found == Some(value.clone())));
+                }
+                Ok(())
+            }
+        });
+        host.native_step("p", on_create("shares", Stage::PreOperation), shares).native_step(
+            "p",
+            on_create("follows", Stage::PostOperation).asynchronous(),
+            follows,
+        )
+    })
+    .await;
+    world.create("a").await.unwrap();
+    world.host.idle().await.unwrap();
+    assert_eq!(log.all(), values.map(|value| format!("true {value}")));
+}
+
+#[tokio::test]
 async fn requests_of_an_asynchronous_step_are_transactions_of_their_own() {
     let world = World::new(|host| {
         let follows = NativeStep::new(|cx| async move {
             assert_eq!(cx.depth()?, 1);
             cx.create(stagegate::Entity::new("inner").with("name", string("kept"))).await?;
-            let missing = stagegate::EntityReference::new("inner", uuid::Uuid::from_u128(1));
+            let missing = EntityReference::new("inner", Uuid::from_u128(1));
             cx.delete(missing).await.unwrap_err();
             cx.create(stagegate::Entity::new("inner").with("name", string("kept too"))).await?;
             Err(Fault::new("and then it fails"))

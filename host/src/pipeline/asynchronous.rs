@@ -109,7 +109,6 @@ impl Pipeline {
     }
 
     fn job_of(&self, step: &Step, context: &Context) -> Result<Job> {
-        let snapshot = Context { mode: Mode::Asynchronous, is_in_transaction: false, ..context.clone() };
         let mut job = Job::new(Uuid::now_v7(), step.key.clone(), self.clock.now());
         job.plugin_hash = step.runner.content_hash().map(ToString::to_string);
         job.message.clone_from(&context.message);
@@ -127,7 +126,7 @@ impl Pipeline {
         job.unique_key = policy.unique.then(key);
         job.priority = policy.priority;
         job.auto_delete = policy.auto_delete;
-        job.context = serde_json::to_vec(&snapshot).map_err(|error| {
+        job.context = rmp_serde::to_vec_named(&context.to_snapshot()).map_err(|error| {
             Error::new(ErrorKind::Internal, format!("cannot write the context of a job of step {}", step.key))
                 .with_source(error)
         })?;
@@ -146,10 +145,11 @@ impl Pipeline {
                 ),
             )
         })?;
-        let mut context: Context = serde_json::from_slice(&job.context).map_err(|error| {
+        let snapshot = rmp_serde::from_slice(&job.context).map_err(|error| {
             let problem = format!("the context of system job {} (step {}) is not readable", job.id, job.step);
             Error::new(ErrorKind::Internal, problem).with_source(error)
         })?;
+        let mut context = Context::of_snapshot(snapshot);
         context.operation = Some(OperationContext { id: job.id, created_on: job.created_on });
         let schema = self.store.schema();
         let operation = message::find(&schema, &context.message)?;

@@ -58,8 +58,10 @@ pub struct Context {
     #[serde(default, skip_serializing_if = "Uuid::is_nil")]
     pub initiating_user: Uuid,
     /// The same for everything that one request leads to.
+    #[serde(default, skip_serializing_if = "Uuid::is_nil")]
     pub correlation_id: Uuid,
     /// When the first request of the correlation arrived.
+    #[serde(default, skip_serializing_if = "is_unset")]
     pub correlated_since: DateTime,
     /// How many levels of a cascade are between this request and the step, or the caller from outside, that began it; 0
     /// for a request that they issued.
@@ -107,6 +109,11 @@ fn is_zero(number: &u32) -> bool {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_unset(moment: &DateTime) -> bool {
+    *moment == DateTime::default()
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
 fn is_false(flag: &bool) -> bool {
     !flag
 }
@@ -139,6 +146,33 @@ impl Context {
             parent: self.parent.clone(),
             ..*self
         }
+    }
+
+    /// The context as a job of an asynchronous step keeps it. Its ancestors are of the same correlation, which is written
+    /// once.
+    pub(crate) fn to_snapshot(&self) -> Self {
+        fn lean(ancestor: &Context) -> Arc<Context> {
+            Arc::new(Context {
+                correlation_id: Uuid::nil(),
+                correlated_since: DateTime::default(),
+                parent: ancestor.parent.as_deref().map(lean),
+                ..ancestor.to_parent()
+            })
+        }
+        let parent = self.parent.as_deref().map(lean);
+        Self { mode: Mode::Asynchronous, is_in_transaction: false, parent, ..self.clone() }
+    }
+
+    /// The context that such a snapshot is of.
+    pub(crate) fn of_snapshot(mut snapshot: Self) -> Self {
+        let mut ancestor = &mut snapshot.parent;
+        while let Some(context) = ancestor {
+            let context = Arc::make_mut(context);
+            context.correlation_id = snapshot.correlation_id;
+            context.correlated_since = snapshot.correlated_since;
+            ancestor = &mut context.parent;
+        }
+        snapshot
     }
 
     /// The context `level` steps up: 1 is the parent.
@@ -572,5 +606,56 @@ impl Execution {
         }
         Arc::make_mut(&mut self.context.shared).insert(name, value);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context(depth: u32, parent: Option<Context>) -> Context {
+        Context {
+            message: Message::CREATE.to_owned(),
+            stage: Stage::PostOperation,
+            mode: Mode::Synchronous,
+            depth,
+            entity: None,
+            record: None,
+            secondary_entity: None,
+            user: Uuid::nil(),
+            initiating_user: Uuid::nil(),
+            correlation_id: Uuid::from_u128(7),
+            correlated_since: DateTime(5),
+            cascade: 0,
+            request_id: Uuid::from_u128(depth.into()),
+            operation: None,
+            is_in_transaction: true,
+            input: Parameters::new(),
+            output: Parameters::new(),
+            shared: Arc::default(),
+            pre_images: Vec::new(),
+            post_images: Vec::new(),
+            children: BTreeMap::new(),
+            parent: parent.map(Arc::new),
+        }
+    }
+
+    #[test]
+    fn a_snapshot_has_the_correlation_once_and_gives_it_back_to_every_ancestor() {
+        let nested = context(3, Some(context(2, Some(context(1, None)))));
+        let written = rmp_serde::to_vec_named(&nested.to_snapshot()).unwrap();
+        let names = written.windows(14).filter(|bytes| bytes == b"correlation_id");
+        assert_eq!(names.count(), 1);
+        let read = Context::of_snapshot(rmp_serde::from_slice(&written).unwrap());
+        assert_eq!((read.mode, read.is_in_transaction), (Mode::Asynchronous, false));
+        for level in 0..3 {
+            let (then, now) = (nested.ancestor(level).unwrap(), read.ancestor(level).unwrap());
+            assert_eq!(
+                (now.correlation_id, now.correlated_since),
+                (then.correlation_id, then.correlated_since)
+            );
+            assert_eq!((now.request_id, now.depth), (then.request_id, then.depth));
+        }
+        assert!(read.ancestor(3).is_none());
     }
 }

@@ -244,7 +244,7 @@ fn unchanged(rest: &Rest, left: usize) -> Error {
 }
 
 fn work<T: DeserializeOwned>(job: &Job) -> Result<T> {
-    serde_json::from_slice(&job.context).map_err(|error| {
+    rmp_serde::from_slice(&job.context).map_err(|error| {
         let problem = format!("what the system job {} ({}) works with is not readable", job.id, job.step);
         Error::new(ErrorKind::Internal, problem).with_source(error)
     })

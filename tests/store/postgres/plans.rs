@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use stagegate::Job;
 use stagegate::model::job::{Control, Outcome};
 use stagegate::store::{Exchange, JobFilter, JobSelect, Store};
 use stagegate_tests::postgres::{Server, TestDatabase};
@@ -67,6 +68,44 @@ async fn a_claim_writes_to_no_index() {
     close(&server, store).await;
     assert_eq!(count(&server, "n_tup_upd").await, 300);
     assert_eq!(count(&server, "n_tup_hot_upd").await, 300);
+}
+
+/// Others find a dead host's jobs by this, and every claim writes it anew.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(
+    not(postgres),
+    ignore = "no PostgreSQL: apt-get install postgresql, or set STAGEGATE_TEST_POSTGRES"
+)]
+async fn a_worker_is_noted_to_hold_what_it_holds() {
+    let server = Server::shared().database();
+    let database = on(server.url(), server.url(), Box::new(()));
+    let store = database.open();
+    enqueue(&store, (0..10).map(|number| job(number, 0)).collect()).await;
+    let first = claim(&store, 70, 4, 900).await;
+    assert_eq!(held(&server).await, [1, 2, 3, 4]);
+    let ends = |jobs: &[Job]| jobs.iter().map(|job| settlement(job, Outcome::Succeeded)).collect::<Vec<_>>();
+    // With the claim of others, and without one.
+    trade(&store, Exchange { settlements: ends(&first[..3]), claims: vec![any(2)], ..exchange(70, 900) })
+        .await;
+    assert_eq!(held(&server).await, [4, 5, 6]);
+    trade(&store, Exchange { settlements: ends(&first[3..]), ..exchange(70, 900) }).await;
+    assert_eq!(held(&server).await, [5, 6]);
+    // Who does not know what was noted adds to it, and does know then.
+    close(&server, store).await;
+    let store = database.open();
+    let last = claim(&store, 70, 1, 900).await;
+    assert_eq!(held(&server).await, [5, 6, 7]);
+    trade(&store, Exchange { settlements: ends(&last), claims: vec![any(1)], ..exchange(70, 900) }).await;
+    assert_eq!(held(&server).await, [5, 6, 8]);
+}
+
+async fn held(server: &TestDatabase) -> Vec<i64> {
+    let (client, connection) = tokio_postgres::connect(&server.url(), NoTls).await.expect("it connects");
+    tokio::spawn(connection);
+    let sql = "SELECT held FROM worker";
+    let mut held: Vec<i64> = client.query_one(sql, &[]).await.expect("there is one").get(0);
+    held.sort_unstable();
+    held
 }
 
 /// Everything that the service and its operators do, on some jobs.

@@ -55,7 +55,7 @@ impl Job {
         let mut job = Self::new(Uuid::now_v7(), lane, now);
         job.kind = kind;
         job.correlation_id = job.id;
-        job.context = serde_json::to_vec(work).map_err(|error| {
+        job.context = rmp_serde::to_vec_named(work).map_err(|error| {
             Error::new(ErrorKind::Internal, format!("cannot write what a job of `{}` works with", job.step))
                 .with_source(error)
         })?;

@@ -71,6 +71,7 @@ pub struct PostgresStore {
     writers: Arc<Pool>,
     readers: Arc<Pool>,
     jobs: Arc<Pool>,
+    notes: job::Notes,
     lease: Duration,
     long_transaction: Duration,
     stop: watch::Sender<bool>,
@@ -146,7 +147,16 @@ impl PostgresStore {
         let readers = Pool::new(&options, options.readers, Purpose::Requests)?;
         let (lease, long_transaction) = (options.lease, options.long_transaction);
         tokio::spawn(changes::run(options, Arc::clone(&shared), stopped));
-        Ok(Arc::new(Self { shared, writers, readers, jobs, lease, long_transaction, stop }))
+        Ok(Arc::new(Self {
+            shared,
+            writers,
+            readers,
+            jobs,
+            notes: job::Notes::default(),
+            lease,
+            long_transaction,
+            stop,
+        }))
     }
 
     /// The transactions on the database, of whatever program, that have been open for longer than
@@ -296,11 +306,15 @@ impl Store for PostgresStore {
     }
 
     async fn exchange_jobs(&self, exchange: Arc<Exchange>) -> Result<Exchanged> {
-        let lease = self.lease;
-        self.for_jobs(self.exchange_limit(), Access::Write, move |transaction, connection| {
-            Box::pin(async move { job::exchange(transaction, connection, &exchange, lease).await })
-        })
-        .await
+        let (lease, worker) = (self.lease, exchange.worker);
+        let held = self.notes.take(worker);
+        let exchanging =
+            self.for_jobs(self.exchange_limit(), Access::Write, move |transaction, connection| {
+                Box::pin(async move { job::exchange(transaction, connection, &exchange, held, lease).await })
+            });
+        let (exchanged, held) = exchanging.await?;
+        self.notes.keep(worker, held);
+        Ok(exchanged)
     }
 
     fn lease(&self) -> Option<Duration> {

@@ -4,11 +4,14 @@
 //! and merges the heads by priority and age: so a hundred thousand jobs of a step that is paused, or that has as many
 //! running as it may, cost as much as one. What another host is claiming at the same moment is passed over.
 
+use std::iter;
+
 use futures_util::future::{join_all, join5};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
+use super::held::Held;
 use super::row::{claimed_columns, decode_claimed, status};
 use super::{Jobs, is};
 use crate::model::error::Result;
@@ -89,28 +92,33 @@ const CLAIM: &str = concat!(
      ), these AS MATERIALIZED (
          SELECT ARRAY(SELECT sequence FROM heads UNION ALL SELECT sequence FROM suspect) AS jobs
      ), noted AS (
-         UPDATE worker SET held = held || these.jobs FROM these WHERE id = $1 AND these.jobs <> '{}'
+         UPDATE worker SET held = coalesce($12, held) || these.jobs FROM these
+         WHERE id = $1 AND (these.jobs <> '{}' OR $12 IS NOT NULL)
      )
      UPDATE system_job AS job
      SET status = 20, attempt = attempt + 1, worker_id = $1, host = $2, started_on = $3, modified_on = $3,
          version = version + 1
      WHERE sequence = ANY((SELECT jobs FROM these)::int8[]) RETURNING ",
-    claimed_columns!()
+    claimed_columns!(),
+    ", sequence"
 );
 
-/// Whatever the worker has locked is among what it holds: so it is found without an index that each claim had to change.
-const LET_GO: &str =
-    "UPDATE worker SET held = ARRAY(SELECT unnest(held) EXCEPT ALL SELECT unnest($2::int8[]))
-     WHERE id = $1";
+/// Where the sequence of a claimed job is, behind its columns.
+const SEQUENCE: usize = 30;
+
+/// Where no claim says it.
+const LET_GO: &str = "UPDATE worker SET held = $2 WHERE id = $1";
 
 const STOPPING: &str = "SELECT id, status FROM system_job WHERE stopping = $1 ORDER BY sequence";
 
 /// What of an exchange comes after its settlements.
-/// `let_go` are the sequences of the jobs that the worker had and has not any more.
+///
+/// `let_go` are the sequences of the jobs that the worker had and has not any more; `note` is what it is noted to hold.
 pub(super) async fn claim(
     cx: Jobs<'_>,
     exchange: &Exchange,
     let_go: &[i64],
+    note: &mut Held,
     exchanged: &mut Exchanged,
 ) -> Result<()> {
     let claims: Vec<Wanted> = exchange.claims.iter().map(Wanted::of).collect();
@@ -127,38 +135,50 @@ pub(super) async fn claim(
     ];
     let next = [is(&retry, Type::INT4), is(&postponed, Type::INT4)];
     let stopping = [is(&worker, Type::UUID)];
-    let let_go = [is(&worker, Type::UUID), is(&let_go, Type::INT8_ARRAY)];
+    let anew = (!let_go.is_empty()).then(|| note.without(let_go));
     let some = claims.iter().filter(|claim| claim.limit > 0);
-    let wanted: Vec<Vec<Bound<'_>>> =
-        some.map(|claim| claim.bound(&exchange.worker, &exchange.host, &now)).collect();
+    // The first statement that can writes it.
+    let notes = iter::once(&anew).chain(iter::repeat(&None));
+    let wanted: Vec<Vec<Bound<'_>>> = some
+        .zip(notes)
+        .map(|(claim, anew)| claim.bound(&exchange.worker, &exchange.host, &now, anew))
+        .collect();
+    let rest = anew.as_ref().filter(|_| wanted.is_empty());
+    let rest = rest.map(|rest| [is(&worker, Type::UUID), is(rest, Type::INT8_ARRAY)]);
     let together = async {
         let connection = cx.connection;
         let resume = connection.ready(RESUME_DUE, &types(&due)).await?;
         let next_due = connection.ready(NEXT_DUE, &types(&next)).await?;
         let stop = connection.ready(STOPPING, &types(&stopping)).await?;
-        let letting_go = connection.ready(LET_GO, &types(&let_go)).await?;
+        let noting = match &rest {
+            Some(rest) => Some((connection.ready(LET_GO, &types(rest)).await?, rest)),
+            None => None,
+        };
         let mut claiming: Vec<(Ready<'_>, &[Bound<'_>])> = Vec::with_capacity(wanted.len());
         for bound in &wanted {
             claiming.push((connection.ready(CLAIM, &types(bound)).await?, bound.as_slice()));
         }
         // In this order, one after another, in one round trip.
-        let (released, resumed, claimed, stopping, next) = join5(
-            connection.send(&letting_go, &let_go),
+        let (noted, resumed, claimed, stopping, next) = join5(
+            join_all(noting.iter().map(|(ready, rest)| connection.send(ready, *rest))),
             connection.send(&resume, &due),
             join_all(claiming.iter().map(|(ready, bound)| connection.send(ready, bound))),
             connection.send(&stop, &stopping),
             connection.send(&next_due, &next),
         )
         .await;
-        released?;
+        noted.into_iter().collect::<Driven<Vec<_>>>()?;
         resumed?;
         Ok((claimed.into_iter().collect::<Driven<Vec<_>>>()?, stopping?, next?))
     };
     let (claimed, stopping, next) = together.await.map_err(|error| cx.error(error))?;
     let mut claimed = claimed.into_iter();
     for claim in &claims {
-        let rows = if claim.limit == 0 { None } else { claimed.next() };
-        exchanged.claimed.push(jobs(cx, &rows.unwrap_or_default(), exchange)?);
+        let rows = if claim.limit == 0 { None } else { claimed.next() }.unwrap_or_default();
+        for row in &rows {
+            note.0.push(cx.get(row, SEQUENCE)?);
+        }
+        exchanged.claimed.push(jobs(cx, &rows, exchange)?);
     }
     for row in &stopping {
         exchanged.stopping.push((cx.get(row, 0)?, status(cx, row, 1)?));
@@ -220,7 +240,13 @@ impl Wanted {
         }
     }
 
-    fn bound<'v>(&'v self, worker: &'v Uuid, host: &'v String, now: &'v Moment) -> Vec<Bound<'v>> {
+    fn bound<'v>(
+        &'v self,
+        worker: &'v Uuid,
+        host: &'v String,
+        now: &'v Moment,
+        note: &'v Option<Vec<i64>>,
+    ) -> Vec<Bound<'v>> {
         vec![
             is(worker, Type::UUID),
             is(host, Type::TEXT),
@@ -233,6 +259,7 @@ impl Wanted {
             is(&self.lane_steps, Type::TEXT_ARRAY),
             is(&self.is_only, Type::BOOL),
             is(&self.suspect, Type::BOOL),
+            is(note, Type::INT8_ARRAY),
         ]
     }
 }

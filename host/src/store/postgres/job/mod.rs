@@ -6,6 +6,7 @@
 
 mod claim;
 mod control;
+mod held;
 mod keys;
 mod row;
 mod settle;
@@ -26,6 +27,7 @@ use crate::model::{DateTime, Job, JobStatus};
 use crate::store::{Exchange, Exchanged, JobAttempt, JobFilter, JobSelect, PausedStep};
 
 pub(super) use control::{control, delete, pause_step, paused_steps, prune, recover};
+pub(super) use held::{Held, Notes};
 pub(super) use row::insert;
 use row::{columns, decode, json, status};
 use settle::Settled;
@@ -114,8 +116,9 @@ pub(super) async fn exchange(
     transaction: &PostgresTransaction,
     connection: &Connection,
     exchange: &Exchange,
+    note: Option<Held>,
     lease: Duration,
-) -> Result<Exchanged> {
+) -> Result<(Exchanged, Held)> {
     let jobs = Jobs::new(transaction, connection, "settle and claim system jobs");
     let Settled { lapsed, dead, jobs: settled, let_go } = settle::settle(jobs, exchange, lease).await?;
     let taken_over = control::take_over(jobs, &dead, exchange.now).await?;
@@ -126,8 +129,12 @@ pub(super) async fn exchange(
     if let Some(held) = &exchange.held {
         exchanged.lost = settle::compare(jobs, exchange, held).await?;
     }
-    claim::claim(jobs, exchange, &let_go, &mut exchanged).await?;
-    Ok(exchanged)
+    let mut note = match note.filter(|_| exchange.held.is_none()) {
+        Some(note) => note,
+        None => settle::note(jobs, exchange.worker).await?,
+    };
+    claim::claim(jobs, exchange, &let_go, &mut note, &mut exchanged).await?;
+    Ok((exchanged, note))
 }
 
 pub(super) async fn report(

@@ -8,6 +8,7 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::control::DEAD;
+use super::held::Held;
 use super::keys::{KeyKind, lock_keys, next_in_order, superseded_by};
 use super::row::{lines, microseconds, signed, status, text};
 use super::{Jobs, is};
@@ -61,7 +62,7 @@ const OWN: &str = "SELECT id, attempt FROM system_job
 const KEEP: &str = "UPDATE worker SET held = ARRAY(
          SELECT sequence FROM system_job AS job
          WHERE sequence = ANY(worker.held) AND worker_id = worker.id)
-     WHERE id = $1";
+     WHERE id = $1 RETURNING held";
 
 /// What came of the first half of an exchange.
 pub(super) struct Settled {
@@ -306,7 +307,12 @@ pub(super) async fn compare(cx: Jobs<'_>, exchange: &Exchange, held: &[Uuid]) ->
         }
     }
     end(cx, &others.iter().collect::<Vec<_>>()).await?;
-    cx.rows(KEEP, &[is(&exchange.worker, Type::UUID)]).await?;
     let settled = |id: &Uuid| exchange.settlements.iter().any(|settlement| settlement.id == *id);
     Ok(held.difference(&locked).filter(|id| !settled(id)).copied().collect())
+}
+
+/// What a worker is noted to hold, once the note has nothing else.
+pub(super) async fn note(cx: Jobs<'_>, worker: Uuid) -> Result<Held> {
+    let rows = cx.rows(KEEP, &[is(&worker, Type::UUID)]).await?;
+    rows.first().map_or(Ok(Vec::new()), |row| cx.get(row, 0)).map(Held)
 }

@@ -59,22 +59,27 @@ CREATE TABLE worker (
     lease_until timestamptz NOT NULL,
     held        int8[] NOT NULL DEFAULT '{}' -- the sequence of every job that it has locked, and perhaps of some more
 );
+-- Every claim writes it: to compress it would take most of the time of that.
+ALTER TABLE worker ALTER COLUMN held SET STORAGE EXTERNAL;
 
 -- States and statuses are the platform's numbers, but that a job which is locked has the state of one that is ready, and a
 -- worker. So a claim changes nothing that an index has, and need not write to any: that is most of what a job costs.
 CREATE TABLE system_job (
     sequence       int8 GENERATED ALWAYS AS IDENTITY, -- the order of queueing
-    id             uuid CONSTRAINT p_system_job PRIMARY KEY,
-    operation_type int4 NOT NULL, -- 1 a step, 54 a request
+    -- Every claim looks at these of each job that runs: what comes first, and has a fixed width, is found at once.
+    worker_id      uuid, -- who has it locked; one that is not locked has none
     state          int4 NOT NULL, -- 0 ready or locked, 1 suspended, 3 completed
-    status         int4 NOT NULL,
-    suspension     int4,  -- why it is Suspended: 1 retry, 2 postponed, 3 paused, 4 crashed
     blocked        boolean NOT NULL, -- behind an earlier job with its order_key
+    crash_count    int4 NOT NULL,
     priority       int4 NOT NULL,
     run_at         timestamptz NOT NULL, -- since when it may run
-    postpone_until timestamptz,
     plugin         text COLLATE "C" NOT NULL,
     step           text COLLATE "C" NOT NULL,
+    id             uuid CONSTRAINT p_system_job PRIMARY KEY,
+    operation_type int4 NOT NULL, -- 1 a step, 54 a request
+    status         int4 NOT NULL,
+    suspension     int4,  -- why it is Suspended: 1 retry, 2 postponed, 3 paused, 4 crashed
+    postpone_until timestamptz,
     plugin_hash    text COLLATE "C", -- SHA-256 of the plugin when the job was queued, in hex
     message        text COLLATE "C" NOT NULL,
     entity         text COLLATE "C", -- with record_id: the record that the message was about
@@ -90,8 +95,6 @@ CREATE TABLE system_job (
     auto_delete    boolean NOT NULL,
     attempt        int8 NOT NULL,
     retries        int4 NOT NULL,
-    crash_count    int4 NOT NULL,
-    worker_id      uuid, -- who has it locked; one that is not locked has none
     host           text COLLATE "C",
     error_code     int4,
     error_text     text COLLATE "C",
