@@ -130,6 +130,16 @@ impl Server {
         self.seen.lock().expect("what was seen").clone()
     }
 
+    /// The requests that came since this was last asked.
+    ///
+    /// # Panics
+    ///
+    /// If a connection's task broke down while it noted one.
+    #[must_use]
+    pub fn take_seen(&self) -> Vec<String> {
+        std::mem::take(&mut self.seen.lock().expect("what was seen"))
+    }
+
     /// Waits until nobody has a connection any more.
     ///
     /// # Panics

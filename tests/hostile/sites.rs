@@ -1,6 +1,7 @@
 //! What is outside of a host under attack by HTTP: servers, their names, and what an operator has granted.
 
 use std::net::IpAddr;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use stagegate::HostBuilder;
@@ -71,6 +72,8 @@ const LEAVING: Duration = Duration::from_secs(30);
 /// The servers of an attack, while it goes on.
 pub(super) struct Sites {
     servers: Vec<(&'static Site, Server)>,
+    /// How many requests each has seen, as far as they are judged.
+    counts: Mutex<Vec<usize>>,
     names: Names,
 }
 
@@ -82,7 +85,8 @@ impl Sites {
         }
         let of_sites = servers.iter().map(|(site, server)| (site.name, server.address));
         let names = of_sites.fold(Names::default(), |names, (name, address)| names.with(name, &[address]));
-        let sites = Self { servers, names: Names::default() };
+        let counts = Mutex::new(vec![0; servers.len()]);
+        let sites = Self { servers, counts, names: Names::default() };
         let address = |at: &At| match at {
             At::Site(name) => sites.server(name).address,
             At::Address(text) => text.parse::<IpAddr>().expect("an address"),
@@ -117,19 +121,20 @@ impl Sites {
 
     /// Whether the servers have seen what they must of so many strikes, and otherwise what was wrong.
     pub(super) fn judge(&self, strikes: usize) -> Result<(), String> {
-        for (site, server) in &self.servers {
-            let seen = server.seen();
+        let mut counts = self.counts.lock().expect("the counts");
+        for ((site, server), count) in self.servers.iter().zip(&mut *counts) {
+            let seen = server.take_seen();
+            *count += seen.len();
             let is_as_it_must = match site.sees {
-                Sees::Nothing => seen.is_empty(),
-                Sees::Times(times) => seen.len() == times * strikes,
-                Sees::AtMost(most) => seen.len() <= most * strikes,
+                Sees::Nothing => *count == 0,
+                Sees::Times(times) => *count == times * strikes,
+                Sees::AtMost(most) => *count <= most * strikes,
             };
             if !is_as_it_must {
                 let last = seen.last().map_or("", String::as_str);
                 return Err(format!(
-                    "{} has seen {} requests of {strikes} strikes, the last {last:?}",
-                    site.name,
-                    seen.len()
+                    "{} has seen {count} requests of {strikes} strikes, the last {last:?}",
+                    site.name
                 ));
             }
             if let Some(doubled) = seen.iter().find(|request| request.matches(" HTTP/1.1\r\n").count() != 1) {

@@ -8,9 +8,9 @@ use crate::wasm::engine::code_config;
 
 /// Bytes of an order at most.
 const ORDER_BYTES_MAX: u64 = 1 << 10;
-/// Added to the priority's number: whoever serves requests goes first.
+/// Added to the priority's number, as much as there is: whoever serves requests goes first.
 #[cfg(unix)]
-const NICE: i32 = 10;
+const NICE: i32 = 19;
 
 /// Compiles one component for a host: reads its order and the component from `input`, writes machine code to `output`.
 /// The whole process gets the limits of the order, a low priority, and no right to write a file, so it should end after
@@ -20,6 +20,10 @@ const NICE: i32 = 10;
 /// for the standard error stream; the process should then end with a code that is not 0. What runs into a limit ends the
 /// process.
 pub fn compile_child(input: impl Read, mut output: impl Write) -> Result<()> {
+    // Before anything else, as whoever loads many plugins starts many. Some systems let nobody change a priority, and it is no
+    // matter of safety.
+    #[cfg(unix)]
+    let _ = rustix::process::nice(NICE);
     let mut input = BufReader::new(input);
     let broken = |error: std::io::Error| failed("the host cannot be heard").with_source(error);
     let mut line = String::new();
@@ -46,7 +50,7 @@ pub fn compile_child(input: impl Read, mut output: impl Write) -> Result<()> {
 /// Sets the limits of this process, for good.
 #[cfg(unix)]
 fn limit(order: &Order) -> Result<()> {
-    use rustix::process::{Resource, Rlimit, nice, setrlimit};
+    use rustix::process::{Resource, Rlimit, setrlimit};
 
     // Where memory that is only reserved does not count, as it does not on Linux, the limit is of what is used: the
     // allocator reserves 64 MiB for each thread.
@@ -66,8 +70,6 @@ fn limit(order: &Order) -> Result<()> {
         let limit = Rlimit { current: Some(most), maximum: Some(most) };
         setrlimit(resource, limit).map_err(|error| failed("cannot limit itself").with_source(error))?;
     }
-    // Some systems let nobody change a priority, and it is no matter of safety.
-    let _ = nice(NICE);
     Ok(())
 }
 

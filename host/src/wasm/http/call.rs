@@ -146,6 +146,9 @@ impl Call {
                 Ok(stream) => {
                     // The request is written whole, so waiting for more would only delay it.
                     drop(stream.set_nodelay(true));
+                    // Its connection is for this call alone, and over with it. Closed in the usual way it would keep a port
+                    // of the machine for a minute, and a plugin that leaves enough calls would use up all of them.
+                    drop(stream.set_zero_linger());
                     return Ok(stream);
                 }
                 Err(error) => last = Some(error),

@@ -17,6 +17,7 @@ mod tls;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use http::{HeaderName, Request, Response, header};
 use wasmtime_wasi_http::{
@@ -38,6 +39,9 @@ pub(crate) use tls::client as tls_client;
 /// Headers that a guest cannot set besides those that WASI's implementation forbids: they are for one connection, whose
 /// other end is ours.
 const FORBIDDEN: [HeaderName; 3] = [header::TE, header::TRAILER, header::EXPECT];
+/// How long the guest waits for the refusal of a call that is one more than a run may make. Every answer is a task of its own,
+/// so a guest that called on and on would keep two processors busy.
+const REFUSED_PAUSE: Duration = Duration::from_millis(1);
 /// Bytes that a guest writes to a request's body at once.
 const CHUNK_BYTES: usize = 64 << 10;
 
@@ -78,7 +82,7 @@ impl Outgoing {
     }
 
     /// The time in which a call was waited for.
-    pub(super) fn waited(&self) -> std::time::Duration {
+    pub(super) fn waited(&self) -> Duration {
         self.busy.total()
     }
 
@@ -142,9 +146,13 @@ impl WasiHttpHooks for Outgoing {
             tracing::debug!(plugin = self.granted.plugin, %error, "a call by HTTP is refused");
         }
         let busy = Arc::clone(&self.busy);
+        let is_flood = self.made.load(Ordering::Relaxed) > self.limits.calls;
         Box::new(async move {
+            let waiting = busy.enter();
+            if is_flood && call.is_err() && waiting.is_alone() {
+                tokio::time::sleep(REFUSED_PAUSE).await;
+            }
             let call = call?;
-            let _waiting = busy.enter();
             call.send(request).await
         })
     }
