@@ -1,7 +1,8 @@
 //! Good requests at a steady rate, whatever becomes of them: what a service sees of its neighbours.
 
 use std::future::Future;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use stagegate_tests::hostile::Scene;
@@ -30,6 +31,20 @@ impl Latencies {
         let index = (self.0.len() * percent).div_ceil(100).saturating_sub(1);
         self.0.get(index).copied().unwrap_or_default()
     }
+}
+
+/// Runs good requests for a while beside as many threads that only compute as there are processors: what the operating system
+/// alone makes of a machine that is busy.
+pub(crate) async fn beside_computing(scene: &Scene, time: Duration) -> Latencies {
+    let stop = Arc::new(AtomicBool::new(false));
+    let threads: Vec<_> = (0..std::thread::available_parallelism().map_or(1, usize::from))
+        .map(|_| Arc::clone(&stop))
+        .map(|stop| std::thread::spawn(move || while !stop.load(Ordering::Relaxed) {}))
+        .collect();
+    let latencies = beside(scene, time, std::future::pending()).await;
+    stop.store(true, Ordering::Relaxed);
+    threads.into_iter().for_each(|thread| thread.join().expect("it computes"));
+    latencies
 }
 
 /// Runs good requests for a while, and `attacks` beside them. A thread of its own says when each is due, so that a runtime

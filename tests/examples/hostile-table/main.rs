@@ -80,8 +80,11 @@ async fn table(wanted: Vec<String>) {
         }
         families.push((family.name, rows));
     }
+    let quiet = Scene::peaceful(&engine).await;
+    let busy = load::beside_computing(&quiet, BEFORE).await;
+    eprintln!("beside threads that compute: p99 {:?}", busy.percentile(99));
     if wanted.is_empty() {
-        report::write(&families, &before);
+        report::write(&families, &before, &busy);
     }
 }
 

@@ -84,11 +84,11 @@ pub(crate) fn line(row: &Row<'_>, before: &Latencies) -> String {
 }
 
 /// Writes the document's generated part.
-pub(crate) fn write(families: &[(&str, Vec<Row<'_>>)], before: &Latencies) {
+pub(crate) fn write(families: &[(&str, Vec<Row<'_>>)], before: &Latencies, busy: &Latencies) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/hostile-guests.md");
     let document = fs::read_to_string(&path).expect("docs/hostile-guests.md");
     let (head, _) = document.split_once(MARK).expect("the mark in docs/hostile-guests.md");
-    let mut text = format!("{head}{MARK}\n\n{}", circumstances(families, before));
+    let mut text = format!("{head}{MARK}\n\n{}", circumstances(families, before, busy));
     for (family, rows) in families {
         let _ = write!(
             text,
@@ -119,7 +119,7 @@ fn cells(row: &Row<'_>, before: &Latencies) -> String {
     )
 }
 
-fn circumstances(families: &[(&str, Vec<Row<'_>>)], before: &Latencies) -> String {
+fn circumstances(families: &[(&str, Vec<Row<'_>>)], before: &Latencies, busy: &Latencies) -> String {
     let rows = || families.iter().flat_map(|(_, rows)| rows);
     let missed = rows().filter(|row| row.misses(before)).count();
     let fewest = rows().map(|row| row.during.count()).min().unwrap_or(0);
@@ -129,7 +129,8 @@ fn circumstances(families: &[(&str, Vec<Row<'_>>)], before: &Latencies) -> Strin
         "{} attacks, measured {} with stagegate {}, wasmtime {} and {}, on {cpus} CPUs ({}). The neighbour: {RATE} requests \
          a second, {quiet} of them without an attack, at \
          least {fewest} beside each. Deadline of what must be stopped: {} ms. Goal of the last column: \
-         at most {GOAL:.0}×; {missed} miss it, in bold.\n",
+         at most {GOAL:.0}×; {missed} miss it, in bold. Beside {cpus} threads outside of any host that only compute, with no attack: \
+         p50 {}, p99 {} ms, {:.1}×.\n",
         rows().count(),
         SystemClock.now().to_string().get(..10).unwrap_or_default(),
         env!("CARGO_PKG_VERSION"),
@@ -137,6 +138,9 @@ fn circumstances(families: &[(&str, Vec<Row<'_>>)], before: &Latencies) -> Strin
         rustc(),
         cpu(),
         SHORT.as_millis(),
+        ms(busy.percentile(50)),
+        ms(busy.percentile(99)),
+        busy.percentile(99).as_secs_f64() / before.percentile(99).as_secs_f64(),
     )
 }
 
