@@ -140,6 +140,24 @@ impl Server {
         std::mem::take(&mut self.seen.lock().expect("what was seen"))
     }
 
+    /// Ports that the system keeps for others since they have closed a connection to this server.
+    ///
+    /// # Panics
+    ///
+    /// Where the system does not tell it as Linux does.
+    #[must_use]
+    pub fn ports_kept(&self) -> usize {
+        const TIME_WAIT: &str = "06";
+        let IpAddr::V4(address) = self.address else { panic!("an address of IPv4") };
+        let here = format!("{:08X}", u32::from_le_bytes(address.octets()));
+        let connections = std::fs::read_to_string("/proc/net/tcp").expect("the connections of the system");
+        let other_and_state = |line: &str| {
+            let mut fields = line.split_whitespace().skip(2);
+            Some((fields.next()?.starts_with(&here), fields.next()? == TIME_WAIT))
+        };
+        connections.lines().filter_map(other_and_state).filter(|both| *both == (true, true)).count()
+    }
+
     /// Waits until nobody has a connection any more.
     ///
     /// # Panics

@@ -4,8 +4,6 @@
 
 use std::time::Duration;
 
-use stagegate::ErrorKind::OutOfMemory;
-
 use super::attack::{Attack, Must};
 use super::sites::{Allowed, At, Name, Outside, Sees, Site};
 use crate::web::{Answer, PORT, response};
@@ -86,7 +84,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         Must::HaveNoEffect,
     )
     .outside(&LEFT_OPEN),
-    Attack::step("calls_at_once", "makes calls without end and waits for none", Must::Fail(OutOfMemory))
+    Attack::step("calls_at_once", "makes calls without end and waits for none", Must::BeStopped)
         .outside(&SILENT_FLOOD),
 ];
 

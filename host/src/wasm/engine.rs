@@ -127,7 +127,7 @@ impl Engine {
             .and_then(|()| World::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state))
             .map_err(|error| cannot(format!("cannot define the host's interfaces: {error:#}")))?;
         let mut http_linker = linker.clone();
-        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut http_linker)
+        super::http::add_to_linker(&mut http_linker)
             .map_err(|error| cannot(format!("cannot define outgoing HTTP: {error:#}")))?;
         let cache = settings.cache.as_deref().map(|folder| Cache::open(folder, settings.cache_bytes));
         let cache = cache.transpose()?.map(Arc::new);

@@ -70,6 +70,11 @@ impl State {
             )
         })
     }
+
+    /// Why the run makes no call by HTTP any more.
+    pub(super) fn calls_spent(&self) -> Option<String> {
+        self.sandbox.outgoing.as_ref().and_then(Outgoing::spent)
+    }
 }
 
 /// The part of a store that is the same for every call into a guest.

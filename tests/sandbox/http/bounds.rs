@@ -36,6 +36,8 @@ async fn a_server_that_never_answers_is_ended_by_the_deadline() {
     assert_eq!(error.location().unwrap().step.step, "call");
     assert_eq!(server.seen().len(), 1);
     assert_eq!(world.names("probe").await, Vec::<String>::new());
+    server.left_alone().await;
+    assert_eq!(server.ports_kept(), 0, "the host closed the connection, and is done with it");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -96,6 +98,10 @@ async fn a_request_is_bounded_and_so_is_their_number() {
     let again = calling("call_again", &server).await;
     let answer = told(&again, &format!("GET {API}/")).await;
     assert!(answer.starts_with("32, then ") && answer.contains("has made 32 calls"), "{answer}");
+    // What a guest may ask for in vain is bounded too: a refusal costs the host something.
+    let refused = calling("fail_again", &server).await;
+    let answer = told(&refused, "GET http://other.example/").await;
+    assert!(answer.starts_with("32, then ") && answer.contains("has been refused 32 calls"), "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

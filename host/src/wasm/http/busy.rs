@@ -35,13 +35,6 @@ impl Busy {
     }
 }
 
-impl Waiting {
-    /// Whether no other call is waited for.
-    pub(super) fn is_alone(&self) -> bool {
-        self.0.lock().waiting == 1
-    }
-}
-
 impl Drop for Waiting {
     fn drop(&mut self) {
         let mut state = self.0.lock();
@@ -63,9 +56,7 @@ mod tests {
         let busy = Arc::new(Busy::default());
         assert_eq!(busy.total(), Duration::ZERO);
         let (one, two) = (busy.enter(), busy.enter());
-        assert!(!two.is_alone());
         drop(one);
-        assert!(two.is_alone());
         assert!(busy.lock().since.is_some(), "the other one is still waited for");
         drop(two);
         let total = busy.total();

@@ -9,6 +9,7 @@ mod address;
 mod body;
 mod busy;
 mod call;
+mod handler;
 mod limits;
 mod permit;
 mod resolve;
@@ -31,6 +32,7 @@ use crate::wasm::granted::Granted;
 use body::Budget;
 use busy::Busy;
 use call::{Call, Way};
+pub(super) use handler::add_to_linker;
 pub use limits::HttpLimits;
 pub(crate) use permit::{Calls, Permit};
 pub use resolve::{Resolve, SystemResolver};
@@ -39,9 +41,6 @@ pub(crate) use tls::client as tls_client;
 /// Headers that a guest cannot set besides those that WASI's implementation forbids: they are for one connection, whose
 /// other end is ours.
 const FORBIDDEN: [HeaderName; 3] = [header::TE, header::TRAILER, header::EXPECT];
-/// How long the guest waits for the refusal of a call that is one more than a run may make. Every answer is a task of its own,
-/// so a guest that called on and on would keep two processors busy.
-const REFUSED_PAUSE: Duration = Duration::from_millis(1);
 /// Bytes that a guest writes to a request's body at once.
 const CHUNK_BYTES: usize = 64 << 10;
 
@@ -53,6 +52,8 @@ pub(super) struct Outgoing {
     limits: HttpLimits,
     deadline: Deadline,
     made: AtomicU32,
+    /// Calls that were not made.
+    refused: AtomicU32,
     budget: Arc<Budget>,
     busy: Arc<Busy>,
     /// None while a plugin declares its steps.
@@ -74,6 +75,7 @@ impl Outgoing {
             limits: limits.clone(),
             deadline,
             made: AtomicU32::new(0),
+            refused: AtomicU32::new(0),
             budget: Arc::new(Budget::new(limits.total_bytes)),
             busy: Arc::default(),
             step,
@@ -84,6 +86,23 @@ impl Outgoing {
     /// The time in which a call was waited for.
     pub(super) fn waited(&self) -> Duration {
         self.busy.total()
+    }
+
+    /// Why it makes no call any more, once as many were made or refused as there may be.
+    pub(super) fn spent(&self) -> Option<String> {
+        let most = self.limits.calls;
+        let is_spent = |count: &AtomicU32| count.load(Ordering::Relaxed) >= most;
+        let what = if is_spent(&self.made) {
+            "made"
+        } else if is_spent(&self.refused) {
+            "been refused"
+        } else {
+            return None;
+        };
+        Some(format!(
+            "the step has {what} {most} calls, which is the most of one run; make fewer, or give the engine's limits more \
+             (`http.calls`)"
+        ))
     }
 
     /// What can be judged of a call before anything is done for it.
@@ -102,13 +121,7 @@ impl Outgoing {
             let method = request.method();
             return Err(refused(format!("a dry run makes no call by `{method}`, which could not be undone")));
         }
-        if self.made.fetch_add(1, Ordering::Relaxed) >= self.limits.calls {
-            return Err(refused(format!(
-                "the step has made {} calls, which is the most of one run; make fewer, or give the engine's limits more \
-                 (`http.calls`)",
-                self.limits.calls
-            )));
-        }
+        self.made.fetch_add(1, Ordering::Relaxed);
         Ok(Call {
             way,
             private: permit.private,
@@ -143,16 +156,13 @@ impl WasiHttpHooks for Outgoing {
     ) -> Box<dyn Future<Output = Answer> + Send> {
         let call = self.prepare(&request, options);
         if let Err(error) = &call {
+            self.refused.fetch_add(1, Ordering::Relaxed);
             tracing::debug!(plugin = self.granted.plugin, %error, "a call by HTTP is refused");
         }
         let busy = Arc::clone(&self.busy);
-        let is_flood = self.made.load(Ordering::Relaxed) > self.limits.calls;
         Box::new(async move {
-            let waiting = busy.enter();
-            if is_flood && call.is_err() && waiting.is_alone() {
-                tokio::time::sleep(REFUSED_PAUSE).await;
-            }
             let call = call?;
+            let _waiting = busy.enter();
             call.send(request).await
         })
     }

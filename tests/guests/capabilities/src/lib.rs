@@ -112,6 +112,22 @@ fn call_again(ctx: &mut Create<Record>) -> Result {
     bail!("a hundred calls")
 }
 
+/// Makes the call of the note, which fails, until it fails for another reason, and tells how often it was made.
+#[step(PreOperation, entity = "probe")]
+fn fail_again(ctx: &mut Create<Record>) -> Result {
+    let call = call_of(&ctx.target)?;
+    let failure = || call.clone().send().err().map(|fault| fault.to_string()).unwrap_or_default();
+    let first = failure();
+    for count in 1..100 {
+        let next = failure();
+        if next != first {
+            ctx.target.set("note", format!("{count}, then {next}"));
+            return Ok(());
+        }
+    }
+    bail!("a hundred calls")
+}
+
 /// `METHOD URL`, lines with headers, an empty line and the body. The header `timeout-ms` is the call's own time, and a body
 /// of `@1000` is so many bytes.
 fn call_of(record: &Record) -> Result<HttpRequest> {
@@ -158,6 +174,7 @@ plugin!(
     call_or_fail,
     follow,
     call_again,
+    fail_again,
     asks(
         http(GET, POST, "http://*.stagegate.test:18080"),
         http(GET, "https://secure.stagegate.test:18443"),
