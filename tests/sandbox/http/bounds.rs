@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use stagegate::store::Store;
 use stagegate::store::sqlite::{Options, SqliteStore};
+use stagegate::wasm::{Engine, Settings};
 use stagegate::{Error, ErrorKind, Request, Stage};
 use stagegate_tests::interposed::{Interposed, Moment};
 use stagegate_tests::web::{Answer, Names, Server, response};
@@ -102,6 +103,21 @@ async fn a_request_is_bounded_and_so_is_their_number() {
     let refused = calling("fail_again", &server).await;
     let answer = told(&refused, "GET http://other.example/").await;
     assert!(answer.starts_with("32, then ") && answer.contains("has been refused 32 calls"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_may_allow_no_call_at_all() {
+    let server = Server::start(hello).await;
+    let names = Names::default().with("api.stagegate.test", &[server.address]);
+    let mut settings = Settings::default();
+    settings.limits.http.calls = 0;
+    let plugin = Engine::new(settings).unwrap().load(GUEST_CAPABILITIES).await.unwrap();
+    let world = World::new(|host| {
+        with(host, &plugin, "call", "probe", Stage::PreOperation).grant(PLUGIN, api()).resolver(names)
+    });
+    let answer = told(&world.await, &format!("GET {API}/")).await;
+    assert!(answer.contains("has made 0 calls"), "{answer}");
+    assert_eq!(server.seen(), Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -121,6 +121,10 @@ impl Outgoing {
             let method = request.method();
             return Err(refused(format!("a dry run makes no call by `{method}`, which could not be undone")));
         }
+        // Where no call may be made at all, the first one comes to here.
+        if let Some(problem) = self.spent() {
+            return Err(refused(problem));
+        }
         self.made.fetch_add(1, Ordering::Relaxed);
         Ok(Call {
             way,
