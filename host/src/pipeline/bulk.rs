@@ -13,7 +13,8 @@ use crate::message::{self, Subject};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::request::parameter;
 use crate::model::{Entity, EntityCollection, Parameter, Parameters, Value};
-use crate::pipeline::execution::{Context, Execution};
+use crate::pipeline::context::Context;
+use crate::pipeline::execution::Execution;
 
 /// How many views the counterpart's steps have of a message: one of all of its records, or one for each.
 pub(super) fn views(execution: &Execution) -> usize {

@@ -10,7 +10,8 @@ use crate::model::query::RECORDS_MAX;
 use crate::model::{
     ColumnSet, Entity, EntityReference, Filter, Operator, Query, RelationshipKind, Stage, Value,
 };
-use crate::pipeline::execution::{Execution, Side};
+use crate::pipeline::context::Side;
+use crate::pipeline::execution::Execution;
 use crate::pipeline::plan::Plan;
 use crate::pipeline::{Pipeline, describe, open_scope};
 use crate::store::{Access, Begin, Lock, Transaction};

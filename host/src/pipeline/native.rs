@@ -17,7 +17,8 @@ use crate::model::{
     Attributes, ColumnSet, DateTime, Entity, EntityReference, Fault, Message, Mode, Parameter, Parameters,
     Query, Request, Response, Stage, Value,
 };
-use crate::pipeline::execution::{Context, Execution, Side};
+use crate::pipeline::context::{Context, Side};
+use crate::pipeline::execution::Execution;
 use crate::pipeline::registry::Step;
 use crate::pipeline::runner::{Organization, Ran, Runner};
 use crate::pipeline::{rejection, timed_out};

@@ -7,7 +7,8 @@ use crate::message::{CoreOperation, is_bulk};
 use crate::model::error::{Location, Result};
 use crate::model::request::parameter;
 use crate::model::{Attributes, ColumnSet, DateTime, Entity, Filter, Mode, Parameter, Stage, Value};
-use crate::pipeline::execution::{Context, Execution, Side};
+use crate::pipeline::context::{Context, Side};
+use crate::pipeline::execution::Execution;
 use crate::pipeline::registry::{Registry, Step};
 
 /// The steps that a message of an entity may run, in order. Conditions are judged later, stage by stage, since an earlier

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::model::request::parameter;
 use crate::model::trace::{Event, StepRun, Trace};
 use crate::model::{Attributes, Change, Error, Parameter, Value};
-use crate::pipeline::execution::Context;
+use crate::pipeline::context::Context;
 use crate::pipeline::registry::Step;
 
 /// The place in a trace at which the current piece of work writes.

@@ -10,7 +10,7 @@ use crate::model::step::StepKey;
 use crate::model::{
     Binding, Image, JobPolicy, Message, Mode, Schema, Stage, StepDefinition, StepsAllowed, code,
 };
-use crate::pipeline::execution::Side;
+use crate::pipeline::context::Side;
 use crate::pipeline::runner::Runner;
 use crate::pipeline::supervision::HeldMeter;
 

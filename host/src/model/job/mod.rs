@@ -64,7 +64,7 @@ pub struct Job {
     /// The depth of that request.
     pub depth: u32,
     /// What it works with, in MessagePack: for a step the execution context at the time of queueing. Every write of the row
-    /// carries it along, and it is two fifths shorter than as JSON.
+    /// carries it along, and it is a quarter shorter than as JSON.
     pub context: Vec<u8>,
     /// Where it stands.
     pub status: JobStatus,

@@ -18,7 +18,7 @@ use crate::model::{
     Filter, Image, ImageType, JobPolicy, Join, Link, Mode, OperationStatus, Operator, Order, Page, Parameter,
     Parameters, Query, Request, Stage, StepDefinition, UpsertResult, Value,
 };
-use crate::pipeline::execution::Context;
+use crate::pipeline::context::Context;
 
 pub(in crate::wasm) fn id_in(id: types::UniqueIdentifier) -> Uuid {
     Uuid::from_u64_pair(id.high, id.low)

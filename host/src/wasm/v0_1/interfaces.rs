@@ -13,7 +13,8 @@ use super::convert::{
 use crate::model::error::{Error, ErrorKind};
 use crate::model::request::parameter;
 use crate::model::{Query, Request, Response, Value};
-use crate::pipeline::execution::{Execution, Side};
+use crate::pipeline::context::Side;
+use crate::pipeline::execution::Execution;
 use crate::wasm::run::State;
 
 /// What a guest gets from a call that can be refused: a value, or a fault to handle. A trap must be written out.
